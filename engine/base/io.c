@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/xalloc.h"
+
+int io_read_fd(int fd, size_t max, struct str *ret, struct err *err)
+{
+	size_t start = ret->len;
+
+	for (;;) {
+		char *at = str_reserve(ret, 65536);
+		ssize_t n = read(fd, at, 65536);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_errno(err, errno, "read");
+		if (n == 0)
+			break;
+		ret->len += n;
+		if (ret->len - start > max)
+			return err_set(err, EFBIG, "larger than %zu bytes", max);
+	}
+	ret->data[ret->len] = '\0';
+	return 0;
+}
+
+int io_read_file(const char *path, size_t max, struct str *ret, struct err *err)
+{
+	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+	if (fd < 0)
+		return err_errno(err, errno, "open %s", path);
+	if (io_read_fd(fd, max, ret, err) < 0)
+		return err_context(err, "%s", path);
+	return 0;
+}
+
+int io_write_all(int fd, const void *data, size_t len)
+{
+	const char *at = data;
+
+	while (len) {
+		ssize_t n = write(fd, at, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		at += n;
+		len -= n;
+	}
+	return 0;
+}
+
+int io_replace_file(
+	const char *path, const void *data, size_t len, unsigned mode, struct err *err)
+{
+	cleanup_free char *tmp = xasprintf("%s.XXXXXX", path);
+	cleanup_close int fd = mkostemp(tmp, O_CLOEXEC);
+	int rc;
+
+	if (fd < 0)
+		return err_errno(err, errno, "create %s", tmp);
+	rc = io_write_all(fd, data, len);
+	if (rc < 0)
+		rc = err_errno(err, -rc, "write %s", tmp);
+	else if (fchmod(fd, mode) < 0 || fsync(fd) < 0)
+		rc = err_errno(err, errno, "finish %s", tmp);
+	else if (rename(tmp, path) < 0)
+		rc = err_errno(err, errno, "rename %s to %s", tmp, path);
+	if (rc < 0)
+		unlink(tmp);
+	return rc;
+}
