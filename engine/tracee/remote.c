@@ -7,7 +7,6 @@
 #include "tracee/tracee.h"
 
 #include <errno.h>
-#include <linux/ptrace.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
@@ -37,7 +36,7 @@ void tracee_skip_call(struct tracee *t, int64_t result)
 /* Runs on until the exit of a call. Other stops on the way are passed over. */
 static int run_to_exit(struct tracee *t)
 {
-	struct ptrace_syscall_info info;
+	struct __ptrace_syscall_info info;
 	struct stop stop;
 	int rc;
 
