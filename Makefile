@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-# make            build everything
-# make check      install what is missing, build, run all tests
-# make demo       a real server in podman survives a crash of its new version
-# make lint       format, include policy, headers, warnings, shell scripts
-# make help       all targets
+# One Makefile for everything: `make help` lists the targets. Sources are found by wildcard, so a new
+# file needs no line here. V=1 shows the commands, BUILD=dir builds elsewhere.
 
+VERSION := 0.1.0
 BUILD   ?= build
+PREFIX  ?= /usr/local
+DESTDIR ?=
 CC      ?= gcc
+CLANG   ?= clang
 V       ?= 0
 Q       := $(if $(filter 1,$(V)),,@)
 say      = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' '$(1)' '$(2)')
@@ -14,26 +15,122 @@ say      = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' '$(1)' '$(2)')
 WARN    := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
            -Wwrite-strings -Wvla -Wno-unused-parameter
 CFLAGS  ?= -O2 -g
-CPPFLAGS += -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Iengine -I.
+CPPFLAGS += -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DMX_VERSION='"$(VERSION)"' -Iengine -I.
 ALL_CFLAGS = -std=gnu11 $(WARN) $(WERROR) -fPIE -fstack-protector-strong $(SAN) $(CFLAGS) -MMD -MP
 
+# Static, so that one file works in every image (glibc, musl, none at all), and position-independent.
+# A static program cannot ask NSS; glibc's warning about that is an error here, because the engine
+# and the shim must never depend on files of the image.
+LINK    ?= -static-pie
+LDFLAGS += -Wl,-z,relro,-z,now,-z,noexecstack
+LIBS    := -lseccomp -lcap -ldw -lelf -lcapstone -lyajl_s -llzma -lz -lbz2 -lpthread
+
 obj      = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)))
-BASE    := $(call obj,engine/base/*.c)
-SYS     := $(call obj,engine/sys/*.c)
-TRACEE  := $(call obj,engine/tracee/*.c)
-MXM     := $(call obj,engine/mxm/*.c)
-SEA     := $(call obj,engine/sea/*.c)
-REM     := $(call obj,engine/rem/*.c)
-CTL     := $(call obj,engine/ctl/*.c)
-ENGINE  := $(call obj,engine/*.c) $(SYS) $(TRACEE) $(MXM) $(REM) $(CTL)
-OCI     := $(call obj,oci/*.c)
+MX      := $(call obj,engine/*.c)
 SHIM    := $(call obj,shim/*.c)
 HOOK    := $(call obj,hook/*.c)
-
-ENGINE_LIBS := -lseccomp -lunwind-ptrace -lunwind-generic -lunwind -llzma -lcap -lpthread
-SEA_LIBS    := -ldw -lelf -lcapstone -llzma -lz -lbz2
-OCI_LIBS    := -lyajl_s
+# Everything but the programs' own files. A program takes from the archive what it refers to.
+LAYERS  := $(call obj,$(addsuffix /*.c,$(addprefix engine/,base sys tracee mxm sea rem ctl)) oci/*.c)
+LIBMX   := $(BUILD)/libmx.a
 
 PROGRAMS := $(BUILD)/mx $(if $(SHIM),$(BUILD)/mx-shim) $(if $(HOOK),$(BUILD)/mx-hook)
+UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
+VICTIMS  := $(patsubst tests/victims/%.c,$(BUILD)/victims/%,$(wildcard tests/victims/*.c))
 
-all: $(PROGRAMS)
+all: $(PROGRAMS) ## build everything (the default)
+
+$(BUILD)/mx: $(MX) $(LIBMX)
+$(BUILD)/mx-shim: $(SHIM) $(LIBMX)
+$(BUILD)/mx-hook: $(HOOK) $(LIBMX)
+$(PROGRAMS):
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LINK) $(SAN) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(LIBMX): $(LAYERS)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/obj/%.o: %.c Makefile
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -c -o $@ $<
+
+$(BUILD)/unit/%: tests/unit/%.c $(LIBMX) Makefile
+	$(call say,TEST,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(SAN) $(LDFLAGS) -o $@ $< $(LIBMX) $(LIBS)
+
+# Victims are the programs that tests run under the engine: small, dynamic, with threads. A victim
+# that needs other flags says so in a line `victim-flags: ...` of its own.
+$(BUILD)/victims/%: tests/victims/%.c Makefile
+	$(call say,VICT,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -D_GNU_SOURCE -O1 -g -MMD -MP $$(sed -n 's/.*victim-flags: *\([^*]*\).*/\1/p' $<) -o $@ $< -pthread
+
+victims: $(VICTIMS)
+unit: $(UNIT)
+
+deps: ## install the Debian packages that are missing
+	@scripts/install-deps build test
+
+check: deps ## install what is missing, build, run all tests
+	$(Q)$(MAKE) --no-print-directory all unit victims
+	@BUILD=$(BUILD) scripts/run-tests unit bats
+
+check-unit: all unit victims ## run the unit tests only
+	@BUILD=$(BUILD) scripts/run-tests unit
+
+check-bats: all victims ## run the tests of the programs only; T="tests/a.bats ..." for some of them
+	@BUILD=$(BUILD) scripts/run-tests bats $(T)
+
+asan: ## build with address and undefined-behaviour sanitizers and run the unit tests
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan LINK=-pie CFLAGS='-O1 -g' \
+		SAN='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' check-unit
+
+lint: ## format, layers, headers, warnings of two compilers, shell scripts
+	@BUILD=$(BUILD) CC='$(CC)' CLANG='$(CLANG)' CPPFLAGS='$(CPPFLAGS)' WARN='$(WARN)' scripts/lint
+
+demo: ## a real server in podman survives a crash of its new version
+	@scripts/install-deps build demo
+	$(Q)$(MAKE) --no-print-directory all
+	@BUILD=$(BUILD) scripts/demo
+
+bench: all victims ## how fast programs run under the engine, beside native
+	@BUILD=$(BUILD) scripts/bench
+
+bench-stop: all victims ## what one synchronised system call costs, beside native
+	@BUILD=$(BUILD) scripts/bench-stop
+
+docs: $(BUILD)/docs/syscalls.md $(patsubst docs/man/%,$(BUILD)/docs/%.txt,$(wildcard docs/man/*.[1-8])) ## the system-call table and the manual pages as text
+
+$(BUILD)/docs/syscalls.md: $(BUILD)/mx
+	$(call say,DOC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(BUILD)/mx syscalls --markdown >$@.tmp && mv $@.tmp $@
+
+$(BUILD)/docs/%.txt: docs/man/%
+	$(call say,DOC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)man --warnings -l $< >$@.tmp && mv $@.tmp $@
+
+install: all ## install programs, manual pages, completion (DESTDIR, PREFIX)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/mx
+	install -m 755 $(BUILD)/mx $(DESTDIR)$(PREFIX)/bin/mx
+	$(if $(SHIM),install -m 755 $(BUILD)/mx-shim $(DESTDIR)$(PREFIX)/bin/mx-shim)
+	$(if $(HOOK),install -m 755 $(BUILD)/mx-hook $(DESTDIR)$(PREFIX)/libexec/mx/mx-hook)
+	for page in $(wildcard docs/man/*.[1-8]); do \
+		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
+	install -D -m 644 completions/mx.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mx
+
+clean: ## remove what was built
+	rm -rf $(BUILD)
+
+help: ## this list
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target text; do \
+		printf '  make %-11s %s\n' "$$target" "$$text"; done
+
+.PHONY: all unit victims deps check check-unit check-bats asan lint demo bench bench-stop docs install clean help
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+-include $(MX:.o=.d) $(SHIM:.o=.d) $(HOOK:.o=.d) $(LAYERS:.o=.d) $(addsuffix .d,$(UNIT) $(VICTIMS))

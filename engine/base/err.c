@@ -37,7 +37,7 @@ int err_context(struct err *err, const char *fmt, ...)
 {
 	char context[ERR_TEXT_MAX];
 	va_list ap;
-	size_t len, room;
+	size_t len;
 
 	if (!err)
 		return -1;
@@ -47,10 +47,8 @@ int err_context(struct err *err, const char *fmt, ...)
 	len = strlen(context);
 	if (len > sizeof(context) - 3)
 		len = sizeof(context) - 3;
-	memcpy(context + len, ": ", 3);
-	len += 2;
-	room = sizeof(context) - len - 1;
-	strncat(context + len, err->text, room);
+	snprintf(context + len, sizeof(context) - len, ": %.*s", (int)(sizeof(context) - len - 3),
+		err->text);
 	memcpy(err->text, context, sizeof(err->text));
 	return -err->code;
 }
