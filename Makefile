@@ -2,11 +2,12 @@
 # One Makefile for everything: `make help` lists the targets. Sources are found by wildcard, so a new
 # file needs no line here. V=1 shows the commands, BUILD=dir builds elsewhere.
 
-VERSION := 0.1.0
 BUILD   ?= build
 PREFIX  ?= /usr/local
 DESTDIR ?=
-CC      ?= gcc
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
 CLANG   ?= clang
 V       ?= 0
 Q       := $(if $(filter 1,$(V)),,@)
@@ -15,7 +16,7 @@ say      = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' '$(1)' '$(2)')
 WARN    := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
            -Wwrite-strings -Wvla -Wno-unused-parameter
 CFLAGS  ?= -O2 -g
-CPPFLAGS += -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DMX_VERSION='"$(VERSION)"' -Iengine -I.
+CPPFLAGS += -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Iengine -I.
 ALL_CFLAGS = -std=gnu11 $(WARN) $(WERROR) -fPIE -fstack-protector-strong $(SAN) $(CFLAGS) -MMD -MP
 
 # Static, so that one file works in every image (glibc, musl, none at all), and position-independent.
@@ -90,6 +91,10 @@ asan: ## build with address and undefined-behaviour sanitizers and run the unit 
 lint: ## format, layers, headers, warnings of two compilers, shell scripts
 	@BUILD=$(BUILD) CC='$(CC)' CLANG='$(CLANG)' CPPFLAGS='$(CPPFLAGS)' WARN='$(WARN)' scripts/lint
 
+FILES ?= $(shell git ls-files -co --exclude-standard '*.c' '*.h')
+format: ## format the C sources; FILES="a.c ..." for some of them
+	clang-format -i $(FILES)
+
 demo: ## a real server in podman survives a crash of its new version
 	@scripts/install-deps build demo
 	$(Q)$(MAKE) --no-print-directory all
@@ -129,7 +134,7 @@ help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target text; do \
 		printf '  make %-11s %s\n' "$$target" "$$text"; done
 
-.PHONY: all unit victims deps check check-unit check-bats asan lint demo bench bench-stop docs install clean help
+.PHONY: all unit victims deps check check-unit check-bats asan lint format demo bench bench-stop docs install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 

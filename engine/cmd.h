@@ -7,6 +7,8 @@
 #ifndef MX_CMD_H
 #define MX_CMD_H
 
+#define MX_VERSION "0.1.0"
+
 /* Exit statuses of mx itself; `mx run` otherwise passes on the program's own. */
 enum {
 	MX_EXIT_USAGE = 2,     /* a wrong command line */

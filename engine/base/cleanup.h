@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define MUST_CHECK	__attribute__((warn_unused_result))
+#define MUST_CHECK	  __attribute__((warn_unused_result))
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
-#define UNUSED		__attribute__((unused))
-#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#define UNUSED		  __attribute__((unused))
+#define ARRAY_SIZE(a)	  (sizeof(a) / sizeof((a)[0]))
 
 static inline void cleanup_free_fn(void *p)
 {

@@ -58,8 +58,7 @@ int io_write_all(int fd, const void *data, size_t len)
 	return 0;
 }
 
-int io_replace_file(
-	const char *path, const void *data, size_t len, unsigned mode, struct err *err)
+int io_replace_file(const char *path, const void *data, size_t len, unsigned mode, struct err *err)
 {
 	cleanup_free char *tmp = xasprintf("%s.XXXXXX", path);
 	cleanup_close int fd = mkostemp(tmp, O_CLOEXEC);

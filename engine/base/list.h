@@ -10,7 +10,12 @@ struct list {
 	struct list *next, *prev;
 };
 
-#define container_of(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
+/* The structure of @type whose @member is at @p. */
+#define container_of(p, type, member)                                                              \
+	({                                                                                         \
+		char *member_ = (char *)(p);                                                       \
+		(type *)(member_ - offsetof(type, member));                                        \
+	})
 
 static inline void list_init(struct list *head)
 {
@@ -38,7 +43,8 @@ static inline void list_remove(struct list *node)
 	list_init(node);
 }
 
-#define list_for_each(pos, head) for (struct list *pos = (head)->next; pos != (head); pos = pos->next)
+#define list_for_each(pos, head)                                                                   \
+	for (struct list *pos = (head)->next; pos != (head); pos = pos->next)
 
 /* As list_for_each(); the element at @pos may be removed inside. */
 #define list_for_each_safe(pos, head)                                                              \

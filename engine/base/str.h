@@ -18,7 +18,10 @@ struct str {
 	size_t room;
 };
 
-#define STR_INIT { NULL, 0, 0 }
+#define STR_INIT                                                                                   \
+	{                                                                                          \
+		NULL, 0, 0                                                                         \
+	}
 
 void str_free(struct str *s);
 /* Empties it and keeps the memory. */

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int tap_count, tap_failed;
@@ -52,6 +53,20 @@ static inline void tap_skip(const char *why)
 {
 	printf("ok %d # SKIP %s\n", ++tap_count, why);
 	fflush(stdout);
+}
+
+/* A new folder for the test's files, in $TMPDIR; ends the test where it cannot be made. */
+static inline const char *tap_folder(void)
+{
+	static char path[256];
+	const char *tmp = getenv("TMPDIR");
+
+	snprintf(path, sizeof(path), "%s/unit.XXXXXX", tmp && *tmp ? tmp : "/tmp");
+	if (!mkdtemp(path)) {
+		perror(path);
+		exit(1);
+	}
+	return path;
 }
 
 /* The plan, and main()'s return value. */

@@ -10,8 +10,8 @@
 #include "ctl/eventlog.h"
 #include "tap.h"
 
-static char dir[] = "/tmp/mx-unit.XXXXXX";
-static char path[64];
+static const char *dir;
+static char path[300];
 
 static void report_crash(struct eventlog *log)
 {
@@ -61,7 +61,7 @@ static void test_fields(void)
 static void test_readable(void)
 {
 	cleanup_str struct str text = STR_INIT;
-	char other[80];
+	char other[300];
 	struct eventlog *log;
 	struct err err;
 	int saved, fd;
@@ -118,7 +118,7 @@ static void *many(void *arg)
 
 static void test_threads(void)
 {
-	char cmd[256];
+	char cmd[600];
 	pthread_t thread[THREADS];
 	struct eventlog *log;
 	struct err err;
@@ -143,7 +143,7 @@ static void test_failures(void)
 {
 	struct eventlog *log = (void *)1;
 	struct err err = { 0 };
-	char missing[96];
+	char missing[300];
 	int saved, null;
 
 	snprintf(missing, sizeof(missing), "%s/no/such/folder", dir);
@@ -164,8 +164,7 @@ static void test_failures(void)
 
 int main(void)
 {
-	if (!mkdtemp(dir))
-		return 1;
+	dir = tap_folder();
 	snprintf(path, sizeof(path), "%s/log", dir);
 	test_fields();
 	test_readable();
