@@ -71,9 +71,9 @@ static void put_time(struct jsonw *w)
 	jsonw_kv_str(w, "time", stamp);
 }
 
-void eventlog_begin(struct eventlog *log, struct event *ev, const char *name)
+void eventlog_begin(struct eventlog *log, struct event_out *ev, const char *name)
 {
-	*ev = (struct event){ .log = log, .json = STR_INIT, .line = STR_INIT };
+	*ev = (struct event_out){ .log = log, .json = STR_INIT, .line = STR_INIT };
 	if (!log)
 		return;
 	jsonw_init(&ev->w, &ev->json, false);
@@ -110,13 +110,13 @@ static void put_plain(struct str *line, const char *data, size_t len)
 	jsonw_bytes(&w, data, len);
 }
 
-static void put_key(struct event *ev, const char *key)
+static void put_key(struct event_out *ev, const char *key)
 {
 	jsonw_key(&ev->w, key);
 	str_printf(&ev->line, " %s%s%s=", ev->prefix ? ev->prefix : "", ev->prefix ? "." : "", key);
 }
 
-void event_version(struct event *ev, const char *version, int pid, int64_t seq)
+void event_version(struct event_out *ev, const char *version, int pid, int64_t seq)
 {
 	if (!ev->log)
 		return;
@@ -130,7 +130,7 @@ void event_version(struct event *ev, const char *version, int pid, int64_t seq)
 		event_int(ev, "seq", seq);
 }
 
-void event_bytes(struct event *ev, const char *key, const void *data, size_t len)
+void event_bytes(struct event_out *ev, const char *key, const void *data, size_t len)
 {
 	if (!ev->log)
 		return;
@@ -139,13 +139,13 @@ void event_bytes(struct event *ev, const char *key, const void *data, size_t len
 	put_plain(&ev->line, data, len);
 }
 
-void event_str(struct event *ev, const char *key, const char *text)
+void event_str(struct event_out *ev, const char *key, const char *text)
 {
 	if (text)
 		event_bytes(ev, key, text, strlen(text));
 }
 
-void event_printf(struct event *ev, const char *key, const char *fmt, ...)
+void event_printf(struct event_out *ev, const char *key, const char *fmt, ...)
 {
 	cleanup_free char *text = NULL;
 	va_list ap;
@@ -159,7 +159,7 @@ void event_printf(struct event *ev, const char *key, const char *fmt, ...)
 	event_str(ev, key, text);
 }
 
-void event_int(struct event *ev, const char *key, int64_t n)
+void event_int(struct event_out *ev, const char *key, int64_t n)
 {
 	if (!ev->log)
 		return;
@@ -168,7 +168,7 @@ void event_int(struct event *ev, const char *key, int64_t n)
 	str_printf(&ev->line, "%" PRId64, n);
 }
 
-void event_hex(struct event *ev, const char *key, uint64_t n)
+void event_hex(struct event_out *ev, const char *key, uint64_t n)
 {
 	if (!ev->log)
 		return;
@@ -177,7 +177,7 @@ void event_hex(struct event *ev, const char *key, uint64_t n)
 	str_printf(&ev->line, "0x%" PRIx64, n);
 }
 
-void event_bool(struct event *ev, const char *key, bool b)
+void event_bool(struct event_out *ev, const char *key, bool b)
 {
 	if (!ev->log)
 		return;
@@ -186,7 +186,7 @@ void event_bool(struct event *ev, const char *key, bool b)
 	str_puts(&ev->line, b ? "yes" : "no");
 }
 
-void event_list_begin(struct event *ev, const char *key)
+void event_list_begin(struct event_out *ev, const char *key)
 {
 	if (!ev->log)
 		return;
@@ -195,7 +195,7 @@ void event_list_begin(struct event *ev, const char *key)
 	str_printf(&ev->below, "mx:   %s:\n", key);
 }
 
-void event_list_add(struct event *ev, const char *text)
+void event_list_add(struct event_out *ev, const char *text)
 {
 	if (!ev->log)
 		return;
@@ -205,13 +205,13 @@ void event_list_add(struct event *ev, const char *text)
 	str_putc(&ev->below, '\n');
 }
 
-void event_list_end(struct event *ev)
+void event_list_end(struct event_out *ev)
 {
 	if (ev->log)
 		jsonw_array_end(&ev->w);
 }
 
-void event_object_begin(struct event *ev, const char *key)
+void event_object_begin(struct event_out *ev, const char *key)
 {
 	if (!ev->log)
 		return;
@@ -220,7 +220,7 @@ void event_object_begin(struct event *ev, const char *key)
 	ev->prefix = key;
 }
 
-void event_object_end(struct event *ev)
+void event_object_end(struct event_out *ev)
 {
 	if (!ev->log)
 		return;
@@ -251,7 +251,7 @@ static void note_loss(struct eventlog *log, int code)
 	fprintf(stderr, "mx: event log %s: %s; events are being lost\n", log->path, strerror(code));
 }
 
-void event_end(struct event *ev)
+void event_end(struct event_out *ev)
 {
 	int rc;
 
@@ -272,7 +272,7 @@ void event_end(struct event *ev)
 	event_cancel(ev);
 }
 
-void event_cancel(struct event *ev)
+void event_cancel(struct event_out *ev)
 {
 	str_free(&ev->json);
 	str_free(&ev->line);

@@ -14,7 +14,7 @@
  * engines that append to one file. A write that fails is reported once on stderr and counted; it
  * never stops the engine and never blocks later events.
  *
- *	struct event ev;
+ *	struct event_out ev;
  *
  *	eventlog_begin(log, &ev, "crash");
  *	event_version(&ev, "new", pid, seq);
@@ -35,7 +35,7 @@
 struct eventlog;
 
 /* An event under construction: on the stack of whoever reports it, from begin to end. */
-struct event {
+struct event_out {
 	struct eventlog *log; /* NULL: nobody listens, every call on it does nothing */
 	struct str json;
 	struct str line;    /* the readable form's first line */
@@ -58,32 +58,32 @@ void eventlog_close(struct eventlog *log);
 uint64_t eventlog_lost(const struct eventlog *log);
 
 /* Begins event @name. @log may be NULL. Each begin is followed by event_end() or event_cancel(). */
-void eventlog_begin(struct eventlog *log, struct event *ev, const char *name);
+void eventlog_begin(struct eventlog *log, struct event_out *ev, const char *name);
 
 /* Which version it happened in ("old", "new"; NULL: none), its process (0: none) and the stream's
  * sequence number (negative: none). */
-void event_version(struct event *ev, const char *version, int pid, int64_t seq);
+void event_version(struct event_out *ev, const char *version, int pid, int64_t seq);
 
 void event_str(
-	struct event *ev, const char *key, const char *text); /* NULL: the field is left out */
-void event_bytes(struct event *ev, const char *key, const void *data, size_t len);
-void event_printf(struct event *ev, const char *key, const char *fmt, ...) PRINTF_LIKE(3, 4);
-void event_int(struct event *ev, const char *key, int64_t n);
-void event_hex(struct event *ev, const char *key, uint64_t n);
-void event_bool(struct event *ev, const char *key, bool b);
+	struct event_out *ev, const char *key, const char *text); /* NULL: the field is left out */
+void event_bytes(struct event_out *ev, const char *key, const void *data, size_t len);
+void event_printf(struct event_out *ev, const char *key, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void event_int(struct event_out *ev, const char *key, int64_t n);
+void event_hex(struct event_out *ev, const char *key, uint64_t n);
+void event_bool(struct event_out *ev, const char *key, bool b);
 
 /* A list of strings. In the readable form each is a line of its own below the event. */
-void event_list_begin(struct event *ev, const char *key);
-void event_list_add(struct event *ev, const char *text);
-void event_list_end(struct event *ev);
+void event_list_begin(struct event_out *ev, const char *key);
+void event_list_add(struct event_out *ev, const char *text);
+void event_list_end(struct event_out *ev);
 
 /* A nested object of the fields between; readable form: key.field=value. One level only. */
-void event_object_begin(struct event *ev, const char *key);
-void event_object_end(struct event *ev);
+void event_object_begin(struct event_out *ev, const char *key);
+void event_object_end(struct event_out *ev);
 
 /* Writes the event and frees what it holds. */
-void event_end(struct event *ev);
+void event_end(struct event_out *ev);
 /* Frees it unwritten. */
-void event_cancel(struct event *ev);
+void event_cancel(struct event_out *ev);
 
 #endif

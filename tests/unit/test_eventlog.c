@@ -15,7 +15,7 @@ static char path[300];
 
 static void report_crash(struct eventlog *log)
 {
-	struct event ev;
+	struct event_out ev;
 
 	eventlog_begin(log, &ev, "crash");
 	event_version(&ev, "new", 12, 345);
@@ -89,7 +89,7 @@ static void test_readable(void)
 
 static void test_nobody_listens(void)
 {
-	struct event ev;
+	struct event_out ev;
 
 	eventlog_begin(NULL, &ev, "start");
 	event_int(&ev, "n", 1);
@@ -106,7 +106,7 @@ static void test_nobody_listens(void)
 static void *many(void *arg)
 {
 	for (int i = 0; i < EVENTS; i++) {
-		struct event ev;
+		struct event_out ev;
 
 		eventlog_begin(arg, &ev, "tick");
 		event_int(&ev, "i", i);
