@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/io.h"
+#include "base/xalloc.h"
+#include "oci/edit.h"
+#include "oci/spec.h"
+#include "oci/state.h"
+#include "shim/delegate.h"
+#include "shim/report.h"
+#include "shim/shim.h"
+
+#define FAILURE_MAX 4096
+
+struct job {
+	const struct cmdline *line;
+	const struct config *config;
+	struct options options;
+	struct json *spec;
+	char *bundle; /* absolute */
+	const char *config_name;
+	char *state; /* set once the container's state exists */
+};
+
+static void job_free(struct job *job)
+{
+	options_free(&job->options);
+	json_free(job->spec);
+	free(job->bundle);
+	free(job->state);
+}
+
+/* Asks whether the container is MX's. A config.json that cannot be read is for the delegate to
+ * judge. */
+static bool is_ours(struct job *job)
+{
+	struct err ignored;
+
+	job->bundle = realpath(job->line->bundle ? job->line->bundle : ".", NULL);
+	job->config_name = job->line->config_name ? job->line->config_name : "config.json";
+	if (!job->bundle || !job->line->id || job->config_name[0] == '/')
+		return false;
+	if (spec_load(job->bundle, job->config_name, &job->spec, &ignored) < 0)
+		return false;
+	return spec_asks_for_mx(job->spec) && !spec_is_sandbox(job->spec);
+}
+
+static int check_parts(const struct config *config, struct err *err)
+{
+	if (!config->engine)
+		return err_set(
+			err, ENOENT, "the engine, mx, is not installed; mx.conf can name it");
+	if (!config->hook)
+		return err_set(
+			err, ENOENT, "the hook, mx-hook, is not installed; mx.conf can name it");
+	return 0;
+}
+
+static int prepare(struct job *job, struct err *err)
+{
+	const struct cmdline *line = job->line;
+	cleanup_free char *state = NULL;
+	cleanup_free char *mark = state_mark(line->root, line->id);
+	struct edit edit;
+	uid_t uid = 0;
+	gid_t gid = 0;
+	int rc = check_parts(job->config, err);
+
+	if (rc == 0)
+		rc = options_load(job->spec, job->config, &job->options, err);
+	if (rc == 0)
+		rc = edit_check(job->spec, &job->options, err);
+	if (rc == 0)
+		rc = spec_host_user(job->spec, &uid, &gid, err);
+	if (rc == 0)
+		rc = state_path(line->root, line->id, &state, err);
+	if (rc < 0)
+		return rc;
+	if (state_exists(state))
+		return err_set(err, EEXIST, "container %s exists already", line->id);
+	rc = state_create(state, job->config->state_size, uid, gid, err);
+	if (rc < 0)
+		return rc;
+	job->state = take_ptr(state);
+	edit = (struct edit){
+		.config = job->config,
+		.config_path = line->mx_conf,
+		.options = &job->options,
+		.bundle = job->bundle,
+		.state = job->state,
+		.mark = mark,
+	};
+	rc = edit_spec(job->spec, &edit, err);
+	return rc < 0 ? rc : spec_save(job->bundle, job->config_name, job->spec, err);
+}
+
+/* What the hook could not do, in its own words: a runtime only says that some hook failed. */
+static bool read_failure(const char *state, struct str *ret_text)
+{
+	cleanup_free char *path = xasprintf("%s/" STATE_FAILURE, state);
+	struct err ignored;
+
+	return io_read_file(path, FAILURE_MAX, ret_text, &ignored) == 0 && ret_text->len > 0;
+}
+
+static void forget(struct job *job)
+{
+	struct err err = { 0 };
+
+	if (job->state && state_remove(job->state, job->config, &err) < 0)
+		report_warning(err.text);
+}
+
+static int fail(struct job *job, off_t mark, const char *text)
+{
+	cleanup_free char *full = xasprintf("mx: %s", text);
+
+	report_error(job->line, mark, full);
+	forget(job);
+	return 1;
+}
+
+static int start(struct job *job, bool waits_for_end)
+{
+	cleanup_str struct str failure = STR_INIT;
+	struct err err = { 0 };
+	off_t mark;
+	int status;
+
+	if (prepare(job, &err) < 0)
+		return fail(job, -1, err.text);
+	mark = report_mark(job->line);
+	if (delegate_run(job->config, job->line->argv, &status, &err) < 0)
+		return fail(job, mark, err.text);
+	if (status != 0 && read_failure(job->state, &failure)) {
+		fail(job, mark, failure.data);
+		return status;
+	}
+	if (status != 0 || waits_for_end)
+		forget(job);
+	return status;
+}
+
+static int create_or_run(
+	const struct cmdline *line, const struct config *config, bool waits_for_end)
+{
+	struct job job = { .line = line, .config = config };
+	struct err err = { 0 };
+	int status = 1;
+
+	if (is_ours(&job))
+		status = start(&job, waits_for_end);
+	else if (delegate_exec(config, line, &err) < 0)
+		report_error(line, -1, err.text);
+	job_free(&job);
+	return status;
+}
+
+static int create(const struct cmdline *line, const struct config *config)
+{
+	return create_or_run(line, config, false);
+}
+
+static int run(const struct cmdline *line, const struct config *config)
+{
+	return create_or_run(line, config, !line->detach);
+}
+
+const struct command cmd_create = { "create", create };
+const struct command cmd_run = { "run", run };

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The OCI runtime that does the work. */
+#ifndef MX_SHIM_DELEGATE_H
+#define MX_SHIM_DELEGATE_H
+
+#include "base/err.h"
+#include "oci/config.h"
+#include "shim/cmdline.h"
+
+/* Becomes the delegate, with the command line as it came. Returns only on failure. */
+int delegate_exec(const struct config *config, const struct cmdline *line, struct err *err);
+
+/*
+ * Runs the delegate with @argv and waits for it; signals that the shim is sent go to it. Its exit
+ * status, or 128 + the signal that ended it, is put into *@ret_status. The container's first
+ * process is the delegate's child and never the shim's, so it is adopted by whoever has asked the
+ * kernel for that (conmon, containerd's shim).
+ */
+MUST_CHECK int delegate_run(
+	const struct config *config, char **argv, int *ret_status, struct err *err);
+
+#endif
