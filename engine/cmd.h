@@ -7,7 +7,7 @@
 #ifndef MX_CMD_H
 #define MX_CMD_H
 
-#define MX_VERSION "0.1.0"
+#include "base/version.h"
 
 /* Exit statuses of mx itself; `mx run` otherwise passes on the program's own. */
 enum {

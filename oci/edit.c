@@ -338,18 +338,29 @@ static char *overlay_lower(const struct json *mount)
 
 static struct json *own_mounts(const struct json *spec, const char *old)
 {
-	static const char *const whole[] = { SPEC_MX_DIR, "/proc", "/dev", "/sys" };
 	const struct json *mounts = json_get(spec, "mounts");
 	struct json *list = json_new(JSON_ARRAY);
 
 	for (size_t i = 0; i < json_count(mounts); i++) {
+		const struct json *options = json_get(json_at(mounts, i), "options");
 		const char *at = json_string(json_get(json_at(mounts, i), "destination"));
-		bool skip = !at || is_below(at, old);
+		const char *type;
+		struct json *entry, *kept;
 
-		for (size_t k = 0; !skip && k < ARRAY_SIZE(whole); k++)
-			skip = is_below(at, whole[k]);
-		if (!skip)
-			json_append(list, json_new_string(at));
+		if (!at || is_below(at, old) || is_below(at, SPEC_MX_DIR))
+			continue;
+		entry = json_new(JSON_OBJECT);
+		kept = json_new(JSON_ARRAY);
+		for (size_t k = 0; k < json_count(options); k++) {
+			if (json_string(json_at(options, k)))
+				json_append(kept, json_copy(json_at(options, k)));
+		}
+		json_set(entry, "at", json_new_string(at));
+		json_set(entry, "options", kept);
+		/* One entry of config.json, but a mount for every controller of cgroup v1. */
+		type = json_string(json_get(json_at(mounts, i), "type"));
+		json_set(entry, "recursive", json_new_bool(type && strcmp(type, "cgroup") == 0));
+		json_append(list, entry);
 	}
 	return list;
 }

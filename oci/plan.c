@@ -81,6 +81,22 @@ static struct json *get_list(const struct json *j, const char *key)
 	return json_copy(list);
 }
 
+static struct json *get_mounts(const struct json *j)
+{
+	const struct json *list = json_get(j, "mounts");
+
+	if (json_type(list) != JSON_ARRAY)
+		return NULL;
+	for (size_t i = 0; i < json_count(list); i++) {
+		const struct json *options = json_get(json_at(list, i), "options");
+
+		if (!json_string(json_get(json_at(list, i), "at")) ||
+			json_type(options) != JSON_ARRAY)
+			return NULL;
+	}
+	return json_copy(list);
+}
+
 int plan_read(const char *state, struct plan *ret_plan, struct err *err)
 {
 	cleanup_free char *path = xasprintf("%s/" STATE_PLAN, state);
@@ -96,7 +112,7 @@ int plan_read(const char *state, struct plan *ret_plan, struct err *err)
 	plan.readonly = json_is_true(json_get(j, "readonly"));
 	plan.new_only = json_is_true(json_get(j, "new-only"));
 	plan.shared = get_list(j, "shared");
-	plan.mounts = get_list(j, "mounts");
+	plan.mounts = get_mounts(j);
 	plan.old_args = get_list(j, "old-args");
 	plan.new_args = get_list(j, "new-args");
 	plan.exec = get_list(j, "exec");

@@ -17,7 +17,8 @@ struct plan {
 	struct json
 		*shared;   /* paths of both versions; the first @builtin ones are defaults, which */
 	long long builtin; /* need not exist */
-	struct json *mounts; /* destinations of the bundle's own mounts */
+	struct json *mounts; /* the bundle's own: {"at": destination, "options": ["ro", ...],
+				"recursive": whether the options hold for mounts below it} */
 	struct json *old_args, *new_args;
 	struct json *exec; /* the engine's words before OLD for a supervised exec, or NULL */
 	char *path;	   /* the process' PATH */

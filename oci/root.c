@@ -17,11 +17,25 @@ struct compose {
 	const struct plan *plan;
 	int new_root, old_root; /* O_PATH */
 	struct stat new_top, old_top;
+	uint64_t new_mount; /* id of the mount that the new root is */
 };
+
+/* Places of the kernel's, taken over whole, with what is mounted below them. */
+static const char *const kernel_paths[] = { "/proc", "/dev", "/sys" };
 
 static bool same_file(const struct stat *a, const struct stat *b)
 {
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+static int mount_id(int fd, const char *path, uint64_t *ret_id, struct err *err)
+{
+	struct statx st;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &st) < 0)
+		return err_errno(err, errno, "%s: statx", path);
+	*ret_id = st.stx_mnt_id;
+	return 0;
 }
 
 /* Where the upper layer goes: on the container's own /.mx, out of everyone's sight. */
@@ -103,7 +117,7 @@ static int open_roots(struct compose *c, struct err *err)
 		return err_errno(err, errno, "open " SPEC_OLD_ROOT);
 	if (fstat(c->new_root, &c->new_top) < 0 || fstat(c->old_root, &c->old_top) < 0)
 		return err_errno(err, errno, "stat the roots");
-	return 0;
+	return mount_id(c->new_root, c->plan->rootfs, &c->new_mount, err);
 }
 
 /* Opens the place in the new root, which is made if only the old image has it. */
@@ -128,10 +142,42 @@ static int open_source(
 	return resolve_make(c->new_root, path, st.st_mode & S_IFMT, ret_fd, err);
 }
 
-/* Shows the new root's @path at the same path of the old one, with all that is mounted below. */
+static int set_flags(int at, uint64_t flags, bool recursive, const char *path, struct err *err)
+{
+	struct mount_attr attr = { .attr_set = flags };
+	int how = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0);
+
+	if (flags && mount_setattr(at, "", how, &attr, sizeof(attr)) < 0)
+		return err_errno(err, errno, "%s: set mount flags", path);
+	return 0;
+}
+
+/* Mounts a copy of the tree at @source, with all that is mounted below it, on @target. */
+static int graft(struct compose *c, int source, int target, const char *path, struct err *err)
+{
+	cleanup_close int tree = -1;
+	uint64_t id = 0;
+	int rc = mount_id(source, path, &id, err);
+
+	if (rc < 0)
+		return rc;
+	tree = open_tree(source, "", AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | O_CLOEXEC);
+	if (tree < 0)
+		return err_errno(err, errno, "share %s", path);
+	/* Runtimes make a read-only root read-only after the hooks. */
+	if (c->plan->readonly && id == c->new_mount)
+		rc = set_flags(tree, MOUNT_ATTR_RDONLY, false, path, err);
+	if (rc < 0)
+		return rc;
+	if (move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+		return err_errno(err, errno, "share %s", path);
+	return 0;
+}
+
+/* Shows the new root's @path at the same path of the old one. */
 static int share(struct compose *c, const char *path, bool optional, struct err *err)
 {
-	cleanup_close int source = -1, target = -1, tree = -1;
+	cleanup_close int source = -1, target = -1;
 	struct stat from, to;
 	int rc = open_source(c, path, optional, &source, err);
 
@@ -154,12 +200,7 @@ static int share(struct compose *c, const char *path, bool optional, struct err 
 	if (S_ISDIR(from.st_mode) != S_ISDIR(to.st_mode))
 		return err_set(
 			err, EINVAL, "%s is a folder in one image and a file in the other", path);
-	tree = open_tree(source, "", AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | O_CLOEXEC);
-	if (tree < 0)
-		return err_errno(err, errno, "share %s", path);
-	if (move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
-		return err_errno(err, errno, "share %s", path);
-	return 0;
+	return graft(c, source, target, path, err);
 }
 
 static int share_list(struct compose *c, const struct json *list, size_t optional, struct err *err)
@@ -173,13 +214,63 @@ static int share_list(struct compose *c, const struct json *list, size_t optiona
 	return 0;
 }
 
-static int make_readonly(int dir, const char *what, struct err *err)
+static uint64_t option_flag(const char *option)
 {
-	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
+	static const struct {
+		const char *option;
+		uint64_t flag;
+	} table[] = {
+		{ "ro", MOUNT_ATTR_RDONLY },
+		{ "rro", MOUNT_ATTR_RDONLY },
+		{ "nosuid", MOUNT_ATTR_NOSUID },
+		{ "nodev", MOUNT_ATTR_NODEV },
+		{ "noexec", MOUNT_ATTR_NOEXEC },
+	};
 
-	if (mount_setattr(dir, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
-		return err_errno(err, errno, "make %s read-only", what);
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		if (strcmp(table[i].option, option) == 0)
+			return table[i].flag;
+	}
 	return 0;
+}
+
+static bool is_kernel_path(const char *path)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(kernel_paths); i++) {
+		size_t len = strlen(kernel_paths[i]);
+
+		if (strncmp(path, kernel_paths[i], len) == 0 &&
+			(path[len] == '/' || path[len] == '\0'))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Shows one mount of the bundle in the old root, with its flags: crun sets some of them only after
+ * the hooks (a read-only mount is remounted late), too late for our copy.
+ */
+static int share_mount(struct compose *c, const struct json *mount, struct err *err)
+{
+	const struct json *options = json_get(mount, "options");
+	const char *path = json_string(json_get(mount, "at"));
+	cleanup_close int at = -1;
+	bool recursive = json_is_true(json_get(mount, "recursive"));
+	uint64_t flags = 0;
+	int rc = is_kernel_path(path) ? 0 : share(c, path, false, err);
+
+	if (rc < 0)
+		return err_context(err, "mount");
+	for (size_t i = 0; i < json_count(options); i++) {
+		const char *option = json_string(json_at(options, i));
+
+		flags |= option_flag(option);
+		recursive = recursive || strcmp(option, "rro") == 0;
+	}
+	rc = resolve_open(c->old_root, path, O_PATH, &at, err);
+	if (rc == 0)
+		rc = set_flags(at, flags, recursive, path, err);
+	return rc < 0 ? err_context(err, "old image") : 0;
 }
 
 /* Nothing below /.mx but state/ is for the container's programs to write. */
@@ -189,22 +280,21 @@ static int seal(struct compose *c, struct err *err)
 	int rc = resolve_open(c->new_root, SPEC_MX_DIR, O_PATH | O_DIRECTORY, &mx, err);
 
 	if (rc == 0 && c->plan->readonly)
-		rc = make_readonly(c->old_root, SPEC_OLD_ROOT, err);
-	return rc < 0 ? rc : make_readonly(mx, SPEC_MX_DIR, err);
+		rc = set_flags(c->old_root, MOUNT_ATTR_RDONLY, false, SPEC_OLD_ROOT, err);
+	return rc < 0 ? rc : set_flags(mx, MOUNT_ATTR_RDONLY, false, SPEC_MX_DIR, err);
 }
 
 int root_compose(const struct plan *plan, int *ret_new_root, int *ret_old_root, struct err *err)
 {
-	static const char *const kernel[] = { "/proc", "/dev", "/sys" };
 	struct compose c = { .plan = plan, .new_root = -1, .old_root = -1 };
 	int rc = open_roots(&c, err);
 
-	for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(kernel); i++)
-		rc = share(&c, kernel[i], true, err);
+	for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(kernel_paths); i++)
+		rc = share(&c, kernel_paths[i], true, err);
 	if (rc == 0)
 		rc = share_list(&c, plan->shared, plan->builtin, err);
-	if (rc == 0)
-		rc = share_list(&c, plan->mounts, 0, err);
+	for (size_t i = 0; rc == 0 && i < json_count(plan->mounts); i++)
+		rc = share_mount(&c, json_at(plan->mounts, i), err);
 	if (rc == 0)
 		rc = seal(&c, err);
 	if (rc == 0) {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/version.h"
 #include "oci/json.h"
 #include "shim/report.h"
 #include "shim/shim.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 
+#include "base/version.h"
 #include "shim/delegate.h"
 #include "shim/report.h"
 #include "shim/shim.h"

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mx-hook: an OCI hook (prestart or createRuntime) that prepares a container for two versions. The
+ * runtime calls it when the container's mounts are made and its root is not yet entered. It
+ * composes the old version's root, finds and checks the two programs, and leaves the map of their
+ * differences in the container's configuration folder.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/xalloc.h"
+#include "base/version.h"
+#include "ctl/eventlog.h"
+#include "hook/job.h"
+#include "hook/programs.h"
+#include "oci/config.h"
+#include "oci/root.h"
+#include "oci/spec.h"
+#include "oci/state.h"
+
+#define STATE_JSON_MAX (1u << 20)
+
+struct job {
+	struct plan plan;
+	pid_t pid;
+	unsigned seconds;
+};
+
+static int check_program(int root, const struct plan *plan, const char *version,
+	const struct json *args, struct err *err)
+{
+	cleanup_program struct program program = { .fd = -1 };
+	int rc = program_find(root, plan, json_string(json_at(args, 0)), &program, err);
+
+	return rc < 0 ? err_context(err, "%s version", version) : 0;
+}
+
+/* Runs in the worker. */
+static int prepare(void *arg, struct err *err)
+{
+	struct job *job = arg;
+	cleanup_close int new_root = -1, old_root = -1;
+	int rc = join_container(job->pid, err);
+
+	if (rc == 0)
+		rc = root_compose(&job->plan, &new_root, &old_root, err);
+	if (rc == 0)
+		rc = check_program(new_root, &job->plan, "new", job->plan.new_args, err);
+	if (rc == 0)
+		rc = check_program(old_root, &job->plan, "old", job->plan.old_args, err);
+	return rc;
+}
+
+static int write_note(const char *state, const char *name, const char *text, struct err *err)
+{
+	cleanup_free char *path = xasprintf("%s/%s", state, name);
+	cleanup_close int fd =
+		open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	int rc;
+
+	if (fd < 0)
+		return err_errno(err, errno, "create %s", path);
+	rc = io_write_all(fd, text, strlen(text));
+	return rc < 0 ? err_errno(err, -rc, "write %s", path) : 0;
+}
+
+/* The engine appends to the log as the container's user. */
+static int open_log(const char *state, struct eventlog **ret_log, struct err *err)
+{
+	cleanup_free char *dir = xasprintf("%s/state", state);
+	cleanup_free char *path = xasprintf("%s/" STATE_LOG, state);
+	struct stat st;
+	int rc = eventlog_open(path, false, ret_log, err);
+
+	if (rc < 0)
+		return rc;
+	if (stat(dir, &st) < 0 || lchown(path, st.st_uid, st.st_gid) < 0)
+		return err_errno(err, errno, "chown %s", path);
+	return 0;
+}
+
+static void log_failure(const char *state, const struct plan *plan, const struct err *failure)
+{
+	struct eventlog *log = NULL;
+	struct event_out ev;
+	struct err err = { 0 };
+
+	if (open_log(state, &log, &err) < 0)
+		fprintf(stderr, "mx-hook: %s\n", err.text);
+	eventlog_begin(log, &ev, "hook-failed");
+	event_str(&ev, "level", plan->new_only ? "warning" : "error");
+	event_str(&ev, "reason", failure->text);
+	event_str(&ev, "then", plan->new_only ? "the new version runs alone" : "not started");
+	event_end(&ev);
+	eventlog_close(log);
+}
+
+/* Returns the exit status. */
+static int report_failure(const char *state, const struct plan *plan, const struct err *failure)
+{
+	struct err err = { 0 };
+	int rc;
+
+	log_failure(state, plan, failure);
+	if (plan->new_only)
+		rc = write_note(state, "config/new-only", failure->text, &err);
+	else
+		rc = write_note(state, STATE_FAILURE, failure->text, &err);
+	if (rc < 0)
+		fprintf(stderr, "mx-hook: %s\n", err.text);
+	if (plan->new_only && rc == 0)
+		return 0;
+	fprintf(stderr, "mx-hook: %s\n", failure->text);
+	return 1;
+}
+
+static bool asks_for_mx(const struct json *state)
+{
+	return json_string(json_get(json_get(state, "annotations"), "io.mx.old")) != NULL;
+}
+
+static int run(const char *conf, struct err *err)
+{
+	cleanup_config struct config config = { 0 };
+	cleanup_json struct json *state = NULL;
+	cleanup_str struct str text = STR_INIT;
+	cleanup_free char *path = NULL;
+	struct job job = { .pid = 0 };
+	struct err failure = { 0 };
+	long long pid = 0;
+	const char *mark;
+	int rc = config_load(conf, &config, err);
+
+	if (rc == 0)
+		rc = io_read_fd(STDIN_FILENO, STATE_JSON_MAX, &text, err);
+	if (rc == 0)
+		rc = json_parse(str_text(&text), text.len, &state, err);
+	if (rc < 0)
+		return err_context(err, "container state on standard input");
+	mark = json_string(json_get(json_get(state, "annotations"), SPEC_STATE_MARK));
+	if (!mark && !asks_for_mx(state))
+		return 0;
+	if (!mark)
+		return err_set(
+			err, EINVAL, "the container asks for MX, but its runtime is not mx-shim");
+	if (json_integer(json_get(state, "pid"), 1, INT32_MAX, &pid) < 0)
+		return err_set(err, EINVAL,
+			"no process is named: run it as a prestart or createRuntime hook");
+	rc = state_path_by_mark(mark, &path, err);
+	if (rc == 0)
+		rc = plan_read(path, &job.plan, err);
+	if (rc < 0)
+		return rc;
+	job.pid = pid;
+	job.seconds = config.timeout;
+	if (worker_run(prepare, &job, job.seconds, &failure) < 0)
+		rc = report_failure(path, &job.plan, &failure);
+	plan_free(&job.plan);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	const char *conf = NULL;
+	struct err err = { 0 };
+	int rc;
+
+	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+		printf("mx-hook version %s\n", MX_VERSION);
+		return 0;
+	}
+	if (argc == 3 && strcmp(argv[1], "--mx-conf") == 0)
+		conf = argv[2];
+	else if (argc != 1) {
+		fprintf(stderr, "usage: mx-hook [--mx-conf FILE] <container-state\n");
+		return 2;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	rc = run(conf, &err);
+	if (rc < 0)
+		fprintf(stderr, "mx-hook: %s\n", err.text);
+	return rc ? 1 : 0;
+}
