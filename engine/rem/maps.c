@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rem/maps.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include "base/io.h"
+#include "base/str.h"
+#include "base/xalloc.h"
+
+/* vm.max_map_count is 65530 unless somebody raised it; lines have room for long paths. */
+#define MAPS_TEXT_MAX (256u << 20)
+
+static bool parse_line(const char *line, size_t len, struct map *ret)
+{
+	unsigned major, minor;
+	unsigned long long ino;
+	char perms[5];
+	int path_at = -1;
+	struct map m = { 0 };
+
+	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %x:%x %llu %n", &m.start, &m.end,
+		    perms, &m.offset, &major, &minor, &ino, &path_at) < 7 ||
+		path_at < 0 || strlen(perms) != 4 || m.start >= m.end)
+		return false;
+	m.read = perms[0] == 'r';
+	m.write = perms[1] == 'w';
+	m.exec = perms[2] == 'x';
+	m.shared = perms[3] == 's';
+	m.dev = makedev(major, minor);
+	m.ino = ino;
+	/* %n has skipped the end of a line that has no path. */
+	m.path = (size_t)path_at < len ? xstrndup(line + path_at, len - path_at) : xstrdup("");
+	*ret = m;
+	return true;
+}
+
+int maps_parse(const char *text, struct maps *ret_maps, struct err *err)
+{
+	struct maps maps = { 0 };
+	size_t room = 0;
+
+	while (*text) {
+		size_t len = strcspn(text, "\n");
+
+		if (maps.count == room) {
+			room = room ? room * 2 : 64;
+			maps.map = xreallocarray(maps.map, room, sizeof(*maps.map));
+		}
+		if (!parse_line(text, len, &maps.map[maps.count])) {
+			maps_free(&maps);
+			return err_set(err, EINVAL, "unexpected line in a memory map: %.*s",
+				(int)(len < 100 ? len : 100), text);
+		}
+		maps.count++;
+		text += len + (text[len] == '\n');
+	}
+	*ret_maps = maps;
+	return 0;
+}
+
+int maps_read(pid_t pid, struct maps *ret_maps, struct err *err)
+{
+	cleanup_free char *path = xasprintf("/proc/%d/maps", pid);
+	cleanup_str struct str text = STR_INIT;
+	int rc = io_read_file(path, MAPS_TEXT_MAX, &text, err);
+
+	/* A zombie has an empty map. */
+	if (rc == -ENOENT || (rc == 0 && text.len == 0))
+		return err_set(err, ESRCH, "process %d is gone", pid);
+	if (rc < 0)
+		return rc;
+	return maps_parse(str_text(&text), ret_maps, err);
+}
+
+void maps_free(struct maps *maps)
+{
+	for (size_t i = 0; i < maps->count; i++)
+		free(maps->map[i].path);
+	free(maps->map);
+	*maps = (struct maps){ 0 };
+}
+
+const struct map *maps_find(const struct maps *maps, uint64_t addr)
+{
+	size_t lo = 0, hi = maps->count;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (addr < maps->map[mid].start)
+			hi = mid;
+		else if (addr >= maps->map[mid].end)
+			lo = mid + 1;
+		else
+			return &maps->map[mid];
+	}
+	return NULL;
+}

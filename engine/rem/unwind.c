@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rem/unwind.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/xalloc.h"
+#include "rem/maps.h"
+#include "sea/cfi.h"
+
+#define VDSO_MAX     65536
+#define HEADER_BYTES 1024 /* enough of a file to tell it from another build of it */
+
+/* A mapped object that a frame lies in, opened the first time. */
+struct object {
+	const struct map *map; /* the executable map */
+	int fd;
+	struct cfi *cfi; /* NULL: it could not be opened */
+	uint64_t bias;
+};
+
+struct walk {
+	struct tracee *t;
+	struct maps maps;
+	struct object *object;
+	size_t objects;
+	struct timespec deadline;
+};
+
+static bool out_of_time(const struct walk *w)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec > w->deadline.tv_sec ||
+	       (now.tv_sec == w->deadline.tv_sec && now.tv_nsec > w->deadline.tv_nsec);
+}
+
+static bool read_word(void *arg, uint64_t addr, uint64_t *ret_word)
+{
+	struct walk *w = arg;
+
+	return !out_of_time(w) && tracee_read(w->t, raddr(addr), ret_word, 8) == 0;
+}
+
+/* The map of the same file that begins at its first byte: where the ELF header is. */
+static const struct map *header_map(const struct walk *w, const struct map *m)
+{
+	for (const struct map *p = m; p >= w->maps.map && p->ino == m->ino && p->dev == m->dev; p--)
+		if (p->offset == 0)
+			return p;
+	return NULL;
+}
+
+/*
+ * An upgrade may have put another file at the path. The numbers of device and inode would tell, but
+ * an overlay shows others in the map than stat(2) does: then the first bytes must be the same.
+ */
+static bool is_same_file(const struct walk *w, const struct map *m, int fd)
+{
+	const struct map *header = header_map(w, m);
+	char in_file[HEADER_BYTES], in_memory[HEADER_BYTES];
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && st.st_ino == m->ino && st.st_dev == m->dev)
+		return true;
+	return header && pread(fd, in_file, sizeof(in_file), 0) == sizeof(in_file) &&
+	       tracee_read(w->t, raddr(header->start), in_memory, sizeof(in_memory)) == 0 &&
+	       memcmp(in_file, in_memory, sizeof(in_file)) == 0;
+}
+
+static void open_vdso(const struct walk *w, struct object *o)
+{
+	uint64_t size = o->map->end - o->map->start;
+	char *copy;
+
+	if (size > VDSO_MAX)
+		return;
+	copy = xmalloc(size);
+	if (tracee_read(w->t, raddr(o->map->start), copy, size) < 0)
+		free(copy);
+	else if (cfi_open_memory(copy, size, &o->cfi, NULL) < 0)
+		o->cfi = NULL;
+}
+
+static void open_file(const struct walk *w, struct object *o)
+{
+	cleanup_free char *link = xasprintf(
+		"/proc/%d/map_files/%" PRIx64 "-%" PRIx64, w->t->tid, o->map->start, o->map->end);
+	bool same;
+
+	/* The mapped file itself, even a deleted one, where we have the capability (proc(5)). */
+	o->fd = open(link, O_RDONLY | O_CLOEXEC);
+	same = o->fd >= 0;
+	/* O_NONBLOCK: what is at the path now may be a FIFO. */
+	if (!same)
+		o->fd = open(o->map->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (o->fd < 0 || !(same || is_same_file(w, o->map, o->fd)) ||
+		cfi_open(o->fd, &o->cfi, NULL) < 0)
+		o->cfi = NULL;
+}
+
+static void open_object(const struct walk *w, struct object *o)
+{
+	uint64_t addr;
+
+	if (strcmp(o->map->path, "[vdso]") == 0)
+		open_vdso(w, o);
+	else if (o->map->path[0] == '/')
+		open_file(w, o);
+	if (o->cfi && cfi_address_of_offset(o->cfi, o->map->offset, &addr)) {
+		o->bias = o->map->start - addr;
+		return;
+	}
+	cfi_close(o->cfi);
+	o->cfi = NULL;
+}
+
+/* The object whose code is at @pc; NULL where no code is. */
+static struct object *object_at(struct walk *w, uint64_t pc)
+{
+	const struct map *m = maps_find(&w->maps, pc);
+	struct object *o;
+
+	if (!m || !m->exec)
+		return NULL;
+	for (size_t i = 0; i < w->objects; i++)
+		if (w->object[i].map == m)
+			return &w->object[i];
+	w->object = xreallocarray(w->object, w->objects + 1, sizeof(*w->object));
+	o = &w->object[w->objects++];
+	*o = (struct object){ .map = m, .fd = -1 };
+	open_object(w, o);
+	return o;
+}
+
+/* For code without call-frame information: the chain of frame pointers, if rbp looks like one. */
+static int step_by_frame_pointer(struct walk *w, struct cfi_regs *regs)
+{
+	uint64_t bp = regs->value[CFI_RBP], sp = regs->value[CFI_RSP], caller_bp, pc;
+	const struct map *stack = maps_find(&w->maps, sp);
+
+	if (!(regs->known & 1u << CFI_RBP) || !stack || bp < sp || bp % 8 ||
+		bp >= stack->end - 16 || !read_word(w, bp, &caller_bp) ||
+		!read_word(w, bp + 8, &pc))
+		return -ENODATA;
+	*regs = (struct cfi_regs){ .known = 1u << CFI_RBP | 1u << CFI_RSP | 1u << CFI_RIP };
+	regs->value[CFI_RBP] = caller_bp;
+	regs->value[CFI_RSP] = bp + 16;
+	regs->value[CFI_RIP] = pc;
+	regs->saved_at[CFI_RBP] = bp;
+	regs->saved_at[CFI_RIP] = bp + 8;
+	return 0;
+}
+
+/* A call through a bad pointer: nothing has run there, so the return address is on top. */
+static int step_from_nowhere(struct walk *w, struct cfi_regs *regs)
+{
+	uint64_t sp = regs->value[CFI_RSP], pc;
+
+	if (!read_word(w, sp, &pc) || !object_at(w, pc - 1))
+		return -ENODATA;
+	regs->value[CFI_RIP] = pc;
+	regs->saved_at[CFI_RIP] = sp;
+	regs->value[CFI_RSP] = sp + 8;
+	return 0;
+}
+
+/* From @frame to its caller. 0: there is one, and @regs are its registers. */
+static int step(struct walk *w, struct unwind_frame *frame, struct cfi_regs *regs, bool *ret_exact)
+{
+	struct object *o = object_at(w, frame->exact_pc ? frame->pc : frame->pc - 1);
+	uint64_t sp = regs->value[CFI_RSP];
+	bool signal = false;
+	int rc = -ENODATA;
+
+	if (!o && !frame->exact_pc)
+		return -ENODATA; /* what looked like a return address was none */
+	if (!o) {
+		rc = step_from_nowhere(w, regs);
+		frame->guessed = true;
+	} else if (o->cfi) {
+		rc = cfi_step(o->cfi, o->bias, frame->exact_pc, regs, &signal, read_word, w);
+	}
+	if (rc == -ENODATA && o) {
+		rc = step_by_frame_pointer(w, regs);
+		frame->guessed = true;
+	}
+	if (rc < 0)
+		return rc;
+	frame->signal = signal;
+	frame->return_at = regs->saved_at[CFI_RIP];
+	/* The stack grows down. Only a signal handler may run on another one. */
+	if (!signal && regs->value[CFI_RSP] <= sp)
+		return -EINVAL;
+	*ret_exact = signal;
+	return regs->value[CFI_RIP] ? 0 : -ENOENT;
+}
+
+/* Where the frame is, in terms of files and functions. */
+static void describe(struct walk *w, struct unwind_frame *frame)
+{
+	struct object *o = object_at(w, frame->exact_pc ? frame->pc : frame->pc - 1);
+	uint64_t addr, offset;
+	const char *name;
+
+	if (!o)
+		return;
+	snprintf(frame->object, sizeof(frame->object), "%s", o->map->path);
+	if (!o->cfi) {
+		frame->object_addr = frame->pc - o->map->start + o->map->offset;
+		return;
+	}
+	frame->object_addr = frame->pc - o->bias;
+	/* A call that does not return can be the last instruction of its function. */
+	addr = frame->object_addr - !frame->exact_pc;
+	if (out_of_time(w) || !cfi_symbol(o->cfi, addr, &name, &offset))
+		return;
+	snprintf(frame->function, sizeof(frame->function), "%s", name);
+	frame->function_offset = offset + !frame->exact_pc;
+}
+
+static void take_regs(const struct user_regs_struct *u, struct cfi_regs *ret)
+{
+	/* In DWARF's order. */
+	const uint64_t value[CFI_REGS] = { u->rax, u->rdx, u->rcx, u->rbx, u->rsi, u->rdi, u->rbp,
+		u->rsp, u->r8, u->r9, u->r10, u->r11, u->r12, u->r13, u->r14, u->r15, u->rip };
+
+	*ret = (struct cfi_regs){ .known = (1u << CFI_REGS) - 1 };
+	memcpy(ret->value, value, sizeof(value));
+}
+
+int unwind_backtrace(struct tracee *t, struct unwind_frame *frames, int max, struct err *err)
+{
+	struct walk w = { .t = t };
+	const struct user_regs_struct *user;
+	struct cfi_regs regs;
+	bool exact = true;
+	int n = 0, rc;
+
+	user = tracee_regs(t);
+	if (!user)
+		return err_set(err, ESRCH, "thread %d is gone", t->tid);
+	rc = maps_read(t->tid, &w.maps, err);
+	if (rc < 0)
+		return rc;
+	clock_gettime(CLOCK_MONOTONIC, &w.deadline);
+	w.deadline.tv_nsec += UNWIND_LIMIT_MS * 1000000l;
+	w.deadline.tv_sec += w.deadline.tv_nsec / 1000000000;
+	w.deadline.tv_nsec %= 1000000000;
+	take_regs(user, &regs);
+	do {
+		struct unwind_frame *f = &frames[n++];
+
+		*f = (struct unwind_frame){
+			.pc = regs.value[CFI_RIP], .sp = regs.value[CFI_RSP], .exact_pc = exact
+		};
+		rc = step(&w, f, &regs, &exact);
+	} while (rc == 0 && n < max);
+	for (int i = 0; i < n; i++)
+		describe(&w, &frames[i]);
+	for (size_t i = 0; i < w.objects; i++) {
+		cfi_close(w.object[i].cfi);
+		if (w.object[i].fd >= 0)
+			close(w.object[i].fd);
+	}
+	free(w.object);
+	maps_free(&w.maps);
+	return n;
+}
+
+void unwind_print_frame(struct str *out, const struct unwind_frame *frame)
+{
+	if (frame->function[0])
+		str_printf(out, "%s+0x%" PRIx64, frame->function, frame->function_offset);
+	else
+		str_printf(out, "0x%" PRIx64, frame->pc);
+	if (frame->object[0])
+		str_printf(out, " (%s+0x%" PRIx64 ")", frame->object, frame->object_addr);
+	if (frame->signal)
+		str_puts(out, " <signal handler called>");
+}

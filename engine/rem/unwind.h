@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The stack of a stopped thread. Frames are found by the call-frame information of the objects that
+ * the process has mapped; where there is none (generated code, hand-written assembly) by the frame
+ * pointer, and the frame says so. Bounded in time and in frames; whatever the process has done to
+ * its stack, the worst outcome is a short backtrace.
+ */
+#ifndef MX_REM_UNWIND_H
+#define MX_REM_UNWIND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/str.h"
+#include "tracee/tracee.h"
+
+/* Time for one backtrace; after it the frames that were found so far are the backtrace. */
+#define UNWIND_LIMIT_MS 500
+
+struct unwind_frame {
+	uint64_t pc;
+	uint64_t sp;	    /* when this frame called the next inner one */
+	uint64_t return_at; /* address of the word that holds its return address, 0: not known */
+	bool exact_pc;	    /* pc is the next instruction to run: innermost, or interrupted */
+	bool signal;	    /* the trampoline that a signal handler returns to */
+	bool guessed;	    /* found by the frame pointer, not by call-frame information */
+	uint64_t function_offset; /* of pc in the function */
+	uint64_t object_addr;	  /* pc as an address of the object's own: what addr2line takes */
+	char function[128];	  /* as the symbol table has it, maybe cut; "" where unknown */
+	char object[256];	  /* path of the mapped file, or "[vdso]"; maybe cut; "" for none */
+};
+
+/*
+ * Fills @frames with up to @max frames of @t, innermost first, and returns how many. @t is stopped,
+ * and this is its tracer's thread. At least one frame, the program counter's, is always there;
+ * -ESRCH: the thread vanished.
+ */
+MUST_CHECK int unwind_backtrace(
+	struct tracee *t, struct unwind_frame *frames, int max, struct err *err);
+
+/* Appends the frame in one line without line end: "hashFind+0x1f (/usr/bin/redis+0x4be1f)". */
+void unwind_print_frame(struct str *out, const struct unwind_frame *frame);
+
+#endif
