@@ -14,7 +14,7 @@ Q       := $(if $(filter 1,$(V)),,@)
 say      = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' '$(1)' '$(2)')
 
 WARN    := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
-           -Wwrite-strings -Wvla -Wno-unused-parameter
+           -Wwrite-strings -Wvla -Wno-unused-parameter -Wno-missing-field-initializers
 CFLAGS  ?= -O2 -g
 CPPFLAGS += -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Iengine -I.
 ALL_CFLAGS = -std=gnu11 $(WARN) $(WERROR) -fPIE -fstack-protector-strong $(SAN) $(CFLAGS) -MMD -MP
