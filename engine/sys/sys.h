@@ -23,13 +23,15 @@ enum sys_class {
 };
 
 enum sys_flag {
-	SYS_FREE = 1 << 0,	 /* local in every use: the pre-filter lets it run without a stop */
-	SYS_NEWFD = 1 << 1,	 /* the result is a new descriptor */
-	SYS_BARRIER = 1 << 2,	 /* an effect outside that cannot be taken back (write, unlink, kill) */
-	SYS_RAISES = 1 << 3,	 /* may make a signal of the caller's own deliverable before it returns */
+	SYS_FREE = 1 << 0,  /* local in every use: the pre-filter lets it run without a stop */
+	SYS_NEWFD = 1 << 1, /* the result is a new descriptor */
+	SYS_BARRIER =
+		1 << 2, /* an effect outside that cannot be taken back (write, unlink, kill) */
+	SYS_RAISES =
+		1 << 3, /* may make a signal of the caller's own deliverable before it returns */
 	SYS_SAME_RESULT = 1 << 4, /* mirrored: every version must get the same result */
-	SYS_PID_RESULT = 1 << 5, /* the result is a process or thread id */
-	SYS_BLOCKS = 1 << 6,	 /* may wait for an outside event for any time */
+	SYS_PID_RESULT = 1 << 5,  /* the result is a process or thread id */
+	SYS_BLOCKS = 1 << 6,	  /* may wait for an outside event for any time */
 	SYS_ADDR_RESULT = 1 << 7, /* the result is an address: never compared or copied */
 };
 
@@ -64,14 +66,14 @@ enum sys_kind {
 	ARG_MSG_IN,  /* in: struct msghdr */
 	ARG_MSG_OUT, /* out: struct msghdr */
 	ARG_MMSG_IN, /* in: struct mmsghdr[count]; msg_len is written */
-	ARG_MMSG_OUT, /* out: struct mmsghdr[count] */
-	ARG_SOCKADDR_IN, /* in: bytes, length in argument `from` */
+	ARG_MMSG_OUT,	  /* out: struct mmsghdr[count] */
+	ARG_SOCKADDR_IN,  /* in: bytes, length in argument `from` */
 	ARG_SOCKADDR_OUT, /* out: bytes, length behind the socklen_t pointer in argument `from` */
-	ARG_SOCKLEN,	 /* in and out: the socklen_t that another argument's length is behind */
-	ARG_FDS_OUT,	 /* out: int[2], new descriptors */
-	ARG_POLLFDS,	 /* in and out: struct pollfd[count]; revents is out */
-	ARG_FDSET,	 /* in and out: fd_set of argument 0's bits */
-	ARG_EPOLL_EVENT, /* in: struct epoll_event; its data is translated, never compared */
+	ARG_SOCKLEN,	  /* in and out: the socklen_t that another argument's length is behind */
+	ARG_FDS_OUT,	  /* out: int[2], new descriptors */
+	ARG_POLLFDS,	  /* in and out: struct pollfd[count]; revents is out */
+	ARG_FDSET,	  /* in and out: fd_set of argument 0's bits */
+	ARG_EPOLL_EVENT,  /* in: struct epoll_event; its data is translated, never compared */
 	ARG_EPOLL_EVENTS, /* out: struct epoll_event[result]; data translated */
 	ARG_SIGSET,	 /* in: signal set of `size` bytes; see PSELECT6 below for the packed one */
 	ARG_SIGSET_PACK, /* in: pselect6's {const sigset_t *, size_t} */
@@ -79,15 +81,29 @@ enum sys_kind {
 	ARG_SIGACTION,	 /* in: struct kernel sigaction; handler and restorer are never compared */
 	ARG_SIGINFO,	 /* out: siginfo_t; holds ids */
 	ARG_FUTEX,	 /* the futex word: an address, never compared */
+	ARG_FPROG,	 /* in: struct sock_fprog; the filter that it points to is compared */
 };
 
-/* Where the length of a buffer comes from. */
+/*
+ * Where the length of a buffer comes from. `head` more bytes come first that no length counts
+ * (msgsnd's type, file_handle's header).
+ */
 enum sys_len {
 	LEN_NONE,
 	LEN_FIXED,  /* `size` bytes */
 	LEN_ARG,    /* args[from] elements of `size` bytes */
-	LEN_RESULT, /* result elements of `size` bytes (out), never more than args[from] where from >= 0 */
+	LEN_RESULT, /* result elements of `size` bytes (out), never more than args[from] where from
+		       >= 0 */
 	LEN_PTR,    /* bytes behind the 32-bit pointer args[from], before and after the call */
+	LEN_SELF,   /* as many elements of `size` bytes as the 32-bit word at offset `from` of the
+		       buffer   itself says; out: after the call; in and out: never more than before it
+		     */
+};
+
+/* When the call writes an out or inout buffer. 0: where the result is >= 0, only. */
+enum sys_when {
+	ARG_ON_ERROR = 1 << 0,	    /* after an error too (the time left of ppoll, of nanosleep) */
+	ARG_NOT_ON_RESULT = 1 << 1, /* not where the result is >= 0 (the time left of nanosleep) */
 };
 
 struct sys_print; /* names for values and decoders for structs, known to print.c only */
@@ -95,9 +111,17 @@ struct sys_print; /* names for values and decoders for structs, known to print.c
 struct sys_arg {
 	uint8_t kind; /* enum sys_kind */
 	uint8_t len;  /* enum sys_len */
-	int8_t from;  /* an argument's index, -1: none */
+	int8_t from;  /* an argument's index, or an offset (LEN_SELF), -1: none */
+	uint8_t when; /* enum sys_when, bits */
 	uint16_t size;
-	const char *name;		 /* the man page's parameter name */
+	uint16_t head;
+	/*
+	 * In and inout: bit n set: the 4 bytes at 4n of the buffer (LEN_ARG with a size above 1: of
+	 * each element) are input and compared, all others are padding, addresses or outputs. 0:
+	 * all bytes are compared. See sys_mask_input().
+	 */
+	uint64_t words;
+	const char *name;	       /* the man page's parameter name */
 	const struct sys_print *print; /* may be NULL */
 };
 
@@ -121,18 +145,28 @@ enum sys_special {
 	SPECIAL_CRED,	   /* setuid and the like: the engine's access must survive them */
 	SPECIAL_PRCTL,	   /* prctl options that touch what the engine relies on */
 	SPECIAL_LOCK,	   /* fcntl(F_SETLK*): locks belong to a process and move at a take-over */
-	SPECIAL_TTY,	   /* ioctl(TIOCSPGRP), TIOCSCTTY: belong to a process and move at a take-over */
-	SPECIAL_RESTART,   /* restart_syscall, rt_sigreturn */
-	SPECIAL_OPEN,	   /* open, openat, openat2, creat: version-private paths */
+	SPECIAL_TTY, /* ioctl(TIOCSPGRP), TIOCSCTTY: belong to a process and move at a take-over */
+	SPECIAL_RESTART, /* restart_syscall, rt_sigreturn */
+	SPECIAL_OPEN,	 /* open, openat, openat2, creat: version-private paths */
+	SPECIAL_TIMER, /* setitimer, alarm, timer_*: belong to a process and move at a take-over */
 };
 
+/*
+ * Values of cloexec_arg: an argument's index, or one of these. On a row without SYS_NEWFD the bit
+ * is that of the descriptors which the call makes in memory (pipe2, socketpair, recvmsg).
+ */
+#define SYS_CLOEXEC_NEVER  (-1)
+#define SYS_CLOEXEC_ALWAYS (-2) /* pidfd_open and the like */
+#define SYS_CLOEXEC_HOW	   (-3) /* openat2: the bit is in the 64-bit word behind args[2] */
+
 struct sys_row {
-	const char *name;   /* "openat", "ioctl(TCGETS)" */
+	const char *name; /* "openat", "ioctl(TCGETS)" */
 	uint32_t nr;
-	uint8_t class;	    /* enum sys_class */
-	uint8_t special;    /* enum sys_special */
+	uint8_t class;	 /* enum sys_class */
+	uint8_t special; /* enum sys_special */
 	uint8_t nargs;
-	int8_t cloexec_arg; /* argument whose bit `cloexec` makes the new descriptor close-on-exec, or -1 */
+	int8_t cloexec_arg; /* argument whose bit `cloexec` makes the new descriptor close-on-exec
+			     */
 	uint32_t cloexec;
 	uint32_t flags;	    /* enum sys_flag */
 	int refusal;	    /* SYS_REFUSED: the errno */
@@ -147,14 +181,19 @@ struct sys_row {
  */
 const struct sys_row *sys_resolve(uint64_t nr, const uint64_t args[6]);
 
-/* Highest number that has a row; every number up to it resolves or is a hole in the kernel's table. */
+/* Highest number that has a row; every number up to it resolves or is a hole in the kernel's table.
+ */
 uint32_t sys_max(void);
 
-/* Base row of a number, before sub-tables; NULL for a hole. For the pre-filter and `mx syscalls`. */
+/* Base row of a number, before sub-tables; NULL for a hole. For the pre-filter and `mx syscalls`.
+ */
 const struct sys_row *sys_row(uint32_t nr);
 
 /* Calls @fn for every operation of every call that is many in one. */
 void sys_each_operation(void (*fn)(const struct sys_row *row, void *arg), void *arg);
+
+/* Clears the bytes of an input buffer that are not compared: what `words` leaves out. */
+void sys_mask_input(const struct sys_arg *arg, void *buf, size_t len);
 
 const char *sys_class_name(enum sys_class class);
 
@@ -164,10 +203,10 @@ const char *sys_errno_name(int err);
 
 /*
  * Prints a call as strace does: `openat(AT_FDCWD, "/etc/passwd", O_RDONLY|O_CLOEXEC) = 3`.
- * @read fetches bytes behind an argument's address in the version that made the call and returns how
- * many it got (short reads and 0 are fine: the printer shows the bare address instead). Out-arguments
- * are printed only where @result is not NULL. @row may be NULL (`syscall_467(0x1, ...)`).
- * Long buffers are cut at 32 bytes with "...".
+ * @read fetches bytes behind an argument's address in the version that made the call and returns
+ * how many it got (short reads and 0 are fine: the printer shows the bare address instead).
+ * Out-arguments are printed only where @result is not NULL. @row may be NULL (`syscall_467(0x1,
+ * ...)`). Long buffers are cut at 32 bytes with "...".
  */
 typedef size_t sys_read_fn(void *ctx, uint64_t addr, void *buf, size_t len);
 void sys_print_call(struct str *out, const struct sys_row *row, uint64_t nr, const uint64_t args[6],
