@@ -11,8 +11,6 @@
 #include "cmd.h"
 #include "sys/sys.h"
 
-extern const struct cmd cmd_syscalls;
-
 /* The class of a call that is many calls in one, each with a class of its own. */
 #define BY_OPERATION "by-operation"
 
