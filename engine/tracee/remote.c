@@ -153,7 +153,7 @@ int tracee_map_gateway(struct tracee *t, struct err *err)
 	if (rc == 0)
 		rc = tracee_poke(t, at, insn, sizeof(insn));
 	if (rc == 0)
-		rc = remote_at(t, at.addr, false, &got[0], SYS_mmap, code_args);
+		rc = remote_at(t, at.addr, true, &got[0], SYS_mmap, code_args); /* out of execve first */
 	if (rc == 0)
 		rc = remote_at(t, at.addr, false, &got[1], SYS_mmap, data_args);
 	if (rc == 0)

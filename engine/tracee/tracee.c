@@ -103,6 +103,16 @@ int tracee_wait_for(pid_t tid, struct stop *ret_stop)
 	return decode(tid, status, ret_stop);
 }
 
+int tracee_poll_for(pid_t tid, struct stop *ret_stop)
+{
+	int status;
+	pid_t got = waitpid(tid, &status, __WALL | WNOHANG);
+
+	if (got < 0)
+		return -errno;
+	return got == 0 ? -EAGAIN : decode(tid, status, ret_stop);
+}
+
 struct user_regs_struct *tracee_regs(struct tracee *t)
 {
 	if (!t->regs_known) {

@@ -105,6 +105,9 @@ MUST_CHECK int tracee_wait(struct stop *ret_stop);
 /* As tracee_wait() for the tracee @tid alone; goes on after signals. */
 MUST_CHECK int tracee_wait_for(pid_t tid, struct stop *ret_stop);
 
+/* As tracee_wait_for(), without waiting: -EAGAIN where it has not stopped. */
+MUST_CHECK int tracee_poll_for(pid_t tid, struct stop *ret_stop);
+
 /* Continues a stopped tracee with its registers as changed, and with signal @sig if not 0. */
 int tracee_resume(struct tracee *t, enum resume_how how, int sig);
 

@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mx run: two versions of a program as one. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+
+#include "base/io.h"
+#include "base/xalloc.h"
+#include "cmd.h"
+#include "director.h"
+
+enum {
+	OPT_LEADER = 256,
+	OPT_PREFER,
+	OPT_SURVIVE,
+	OPT_SYNC,
+	OPT_LOG,
+	OPT_CORE,
+	OPT_ARGV0,
+	OPT_OLD_ROOT,
+	OPT_NEW_ROOT,
+	OPT_SHARED,
+	OPT_INIT,
+	OPT_STATS,
+	OPT_PATIENCE,
+	OPT_LEAST,
+};
+
+static const struct option options[] = {
+	{ "leader", required_argument, NULL, OPT_LEADER },
+	{ "prefer", required_argument, NULL, OPT_PREFER },
+	{ "survive", required_argument, NULL, OPT_SURVIVE },
+	{ "sync", required_argument, NULL, OPT_SYNC },
+	{ "log", required_argument, NULL, OPT_LOG },
+	{ "core", required_argument, NULL, OPT_CORE },
+	{ "argv0", required_argument, NULL, OPT_ARGV0 },
+	{ "old-root", required_argument, NULL, OPT_OLD_ROOT },
+	{ "new-root", required_argument, NULL, OPT_NEW_ROOT },
+	{ "shared-path", required_argument, NULL, OPT_SHARED },
+	{ "init", no_argument, NULL, OPT_INIT },
+	{ "stats", no_argument, NULL, OPT_STATS },
+	{ "patience", required_argument, NULL, OPT_PATIENCE },
+	{ "least-privilege", no_argument, NULL, OPT_LEAST },
+	{ "verbose", no_argument, NULL, 'v' },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static const char help[] =
+	"  --leader new|old        whose system calls really happen (default: new)\n"
+	"  --prefer new|old|leader|stop\n"
+	"                          who goes on after a divergence (default: new)\n"
+	"  --sync lockstep|barrier|stream\n"
+	"                          what waits for the other version: every call, calls that\n"
+	"                          cannot be taken back (default), or only the end\n"
+	"  --survive SIGNAL,...    signals that count as a crash (default: SEGV; a kill from\n"
+	"                          outside always does)\n"
+	"  --log FILE              append the events as JSON lines\n"
+	"  --core DIR              write a core file of a crashed version there\n"
+	"  --argv0 NAME            the name that both versions are called by (default: NEW)\n"
+	"  --old-root DIR          chroot of the old version; also makes all that is not below a\n"
+	"                          shared path version-private\n"
+	"  --new-root DIR          chroot of the new version\n"
+	"  --shared-path PATH      the same for both versions, with roots; can be repeated\n"
+	"  --init                  be the init of a container: stay until the program ends\n"
+	"  --patience SECONDS      how long one version waits for the other before it goes on\n"
+	"                          alone (default: 30; 0: for ever)\n"
+	"  --least-privilege       use only what strict container profiles allow\n"
+	"  --stats                 say at the end what was counted\n"
+	"  -v, --verbose           tell the events on stderr\n"
+	"\n"
+	"The exit status is the program's own; 125: the engine failed; 126: a program cannot be\n"
+	"executed; 127: a program was not found.\n";
+
+
+struct run_options {
+	struct director_config config;
+	const char *argv0, *log_path;
+	const char **shared;
+	int nshared;
+	bool init, verbose;
+};
+
+static int choose(const char *text, const char *const *names)
+{
+	for (int i = 0; names[i]; i++) {
+		if (strcmp(text, names[i]) == 0)
+			return i;
+	}
+	return -1;
+}
+
+static int parse_signals(const char *text, uint64_t *ret_set)
+{
+	cleanup_free char *copy = xstrdup(text);
+	char *rest = copy, *word;
+	uint64_t set = 0;
+
+	while ((word = strsep(&rest, ","))) {
+		int sig;
+
+		if (strcmp(word, "none") == 0)
+			continue;
+		for (sig = 1; sig < 32; sig++) {
+			const char *name = sys_signal_name(sig);
+
+			if (strcasecmp(word, name) == 0 || strcasecmp(word, name + 3) == 0)
+				break;
+		}
+		if (sig == 32 || sig == SIGKILL || sig == SIGSTOP || sig == SIGTRAP)
+			return -EINVAL;
+		set |= 1ul << (sig - 1);
+	}
+	*ret_set = set;
+	return 0;
+}
+
+static int parse_option(struct run_options *o, int opt, const char *arg)
+{
+	static const char *const versions[] = { "old", "new", NULL };
+	static const char *const syncs[] = { "lockstep", "barrier", "stream", NULL };
+	static const char *const prefers[] = { "new", "old", "leader", "stop", NULL };
+	struct mxm_config *mxm = &o->config.mxm;
+	long n;
+	int choice;
+
+	switch (opt) {
+	case OPT_LEADER:
+		choice = choose(arg, versions);
+		mxm->leader = choice;
+		return choice < 0 ? -EINVAL : 0;
+	case OPT_PREFER:
+		choice = choose(arg, prefers);
+		o->config.prefer = choice;
+		return choice < 0 ? -EINVAL : 0;
+	case OPT_SYNC:
+		choice = choose(arg, syncs);
+		mxm->sync = choice;
+		return choice < 0 ? -EINVAL : 0;
+	case OPT_SURVIVE:
+		return parse_signals(arg, &mxm->survive);
+	case OPT_PATIENCE:
+		if (str_to_long(arg, 0, 86400, &n) < 0)
+			return -EINVAL;
+		mxm->patience = (unsigned)n;
+		return 0;
+	case OPT_LOG:
+		o->log_path = arg;
+		return 0;
+	case OPT_CORE:
+		o->config.core_dir = arg;
+		return 0;
+	case OPT_ARGV0:
+		o->argv0 = arg;
+		return 0;
+	case OPT_OLD_ROOT:
+		mxm->versions[0].root = arg;
+		return 0;
+	case OPT_NEW_ROOT:
+		mxm->versions[1].root = arg;
+		return 0;
+	case OPT_SHARED:
+		if (arg[0] != '/')
+			return -EINVAL;
+		o->shared = xreallocarray(o->shared, o->nshared + 2, sizeof(*o->shared));
+		o->shared[o->nshared++] = arg;
+		o->shared[o->nshared] = NULL;
+		return 0;
+	case OPT_INIT:
+		o->init = true;
+		return 0;
+	case OPT_STATS:
+		o->config.stats = true;
+		return 0;
+	case OPT_LEAST:
+		mxm->lock_memory_ways = true;
+		return 0;
+	case 'v':
+		o->verbose = true;
+		return 0;
+	}
+	return -ENOENT;
+}
+
+static int write_status(void *arg, int status)
+{
+	int *fd = arg;
+	int rc = *fd >= 0 ? io_write_all(*fd, &status, sizeof(status)) : 0;
+
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+	return rc;
+}
+
+static void report_end(void *arg, int status)
+{
+	/* Nobody to tell any more: the caller was killed, and its program goes on as a daemon would. */
+	if (write_status(arg, status) < 0)
+		return;
+	prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
+}
+
+/* Signals that are passed on. Those of the terminal come to the program by themselves. */
+static void pass_signals(struct director *d, int sigfd, bool init)
+{
+	struct signalfd_siginfo info;
+
+	while (read(sigfd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGCHLD) {
+			continue;
+		}
+		if (info.ssi_code == SI_KERNEL && !init)
+			continue;
+		director_signal(d, (int)info.ssi_signo);
+	}
+}
+
+struct passer {
+	struct director *d;
+	int sigfd;
+	bool init;
+};
+
+static void *passer(void *arg)
+{
+	struct passer *p = arg;
+
+	pass_signals(p->d, p->sigfd, p->init);
+	return NULL;
+}
+
+static void passed_signals(sigset_t *set)
+{
+	static const int sigs[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM,
+		SIGWINCH, SIGCONT, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU, SIGCHLD, SIGIO, SIGPWR };
+
+	sigemptyset(set);
+	for (unsigned i = 0; i < ARRAY_SIZE(sigs); i++)
+		sigaddset(set, sigs[i]);
+}
+
+static int exit_status(int status)
+{
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* Encodes a failure to start as a wait status, so that the front can say it like any end. */
+static int failure_status(int rc)
+{
+	int code = rc == -ENOENT		      ? MX_EXIT_NO_FILE
+		   : rc == -EACCES || rc == -ENOEXEC ? MX_EXIT_NO_EXEC
+						      : MX_EXIT_ENGINE;
+
+	return code << 8;
+}
+
+static int engine(struct run_options *o, int status_fd)
+{
+	struct passer p = { .init = o->init };
+	struct director *d;
+	pthread_t thread;
+	struct err err;
+	sigset_t set;
+	int rc;
+
+	rc = eventlog_open(o->log_path, o->verbose, &o->config.log, &err);
+	if (rc < 0) {
+		fprintf(stderr, "mx run: %s\n", err.text);
+		return failure_status(-EIO);
+	}
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	rc = director_start(&o->config, &d, &err);
+	if (rc < 0) {
+		fprintf(stderr, "mx run: %s\n", err.text);
+		return failure_status(rc);
+	}
+	passed_signals(&set);
+	p.d = d;
+	p.sigfd = signalfd(-1, &set, SFD_CLOEXEC);
+	director_on_end(d, report_end, &status_fd);
+	if (p.sigfd >= 0 && pthread_create(&thread, NULL, passer, &p) == 0)
+		pthread_detach(thread);
+	rc = director_wait(d);
+	eventlog_close(o->config.log);
+	return rc;
+}
+
+/*
+ * The process that the caller started waits for the program's first process and ends as it did, while
+ * the engine, its child, stays as long as any process of the program does: a program that becomes a
+ * daemon goes on being two.
+ */
+static int front(pid_t pid, int status_fd)
+{
+	sigset_t set;
+	int status, sigfd;
+
+	passed_signals(&set);
+	sigfd = signalfd(-1, &set, SFD_CLOEXEC);
+	for (;;) {
+		struct pollfd p[2] = { { status_fd, POLLIN, 0 }, { sigfd, POLLIN, 0 } };
+		struct signalfd_siginfo info;
+
+		if (poll(p, 2, -1) < 0 && errno != EINTR)
+			break;
+		if (p[1].revents && read(sigfd, &info, sizeof(info)) == sizeof(info) &&
+			info.ssi_code != SI_KERNEL && info.ssi_signo != SIGCHLD)
+			kill(pid, (int)info.ssi_signo);
+		if (!p[0].revents)
+			continue;
+		if (read(status_fd, &status, sizeof(status)) == sizeof(status))
+			return status;
+		break;
+	}
+	if (waitpid(pid, &status, 0) != pid || WIFSIGNALED(status))
+		return MX_EXIT_ENGINE << 8;
+	return status;
+}
+
+/* Ends as the program did, so that a caller's wait(2) sees the same. */
+static int end_like(int status)
+{
+	if (WIFSIGNALED(status)) {
+		struct rlimit none = { 0, 0 };
+		sigset_t set;
+
+		setrlimit(RLIMIT_CORE, &none);
+		signal(WTERMSIG(status), SIG_DFL);
+		sigemptyset(&set);
+		sigaddset(&set, WTERMSIG(status));
+		fflush(NULL);
+		sigprocmask(SIG_UNBLOCK, &set, NULL);
+		raise(WTERMSIG(status));
+	}
+	return exit_status(status);
+}
+
+static int run_with_front(struct run_options *o)
+{
+	int pipefd[2];
+	pid_t pid;
+
+	if (pipe2(pipefd, O_CLOEXEC) < 0) {
+		fprintf(stderr, "mx run: pipe: %s\n", strerror(errno));
+		return MX_EXIT_ENGINE;
+	}
+	pid = fork();
+	if (pid < 0) {
+		fprintf(stderr, "mx run: fork: %s\n", strerror(errno));
+		return MX_EXIT_ENGINE;
+	}
+	if (pid == 0) {
+		close(pipefd[0]);
+		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+		_exit(exit_status(engine(o, pipefd[1])));
+	}
+	close(pipefd[1]);
+	return end_like(front(pid, pipefd[0]));
+}
+
+static int run(int argc, char **argv)
+{
+	struct run_options o = { .config = { .prefer = PREFER_NEW,
+					 .mxm = { .nversions = 2, .leader = 1, .sync = MXM_BARRIER,
+						 .survive = 1ul << (SIGSEGV - 1), .patience = 30 } } };
+	struct mxm_config *mxm = &o.config.mxm;
+	cleanup_free char **args = NULL;
+	char cwd[PATH_MAX];
+	sigset_t set;
+	int opt, rc, n = 0;
+
+	mxm->versions[0].name = "old";
+	mxm->versions[1].name = "new";
+	while ((opt = getopt_long(argc, argv, "+vh", options, NULL)) != -1) {
+		if (opt == 'h') {
+			cmd_print_help(&cmd_run);
+			return 0;
+		}
+		rc = parse_option(&o, opt, optarg);
+		if (rc == -EINVAL)
+			return cmd_usage_error(&cmd_run, "bad value '%s'", optarg);
+		if (rc < 0)
+			return MX_EXIT_USAGE;
+	}
+	if (argc - optind < 2)
+		return cmd_usage_error(&cmd_run, "OLD and NEW programs are needed");
+	mxm->versions[0].program = argv[optind];
+	mxm->versions[1].program = argv[optind + 1];
+	optind += 2;
+	if (optind < argc && strcmp(argv[optind], "--") != 0)
+		return cmd_usage_error(&cmd_run, "the program's arguments come after '--'");
+	args = xreallocarray(NULL, argc + 2, sizeof(*args));
+	args[n++] = (char *)(o.argv0 ? o.argv0 : mxm->versions[1].program);
+	for (int i = optind + 1; i < argc; i++)
+		args[n++] = argv[i];
+	args[n] = NULL;
+	mxm->versions[0].argv = mxm->versions[1].argv = args;
+	mxm->shared_paths = o.shared;
+	if ((mxm->versions[0].root || mxm->versions[1].root) && getcwd(cwd, sizeof(cwd)))
+		mxm->cwd = cwd;
+	sigprocmask(SIG_SETMASK, NULL, &mxm->sigmask);
+	passed_signals(&set);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	rc = o.init ? exit_status(engine(&o, -1)) : run_with_front(&o);
+	free(o.shared);
+	return rc;
+}
+
+const struct cmd cmd_run = {
+	.name = "run",
+	.args = "[OPTION...] OLD NEW -- ARGS...",
+	.summary = "run two versions of a program as one",
+	.run = run,
+	.help = help,
+};

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "director.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/xalloc.h"
+
+struct director {
+	struct director_config config;
+	struct mxm *mxm;
+	pthread_mutex_t lock;
+	bool ended;
+	int status;
+	int last_crash; /* signal, for a run that no version survived */
+	void (*on_end)(void *arg, int status);
+	void *on_end_arg;
+};
+
+static const char *name_of(const struct director *d, int version)
+{
+	return version < 0 ? NULL : d->config.mxm.versions[version].name;
+}
+
+static void put_registers(struct event_out *ev, struct tracee *t)
+{
+	const struct user_regs_struct *r = tracee_regs(t);
+
+	if (!r)
+		return;
+	event_object_begin(ev, "registers");
+	event_hex(ev, "rip", r->rip);
+	event_hex(ev, "rsp", r->rsp);
+	event_hex(ev, "rbp", r->rbp);
+	event_hex(ev, "rax", r->rax);
+	event_hex(ev, "rbx", r->rbx);
+	event_hex(ev, "rcx", r->rcx);
+	event_hex(ev, "rdx", r->rdx);
+	event_hex(ev, "rsi", r->rsi);
+	event_hex(ev, "rdi", r->rdi);
+	event_hex(ev, "r8", r->r8);
+	event_hex(ev, "r9", r->r9);
+	event_hex(ev, "r10", r->r10);
+	event_hex(ev, "r11", r->r11);
+	event_hex(ev, "r12", r->r12);
+	event_hex(ev, "r13", r->r13);
+	event_hex(ev, "r14", r->r14);
+	event_hex(ev, "r15", r->r15);
+	event_object_end(ev);
+}
+
+static void on_crash(void *arg, const struct mxm_crash *crash)
+{
+	struct director *d = arg;
+	struct event_out ev;
+
+	d->last_crash = crash->sig;
+	eventlog_begin(d->config.log, &ev, "crash");
+	event_version(&ev, name_of(d, crash->version), crash->known, (int64_t)crash->seq);
+	event_str(&ev, "signal", sys_signal_name(crash->sig));
+	if (crash->info.si_code > 0 && crash->sig != SIGKILL)
+		event_hex(&ev, "address", (uint64_t)crash->info.si_addr);
+	if (crash->tracee && crash->sig != SIGKILL)
+		put_registers(&ev, crash->tracee);
+	event_end(&ev);
+}
+
+static int version_called(const struct director *d, const char *name)
+{
+	for (int v = 0; v < d->config.mxm.nversions; v++) {
+		if (strcmp(d->config.mxm.versions[v].name, name) == 0)
+			return v;
+	}
+	return 0;
+}
+
+static int preferred(const struct director *d, const struct mxm_divergence *div)
+{
+	switch (d->config.prefer) {
+	case PREFER_OLD:
+		return version_called(d, "old");
+	case PREFER_NEW:
+		return version_called(d, "new");
+	case PREFER_LEADER:
+	case PREFER_STOP:
+		break;
+	}
+	return div->leader;
+}
+
+static int on_divergence(void *arg, const struct mxm_divergence *div)
+{
+	struct director *d = arg;
+	int keep = preferred(d, div), lost = keep == div->leader ? div->follower : div->leader;
+	bool stop = d->config.prefer == PREFER_STOP;
+	struct event_out ev;
+
+	eventlog_begin(d->config.log, &ev, "divergence");
+	event_version(&ev, name_of(d, div->follower), div->pid, (int64_t)div->seq);
+	event_str(&ev, "kind", div->why);
+	event_str(&ev, "leader", name_of(d, div->leader));
+	event_str(&ev, "leader_call", div->leader_call);
+	event_str(&ev, "follower_call", div->follower_call);
+	event_bool(&ev, "executed", div->executed);
+	event_str(&ev, "policy", stop ? "stop" : "let go");
+	event_str(&ev, stop ? "stopped" : "let_go", stop ? "all" : name_of(d, lost));
+	event_end(&ev);
+	return stop ? MXM_STOP : lost;
+}
+
+static void on_unsupported(void *arg, int version, pid_t pid, const char *call, const char *why)
+{
+	struct director *d = arg;
+	struct event_out ev;
+
+	eventlog_begin(d->config.log, &ev, "unsupported-syscall");
+	event_version(&ev, name_of(d, version), pid, -1);
+	event_str(&ev, "call", call);
+	event_str(&ev, "reason", why);
+	event_end(&ev);
+}
+
+static void on_drop(void *arg, int version, int leads, bool was_leader)
+{
+	struct director *d = arg;
+	struct event_out ev;
+
+	eventlog_begin(d->config.log, &ev, "discarded");
+	event_version(&ev, name_of(d, version), 0, -1);
+	event_str(&ev, "leader", leads < 0 ? "none" : name_of(d, leads));
+	event_end(&ev);
+	if (!was_leader || leads < 0)
+		return;
+	eventlog_begin(d->config.log, &ev, "takeover");
+	event_version(&ev, name_of(d, leads), 0, -1);
+	event_str(&ev, "from", name_of(d, version));
+	event_end(&ev);
+}
+
+static void on_note(void *arg, const char *event, int version, pid_t pid, const char *text)
+{
+	struct director *d = arg;
+	struct event_out ev;
+
+	eventlog_begin(d->config.log, &ev, event);
+	event_version(&ev, name_of(d, version), pid, -1);
+	event_str(&ev, "text", text);
+	event_end(&ev);
+}
+
+static void on_end(void *arg, int status)
+{
+	struct director *d = arg;
+	struct event_out ev;
+	bool first;
+
+	pthread_mutex_lock(&d->lock);
+	first = !d->ended;
+	d->ended = true;
+	if (first)
+		d->status = status;
+	pthread_mutex_unlock(&d->lock);
+	if (!first)
+		return;
+	eventlog_begin(d->config.log, &ev, "exit");
+	if (WIFSIGNALED(status))
+		event_str(&ev, "signal", sys_signal_name(WTERMSIG(status)));
+	else
+		event_int(&ev, "status", WEXITSTATUS(status));
+	event_end(&ev);
+	if (d->on_end)
+		d->on_end(d->on_end_arg, status);
+}
+
+static const struct mxm_ops ops = {
+	.crashed = on_crash,
+	.diverged = on_divergence,
+	.unsupported = on_unsupported,
+	.dropped = on_drop,
+	.note = on_note,
+	.ended = on_end,
+};
+
+static void log_start(struct director *d)
+{
+	const struct mxm_config *c = &d->config.mxm;
+	static const char *const syncs[] = { "lockstep", "barrier", "stream" };
+	struct event_out ev;
+
+	eventlog_begin(d->config.log, &ev, "start");
+	for (int v = 0; v < c->nversions; v++)
+		event_str(&ev, c->versions[v].name, c->versions[v].program);
+	event_str(&ev, "leader", name_of(d, c->leader));
+	event_str(&ev, "sync", syncs[c->sync]);
+	event_end(&ev);
+}
+
+int director_start(
+	const struct director_config *config, struct director **ret_director, struct err *err)
+{
+	struct director *d = xzalloc(sizeof(*d));
+	int rc;
+
+	d->config = *config;
+	pthread_mutex_init(&d->lock, NULL);
+	log_start(d);
+	rc = mxm_start(&config->mxm, &ops, d, &d->mxm, err);
+	if (rc < 0) {
+		free(d);
+		return rc;
+	}
+	*ret_director = d;
+	return 0;
+}
+
+void director_on_end(struct director *d, void (*fn)(void *arg, int status), void *arg)
+{
+	bool ended;
+
+	pthread_mutex_lock(&d->lock);
+	d->on_end = fn;
+	d->on_end_arg = arg;
+	ended = d->ended;
+	pthread_mutex_unlock(&d->lock);
+	if (ended)
+		fn(arg, d->status);
+}
+
+void director_signal(struct director *d, int sig)
+{
+	mxm_signal(d->mxm, sig);
+}
+
+int director_wait(struct director *d)
+{
+	struct mxm_stats stats;
+
+	mxm_join(d->mxm);
+	/* No version survived to end by itself: the run ends as the last crash did. */
+	if (!d->ended)
+		on_end(d, d->last_crash ? d->last_crash : SIGKILL);
+	if (d->config.stats) {
+		mxm_stats(d->mxm, &stats);
+		fprintf(stderr,
+			"mx: %lu calls, %lu events, %lu signals, %lu processes, %lu threads, "
+			"%lu bytes of payload\n",
+			stats.calls, stats.events, stats.signals, stats.processes, stats.threads,
+			stats.payload_bytes);
+	}
+	return d->status;
+}
+
+void director_free(struct director *d)
+{
+	mxm_free(d->mxm);
+	free(d);
+}

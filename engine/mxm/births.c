@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tasks come and go: fork, exec, the program's entry, the end. */
+#include <asm/prctl.h>
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "base/xalloc.h"
+#include "mxm/events.h"
+#include "mxm/fds.h"
+#include "mxm/group.h"
+#include "mxm/ids.h"
+
+struct clone_call {
+	uint64_t flags, pidfd, parent_tid, child_tid;
+};
+
+static struct clone_call clone_call_of(struct task *task)
+{
+	const uint64_t *a = task->call.args;
+	uint64_t w[4] = { 0 }; /* struct clone_args: flags, pidfd, child_tid, parent_tid */
+
+	switch (task->call.nr) {
+	case SYS_clone:
+		return (struct clone_call){ .flags = a[0], .parent_tid = a[2], .child_tid = a[3],
+			.pidfd = a[2] };
+	case SYS_clone3:
+		if (tracee_read(&task->tracee, raddr(a[0]), w, sizeof(w)) < 0)
+			break;
+		return (struct clone_call){ .flags = w[0], .pidfd = w[1], .child_tid = w[2],
+			.parent_tid = w[3] };
+	case SYS_vfork:
+		return (struct clone_call){ .flags = CLONE_VM | CLONE_VFORK };
+	}
+	return (struct clone_call){ 0 };
+}
+
+static bool take_orphan(struct group *group, pid_t tid)
+{
+	for (int i = 0; i < group->norphans; i++) {
+		if (group->orphans[i] != tid)
+			continue;
+		group->orphans[i] = group->orphans[--group->norphans];
+		return true;
+	}
+	return false;
+}
+
+static struct mm *mm_of_child(struct task *parent, pid_t child, bool shares)
+{
+	struct mm *mm;
+
+	if (shares)
+		return mm_get(parent->tracee.mm);
+	mm = mm_open(child);
+	mm->no_gateway = parent->tracee.mm->no_gateway;
+	mm->no_vm = parent->tracee.mm->no_vm;
+	return mm;
+}
+
+static struct tuple *new_tuple(struct task *task, const struct clone_call *c, pid_t child)
+{
+	struct group *group = task->tuple->group;
+	struct mxm *mxm = group->mxm;
+	struct proc *proc = task->tuple->proc;
+	struct tuple *tuple;
+
+	if (!(c->flags & CLONE_THREAD)) {
+		proc = proc_fork(mxm, proc, c->flags & CLONE_FILES);
+		__atomic_add_fetch(&mxm->stats.processes, 1, __ATOMIC_RELAXED);
+	} else {
+		__atomic_add_fetch(&mxm->stats.threads, 1, __ATOMIC_RELAXED);
+	}
+	tuple = tuple_new(group, proc);
+	tuple->ids = ids_new(mxm, child);
+	if (!proc->ids)
+		proc->ids = tuple->ids;
+	return tuple;
+}
+
+void births_forked(struct task *task, pid_t child)
+{
+	struct group *group = task->tuple->group;
+	struct clone_call c = clone_call_of(task);
+	bool follows = task_follows(task) && task->event;
+	struct event *event = task->event;
+	struct tuple *tuple;
+
+	if (follows)
+		tuple = event->child;
+	else
+		tuple = new_tuple(task, &c, child);
+	if (!tuple) {
+		/* The leader's call made no child: the comparison will find it. */
+		task_resume(task, RESUME_TO_EXIT, 0);
+		return;
+	}
+	ids_set(group->mxm, tuple->ids, task->version, child);
+	task_born(tuple, task->version, child, c.flags & CLONE_THREAD ? task->tracee.tgid : child,
+		mm_of_child(task, child, c.flags & CLONE_VM));
+	tuple->tasks[task->version].child_tid_at = c.flags & CLONE_CHILD_SETTID ? c.child_tid : 0;
+	task->parent_tid_at = c.flags & CLONE_PARENT_SETTID ? c.parent_tid : 0;
+	task->forked = tuple;
+	task->returns = true;
+	task->child_known = tuple->ids->known;
+	task->event = NULL;
+	baton_give_up(task);
+	if (follows) {
+		event_consumed(event, task->version);
+	} else if (event) {
+		event->child = tuple;
+		event->result = child;
+		event_publish(event);
+	}
+	if (take_orphan(group, child))
+		births_new_stop(group, child);
+	task_resume(task, RESUME_TO_EXIT, 0);
+}
+
+void births_new_stop(struct group *group, pid_t tid)
+{
+	struct task *task = group_find(group, tid);
+	pid_t known;
+
+	if (!task) {
+		group->orphans =
+			xreallocarray(group->orphans, group->norphans + 1, sizeof(*group->orphans));
+		group->orphans[group->norphans++] = tid;
+		return;
+	}
+	known = task->tuple->ids->known;
+	if (task->child_tid_at && known != tid &&
+		tracee_write(&task->tracee, raddr(task->child_tid_at), &known, sizeof(known)) == -ESRCH)
+		return;
+	if (task_follows(task)) {
+		task_enter(task, TASK_NEWBORN);
+		return;
+	}
+	task->event = event_new(task->tuple, EVENT_BIRTH);
+	task_enter(task, TASK_READY);
+	event_ready(task->event);
+}
+
+/* The thread that called execve takes over the id of its process; the others are gone. */
+static struct task *take_over_process(struct group *group, struct task *task, pid_t former)
+{
+	struct task *caller;
+
+	if (former == task->tracee.tid)
+		return task;
+	caller = group_find(group, former);
+	if (!caller)
+		return task;
+	{
+		struct tuple *lost = task->tuple;
+		pid_t tgid = task->tracee.tid;
+
+		if (task->event && task->state == TASK_READY)
+			event_free(task->event);
+		task->event = NULL;
+		task_gone(task);
+		caller->tracee.tid = tgid;
+		ids_set(group->mxm, caller->tuple->ids, caller->version, tgid);
+		tuple_drop_if_over(lost);
+	}
+	return caller;
+}
+
+/* What a new program starts with is the same in every version: drawn from the process's seed. */
+static void random_of_exec(struct task *task, uint8_t random[16])
+{
+	struct proc *proc = task->tuple->proc;
+	unsigned n = ++proc->execs[task->version];
+	uint64_t x = proc->seed ^ ((uint64_t)n << 32);
+
+	proc->start_draws[task->version] = n << 16;
+	for (int i = 0; i < 16; i++) {
+		x = x * 6364136223846793005ul + 1442695040888963407ul;
+		random[i] = (uint8_t)(x >> 33);
+	}
+}
+
+/* Time stamp counter and CPUID fault, so that versions cannot differ by them. Best effort. */
+static void make_faulting(struct task *task)
+{
+	long r;
+
+	if (tracee_remote(&task->tracee, false, &r, SYS_prctl, PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0,
+		    0) < 0)
+		return;
+	if (tracee_remote(&task->tracee, false, &r, SYS_arch_prctl, ARCH_SET_CPUID, 0, 0, 0, 0, 0) < 0)
+		return;
+}
+
+static void reach_entry(struct task *task)
+{
+	task->starting = false;
+	baton_give_up(task);
+	if (task_follows(task)) {
+		task_enter(task, TASK_NEWBORN);
+		return;
+	}
+	task->event = event_new(task->tuple, EVENT_ENTRY);
+	task_enter(task, TASK_READY);
+	event_ready(task->event);
+}
+
+static int begin_program(struct task *task, struct err *err)
+{
+	struct start start;
+	struct user_regs_struct *regs;
+	uint8_t random[16];
+	int rc;
+
+	random_of_exec(task, random);
+	rc = tracee_prepare_start(&task->tracee, random, &start, err);
+	if (rc == 0)
+		rc = tracee_map_gateway(&task->tracee, err);
+	if (rc < 0)
+		return rc;
+	make_faulting(task);
+	regs = tracee_regs(&task->tracee);
+	if (!regs)
+		return -ESRCH;
+	task->starting = true;
+	task->entry = raddr(start.entry);
+	if (regs->rip == start.entry) {
+		reach_entry(task);
+		return 0;
+	}
+	rc = tracee_plant(&task->tracee, task->entry, &task->entry_byte);
+	if (rc < 0)
+		return err_errno(err, -rc, "cannot set a breakpoint at the program's entry");
+	task_enter(task, TASK_RUNNING);
+	task_resume(task, RESUME_RUN, 0);
+	return 0;
+}
+
+void births_executed(struct task *task, pid_t former)
+{
+	struct group *group = task->tuple->group;
+	struct mxm *mxm = group->mxm;
+	struct proc *proc;
+	struct err err;
+	bool follows;
+	int rc;
+
+	task = take_over_process(group, task, former);
+	proc = task->tuple->proc;
+	follows = task_follows(task);
+	mm_put(task->tracee.mm);
+	task->tracee.mm = mm_open(task->tracee.tgid);
+	task->at_entry_stop = task->args_changed = false;
+	task->nheld = 0;
+	memset(proc->private_fds[task->version], 0, sizeof(proc->private_fds[0]));
+	baton_give_up(task);
+	if (!follows) {
+		fds_exec(mxm, proc->fds);
+		proc->shares_memory = false;
+		for (int i = 0; i < 64; i++) {
+			if (proc->sig[i].handler > 1)
+				proc->sig[i].handler = 0;
+		}
+		if (task->event) {
+			task->event->result = 0;
+			event_publish(task->event);
+		}
+	} else if (task->event) {
+		event_consumed(task->event, task->version);
+	}
+	task->event = NULL;
+	rc = begin_program(task, &err);
+	if (rc < 0 && rc != -ESRCH) {
+		mxm->ops->note(mxm->ops_arg, "start-failed", task->version, task->tuple->ids->known,
+			err.text);
+		drop_version(mxm, task->version);
+	}
+}
+
+bool births_at_entry(struct task *task)
+{
+	struct user_regs_struct *regs;
+
+	if (!task->starting)
+		return false;
+	regs = tracee_regs(&task->tracee);
+	if (!regs || regs->rip != task->entry.addr + 1)
+		return false;
+	if (tracee_uproot(&task->tracee, task->entry, task->entry_byte) < 0)
+		return true;
+	regs = tracee_touch(&task->tracee);
+	regs->rip = task->entry.addr;
+	reach_entry(task);
+	return true;
+}
+
+/* Events of a process that is being killed, which never had their turn. */
+static void forget_ready(struct proc *proc, struct group *group)
+{
+	list_for_each_safe(at, &group->ready) {
+		struct event *event = container_of(at, struct event, link);
+
+		if (event->tuple->proc != proc)
+			continue;
+		event->tuple->tasks[group->leader].event = NULL;
+		event_free(event);
+	}
+}
+
+void births_dying(struct task *task, int status)
+{
+	struct group *group = task->tuple->group;
+	struct proc *proc = task->tuple->proc;
+	siginfo_t info = { .si_signo = status & 0x7f };
+	bool follows = task_follows(task);
+
+	if (group->dropping & (1u << task->version)) {
+		if (!follows)
+			lead_harvest(task);
+	} else if (task->state == TASK_ENDING || proc->exiting || !WIFSIGNALED(status)) {
+		/* Its own exit, its process's, or that of a thread whose process calls execve. */
+	} else if (follows || (info.si_signo == SIGKILL && !proc->kill_expected)) {
+		if (!follows)
+			lead_harvest(task);
+		drop_crashed(task, &info, true);
+	} else {
+		struct event *event = event_new(task->tuple, EVENT_KILLED);
+
+		proc->exiting = true;
+		lead_publish_held_back(group);
+		forget_ready(proc, group);
+		event->sig = info.si_signo;
+		event_publish(event);
+	}
+	task_enter(task, TASK_ENDING);
+	task_resume(task, RESUME_RUN, 0);
+}
+
+void births_gone(struct task *task, int status)
+{
+	struct tuple *tuple = task->tuple;
+	struct group *group = tuple->group;
+	struct mxm *mxm = group->mxm;
+	bool root = tuple->proc->is_root && task->tracee.tid == task->tracee.tgid;
+	bool leads = !task_follows(task) && !(group->dropping & (1u << task->version));
+
+	if (task->state != TASK_ENDING && !tuple->proc->exiting && WIFSIGNALED(status) &&
+		!(group->dropping & (1u << task->version)) && !WIFEXITED(status)) {
+		/* Killed where its last stop could not be looked at. */
+		siginfo_t info = { .si_signo = WTERMSIG(status) };
+
+		drop_crashed(task, &info, false);
+	}
+	if (task->event && list_is_empty(&task->event->link) && !task->event->pending)
+		event_free(task->event);
+	task->event = NULL;
+	task_gone(task);
+	if (root && leads)
+		mxm->ops->ended(mxm->ops_arg, status);
+	tuple_drop_if_over(tuple);
+}

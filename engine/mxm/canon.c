@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inputs of a call in normal form. */
+#include "mxm/canon.h"
+
+#include <errno.h>
+#include <linux/netlink.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+
+#include "base/xalloc.h"
+#include "mxm/vectors.h"
+
+#define STRING_MAX   (1u << 20)
+#define STRINGS_MAX  65536
+#define DIGEST_FROM  65536
+#define COUNT_MAX    65536
+
+enum { MARK_NULL, MARK_HERE, MARK_BAD };
+
+static void put32(struct str *s, uint32_t v)
+{
+	str_append(s, &v, sizeof(v));
+}
+
+static void put64(struct str *s, uint64_t v)
+{
+	str_append(s, &v, sizeof(v));
+}
+
+/* A 128-bit digest for payloads that are too long to keep: two multiply-and-fold lanes. */
+static void digest(const uint8_t *p, size_t len, uint64_t ret[2])
+{
+	uint64_t a = 0x9e3779b97f4a7c15ul ^ len, b = 0xc2b2ae3d27d4eb4ful;
+
+	for (; len >= 8; p += 8, len -= 8) {
+		uint64_t w;
+		unsigned __int128 m;
+
+		memcpy(&w, p, 8);
+		m = (unsigned __int128)(a ^ w) * 0xff51afd7ed558ccdul;
+		a = (uint64_t)m ^ (uint64_t)(m >> 64);
+		b = (b ^ w) * 0x100000001b3ul;
+		b = (b << 31) | (b >> 33);
+	}
+	for (; len; p++, len--) {
+		a = (a ^ *p) * 0xff51afd7ed558ccdul;
+		b = (b ^ *p) * 0x100000001b3ul;
+	}
+	ret[0] = a;
+	ret[1] = b;
+}
+
+/* Puts @len bytes at @at: whole, or their digest. A bad address is put as such. */
+static int put_bytes(struct task *task, struct str *s, uint64_t at, uint64_t len)
+{
+	char *buf;
+	int rc;
+
+	put64(s, len);
+	if (len > (1ul << 31)) {
+		str_putc(s, MARK_BAD);
+		return 0;
+	}
+	if (len <= DIGEST_FROM) {
+		buf = str_reserve(s, len + 1);
+		rc = tracee_read(&task->tracee, raddr(at), buf + 1, len);
+		if (rc == -ESRCH)
+			return rc;
+		buf[0] = rc < 0 ? MARK_BAD : MARK_HERE;
+		s->len += rc < 0 ? 1 : len + 1;
+		return 0;
+	}
+	{
+		cleanup_free uint8_t *big = xmalloc(len);
+		uint64_t sum[2];
+
+		rc = tracee_read(&task->tracee, raddr(at), big, len);
+		if (rc == -ESRCH)
+			return rc;
+		str_putc(s, rc < 0 ? MARK_BAD : MARK_HERE);
+		if (rc == 0) {
+			digest(big, len, sum);
+			str_append(s, sum, sizeof(sum));
+		}
+	}
+	return 0;
+}
+
+static int put_string(struct task *task, struct str *s, uint64_t at)
+{
+	size_t start = s->len;
+	int rc;
+
+	if (!at) {
+		str_putc(s, MARK_NULL);
+		return 0;
+	}
+	str_putc(s, MARK_HERE);
+	rc = tracee_read_str(&task->tracee, raddr(at), STRING_MAX, s);
+	if (rc == -ESRCH)
+		return rc;
+	if (rc < 0) {
+		s->len = start;
+		str_putc(s, MARK_BAD);
+	}
+	str_putc(s, '\0');
+	return 0;
+}
+
+static int put_strings(struct task *task, struct str *s, uint64_t at)
+{
+	uint64_t p;
+	int rc = 0;
+
+	for (unsigned i = 0; at && i < STRINGS_MAX && rc == 0; i++) {
+		rc = tracee_read(&task->tracee, raddr(at + i * 8), &p, sizeof(p));
+		if (rc < 0 || !p)
+			break;
+		rc = put_string(task, s, p);
+	}
+	str_putc(s, rc < 0 ? MARK_BAD : MARK_NULL);
+	return rc == -ESRCH ? rc : 0;
+}
+
+/* An address of a socket without the bytes that the kernel does not look at. */
+static int put_sockaddr(struct task *task, struct str *s, uint64_t at, uint64_t len)
+{
+	union {
+		struct sockaddr sa;
+		struct sockaddr_un un;
+		struct sockaddr_nl nl;
+		char bytes[128];
+	} a;
+	int rc;
+
+	if (!at) {
+		str_putc(s, MARK_NULL);
+		return 0;
+	}
+	if (len > sizeof(a) || len < 2)
+		return put_bytes(task, s, at, len > sizeof(a) ? sizeof(a) : len);
+	memset(&a, 0, sizeof(a));
+	rc = tracee_read(&task->tracee, raddr(at), &a, len);
+	if (rc < 0) {
+		str_putc(s, MARK_BAD);
+		return rc == -ESRCH ? rc : 0;
+	}
+	str_putc(s, MARK_HERE);
+	switch (a.sa.sa_family) {
+	case AF_INET:
+		len = len < 8 ? len : 8;
+		break;
+	case AF_UNIX:
+		if (len > 2 && a.un.sun_path[0])
+			len = 2 + strnlen(a.un.sun_path, len - 2);
+		break;
+	case AF_NETLINK:
+		a.nl.nl_pad = 0;
+		break;
+	}
+	put64(s, len);
+	str_append(s, &a, len);
+	return 0;
+}
+
+/* All that the vector's pieces hold, joined; or, for outputs, only how much they can hold. */
+static int put_vector(struct task *task, struct str *s, uint64_t at, uint64_t count, bool contents)
+{
+	cleanup_free struct iovec *iov = NULL;
+	cleanup_str struct str joined = STR_INIT;
+	uint64_t total = 0, sum[2];
+	int n = vectors_read(task, at, count, &iov);
+
+	if (n == -ESRCH)
+		return n;
+	if (n < 0) {
+		str_putc(s, MARK_BAD);
+		return 0;
+	}
+	for (int i = 0; i < n; i++) {
+		total += iov[i].iov_len;
+		if (!contents || total > (1ul << 31))
+			continue;
+		if (tracee_read(&task->tracee, raddr((uint64_t)iov[i].iov_base),
+			    str_reserve(&joined, iov[i].iov_len), iov[i].iov_len) < 0)
+			break;
+		joined.len += iov[i].iov_len;
+	}
+	str_putc(s, MARK_HERE);
+	put64(s, total);
+	if (joined.len > DIGEST_FROM) {
+		digest((uint8_t *)joined.data, joined.len, sum);
+		str_append(s, sum, sizeof(sum));
+	} else if (joined.len) {
+		str_append(s, joined.data, joined.len);
+	}
+	return 0;
+}
+
+/* Control messages without the padding between them. */
+static int put_control(struct task *task, struct str *s, uint64_t at, uint64_t len)
+{
+	cleanup_free uint8_t *buf = NULL;
+	size_t pos = 0;
+	int rc;
+
+	if (!at || !len) {
+		str_putc(s, MARK_NULL);
+		return 0;
+	}
+	if (len > 65536) {
+		str_putc(s, MARK_BAD);
+		return 0;
+	}
+	buf = xmalloc(len);
+	rc = tracee_read(&task->tracee, raddr(at), buf, len);
+	if (rc < 0) {
+		str_putc(s, MARK_BAD);
+		return rc == -ESRCH ? rc : 0;
+	}
+	str_putc(s, MARK_HERE);
+	while (pos + sizeof(struct cmsghdr) <= len) {
+		struct cmsghdr h;
+
+		memcpy(&h, buf + pos, sizeof(h));
+		if (h.cmsg_len < sizeof(h) || h.cmsg_len > len - pos)
+			break;
+		str_append(s, buf + pos, h.cmsg_len);
+		pos += (h.cmsg_len + 7) & ~7ul;
+	}
+	return 0;
+}
+
+static int put_message(struct task *task, struct str *s, uint64_t at, bool contents)
+{
+	struct msghdr m;
+	int rc = at ? tracee_read(&task->tracee, raddr(at), &m, sizeof(m)) : -EFAULT;
+
+	if (rc < 0) {
+		str_putc(s, MARK_BAD);
+		return rc == -ESRCH ? rc : 0;
+	}
+	str_putc(s, MARK_HERE);
+	if (contents)
+		rc = put_sockaddr(task, s, (uint64_t)m.msg_name, m.msg_name ? m.msg_namelen : 0);
+	else
+		put32(s, m.msg_name ? m.msg_namelen : 0);
+	if (rc == 0)
+		rc = put_vector(task, s, (uint64_t)m.msg_iov, m.msg_iovlen, contents);
+	if (rc == 0 && contents)
+		rc = put_control(task, s, (uint64_t)m.msg_control, m.msg_controllen);
+	else if (rc == 0)
+		put64(s, m.msg_control ? m.msg_controllen : 0);
+	return rc;
+}
+
+static int put_polls(struct task *task, struct str *s, uint64_t at, uint64_t count)
+{
+	cleanup_free struct pollfd *p = NULL;
+
+	if (!count)
+		return 0;
+	if (count > COUNT_MAX) {
+		str_putc(s, MARK_BAD);
+		return 0;
+	}
+	p = xreallocarray(NULL, count, sizeof(*p));
+	if (tracee_read(&task->tracee, raddr(at), p, count * sizeof(*p)) < 0) {
+		str_putc(s, MARK_BAD);
+		return 0;
+	}
+	for (uint64_t i = 0; i < count; i++) {
+		put32(s, p[i].fd < 0 ? (uint32_t)-1 : (uint32_t)p[i].fd);
+		put32(s, p[i].fd < 0 ? 0 : (uint32_t)p[i].events);
+	}
+	return 0;
+}
+
+static int put_sigaction(struct task *task, struct str *s, uint64_t at)
+{
+	struct { uint64_t handler, flags, restorer, mask; } sa;
+
+	if (!at) {
+		str_putc(s, MARK_NULL);
+		return 0;
+	}
+	if (tracee_read(&task->tracee, raddr(at), &sa, sizeof(sa)) < 0) {
+		str_putc(s, MARK_BAD);
+		return 0;
+	}
+	str_putc(s, sa.handler <= 1 ? MARK_HERE + 2 + sa.handler : MARK_HERE);
+	/* SA_RESTORER says where code is, not what it does. */
+	put64(s, sa.flags & ~0x04000000ul);
+	put64(s, sa.mask);
+	return 0;
+}
+
+static uint64_t element_bytes(const struct sys_arg *arg, const struct call *call, int i)
+{
+	switch (arg->len) {
+	case LEN_FIXED:
+		return arg->size;
+	case LEN_ARG:
+		return call->args[arg->from] * (arg->size ? arg->size : 1);
+	}
+	return 0;
+}
+
+static int put_block(struct task *task, struct str *s, const struct sys_arg *arg, int i)
+{
+	uint64_t at = task->call.args[i];
+	uint64_t len = element_bytes(arg, &task->call, i);
+
+	if (arg->len == LEN_PTR)
+		len = task->lens[i];
+	if (!at) {
+		str_putc(s, MARK_NULL);
+		return 0;
+	}
+	str_putc(s, MARK_HERE);
+	return put_bytes(task, s, at, len);
+}
+
+static int put_packed_sigset(struct task *task, struct str *s, uint64_t at)
+{
+	uint64_t pack[2];
+
+	if (!at || tracee_read(&task->tracee, raddr(at), pack, sizeof(pack)) < 0 || !pack[0]) {
+		str_putc(s, MARK_NULL);
+		return 0;
+	}
+	return put_bytes(task, s, pack[0], pack[1] > 128 ? 128 : pack[1]);
+}
+
+static int put_pointer_arg(struct task *task, struct str *s, const struct sys_arg *arg, int i)
+{
+	const uint64_t *args = task->call.args;
+	uint64_t at = args[i], count = arg->from >= 0 ? args[arg->from] : 0;
+	uint32_t word = 0;
+
+	switch (arg->kind) {
+	case ARG_PATH:
+	case ARG_STR:
+		return put_string(task, s, at);
+	case ARG_STRV:
+		return put_strings(task, s, at);
+	case ARG_IN:
+	case ARG_INOUT:
+		return put_block(task, s, arg, i);
+	case ARG_IOV_IN:
+		return put_vector(task, s, at, count, true);
+	case ARG_IOV_OUT:
+		return put_vector(task, s, at, count, false);
+	case ARG_MSG_IN:
+		return put_message(task, s, at, true);
+	case ARG_MSG_OUT:
+		return put_message(task, s, at, false);
+	case ARG_MMSG_IN:
+	case ARG_MMSG_OUT:
+		for (uint64_t k = 0; k < count && k < 1024; k++) {
+			int rc = put_message(task, s, at + k * sizeof(struct mmsghdr),
+				arg->kind == ARG_MMSG_IN);
+			if (rc < 0)
+				return rc;
+		}
+		return 0;
+	case ARG_SOCKADDR_IN:
+		return put_sockaddr(task, s, at, (uint32_t)count);
+	case ARG_SOCKLEN:
+		if (at && tracee_read(&task->tracee, raddr(at), &word, 4) == 0)
+			put32(s, word);
+		return 0;
+	case ARG_POLLFDS:
+		return put_polls(task, s, at, (uint32_t)count);
+	case ARG_FDSET:
+		str_putc(s, at ? MARK_HERE : MARK_NULL);
+		return at ? put_bytes(task, s, at, vectors_fdset_bytes(args[0])) : 0;
+	case ARG_EPOLL_EVENT:
+		if (at && tracee_read(&task->tracee, raddr(at), &word, 4) == 0)
+			put32(s, word);
+		return 0;
+	case ARG_SIGSET:
+		str_putc(s, at ? MARK_HERE : MARK_NULL);
+		return at ? put_bytes(task, s, at, 8) : 0;
+	case ARG_SIGSET_PACK:
+		return put_packed_sigset(task, s, at);
+	case ARG_SIGEVENT: {
+		struct { uint64_t value; uint32_t signo, notify, tid; } ev = { 0 };
+
+		if (!at || tracee_read(&task->tracee, raddr(at), &ev, 20) < 0) {
+			str_putc(s, MARK_NULL);
+			return 0;
+		}
+		put32(s, ev.signo);
+		put32(s, ev.notify);
+		put32(s, ev.notify == SIGEV_THREAD_ID ? ev.tid : 0);
+		return 0;
+	}
+	case ARG_SIGACTION:
+		return put_sigaction(task, s, at);
+	default: /* out only: that it is there is all that can be compared */
+		str_putc(s, at ? MARK_HERE : MARK_NULL);
+		return 0;
+	}
+}
+
+static int put_arg(struct task *task, struct str *s, const struct sys_arg *arg, int i)
+{
+	switch (arg->kind) {
+	case ARG_NONE:
+	case ARG_IGNORED:
+	case ARG_ADDR:
+	case ARG_FUTEX:
+		return 0;
+	case ARG_INT:
+	case ARG_UINT:
+	case ARG_OCT:
+	case ARG_FLAGS:
+	case ARG_ENUM:
+	case ARG_SIG:
+	case ARG_FD:
+	case ARG_DIRFD:
+	case ARG_PID:
+	case ARG_TID:
+		put32(s, (uint32_t)task->call.args[i]);
+		return 0;
+	case ARG_LONG:
+	case ARG_SIZE:
+	case ARG_OFF:
+	case ARG_HEX:
+		put64(s, task->call.args[i]);
+		return 0;
+	case ARG_PTR:
+		str_putc(s, task->call.args[i] ? MARK_HERE : MARK_NULL);
+		return 0;
+	}
+	return put_pointer_arg(task, s, arg, i);
+}
+
+int canon_inputs(struct task *task)
+{
+	const struct sys_row *row = task->call.row;
+	int rc = 0;
+
+	str_reset(&task->in);
+	memset(task->lens, 0, sizeof(task->lens));
+	if (!row) {
+		/* Nothing is known of it but its number and its registers. */
+		put64(&task->in, task->call.nr);
+		return 0;
+	}
+	for (int i = 0; i < row->nargs; i++) {
+		const struct sys_arg *arg = &row->args[i];
+		uint64_t at;
+
+		if ((arg->len != LEN_PTR && arg->kind != ARG_SOCKADDR_OUT) || arg->from < 0)
+			continue;
+		at = task->call.args[arg->from];
+		if (at && tracee_read(&task->tracee, raddr(at), &task->lens[i], 4) == -ESRCH)
+			return -ESRCH;
+	}
+	for (int i = 0; i < row->nargs && rc == 0; i++)
+		rc = put_arg(task, &task->in, &row->args[i], i);
+	return rc;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A call's normal form: its inputs as a byte string that is equal for two versions when they ask
+ * for the same thing, whatever their addresses are; and its outputs as a byte string that can be
+ * written to where another version wants them. Driven by the rows of sys.def.
+ */
+#ifndef MX_MXM_CANON_H
+#define MX_MXM_CANON_H
+
+#include "mxm/state.h"
+
+/*
+ * Sets task->in from the registers' call and the task's memory, and keeps in task->lens what a
+ * later canon_outputs() needs. Stopped at the call's entry. -ESRCH: the task vanished.
+ */
+MUST_CHECK int canon_inputs(struct task *task);
+
+/* Appends what the kernel wrote for task->call, which returned @result. Stopped at its exit. */
+MUST_CHECK int canon_outputs(struct task *task, int64_t result, struct str *out);
+
+/*
+ * Writes outputs to where @task, stopped at the entry of the matching call, wants them. -EBADMSG:
+ * they do not fit the call (their shape differs); -EFAULT: its buffer is not writable.
+ */
+MUST_CHECK int canon_apply(struct task *task, int64_t result, const struct str *out);
+
+#endif

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Letting a version go. Its processes are killed; when it led, what its last calls had done is kept as
+ * events, a follower drains the stream, and then leads: its next call is made by itself.
+ */
+#include <errno.h>
+#include <sys/syscall.h>
+
+#include "mxm/events.h"
+#include "mxm/group.h"
+
+void drop_version_locked(struct mxm *mxm, int version)
+{
+	bool led = mxm->leader == version;
+
+	if (!mxm->versions[version].alive)
+		return;
+	mxm->versions[version].alive = false;
+	for (int v = 0; led && v < mxm->config.nversions; v++) {
+		if (mxm->versions[v].alive) {
+			mxm->leader = v;
+			break;
+		}
+	}
+	list_for_each(at, &mxm->groups)
+		group_poke(container_of(at, struct group, link));
+	mxm->ops->dropped(mxm->ops_arg, version,
+		mxm->versions[mxm->leader].alive ? mxm->leader : -1, led);
+}
+
+void drop_version(struct mxm *mxm, int version)
+{
+	pthread_mutex_lock(&mxm->lock);
+	drop_version_locked(mxm, version);
+	pthread_mutex_unlock(&mxm->lock);
+}
+
+void mxm_drop(struct mxm *mxm, int version)
+{
+	drop_version(mxm, version);
+}
+
+void drop_crashed(struct task *task, const siginfo_t *info, bool stopped)
+{
+	struct mxm *mxm = task->tuple->group->mxm;
+	struct mxm_crash crash = {
+		.version = task->version,
+		.sig = info->si_signo,
+		.info = *info,
+		.tracee = stopped ? &task->tracee : NULL,
+		.known = task->tuple->ids->known,
+		.seq = mxm->next_seq,
+	};
+
+	mxm->ops->crashed(mxm->ops_arg, &crash);
+	drop_version(mxm, task->version);
+}
+
+static size_t read_of(void *ctx, uint64_t addr, void *buf, size_t len)
+{
+	return tracee_read_some(ctx, raddr(addr), buf, len);
+}
+
+static void print_call(struct str *out, struct task *task, const struct call *call,
+	const int64_t *result)
+{
+	sys_print_call(out, call->row, call->nr, call->args, result,
+		task && task->tracee.mm ? read_of : NULL, task ? &task->tracee : NULL);
+}
+
+void drop_diverged(struct task *follower, struct task *leader, struct event *event, const char *why)
+{
+	struct tuple *tuple = follower->tuple;
+	struct mxm *mxm = tuple->group->mxm;
+	cleanup_str struct str theirs = STR_INIT, ours = STR_INIT;
+	bool asked = follower->state == TASK_ASKING || follower->state == TASK_CALLING;
+	struct mxm_divergence d = {
+		.follower = follower->version,
+		.leader = tuple->group->leader,
+		.why = why,
+		.pid = tuple->ids->known,
+		.seq = event ? event->seq : mxm->next_seq,
+		.executed = event && event->executed,
+	};
+	int lost;
+
+	if (asked) {
+		print_call(&theirs, follower, &follower->call, NULL);
+		d.follower_call = str_text(&theirs);
+	}
+	if (event && event->kind == EVENT_CALL) {
+		/* What its pointers held is still there unless the leader has gone on since. */
+		struct task *at = leader ? leader : &tuple->tasks[d.leader];
+
+		print_call(&ours, at->state == TASK_ABSENT ? NULL : at, &event->call,
+			event->executed && !leader ? &event->result : NULL);
+		d.leader_call = str_text(&ours);
+	}
+	pthread_mutex_lock(&mxm->lock);
+	lost = mxm->ops->diverged(mxm->ops_arg, &d);
+	pthread_mutex_unlock(&mxm->lock);
+	if (lost == d.leader) {
+		/* The follower goes its own way from here: what the leader did instead is not its past. */
+		follower->event = NULL;
+		event_forget(tuple->group, tuple, follower->version);
+	}
+	for (int v = 0; v < mxm->config.nversions; v++) {
+		if (lost == v || lost == MXM_STOP)
+			drop_version(mxm, v);
+	}
+}
+
+static unsigned living(const struct group *group, int version)
+{
+	unsigned n = 0;
+
+	list_for_each(at, &group->tuples)
+		n += container_of(at, struct tuple, link)->tasks[version].state != TASK_ABSENT;
+	return n;
+}
+
+static void kill_all(struct group *group, int version)
+{
+	list_for_each(at, &group->tuples) {
+		struct task *task = &container_of(at, struct tuple, link)->tasks[version];
+
+		if (task->state != TASK_ABSENT)
+			syscall(SYS_kill, task->tracee.tgid, SIGKILL);
+	}
+}
+
+/* What the leader has completed is published; what it has not made is forgotten at its end. */
+static void flush_leader(struct group *group)
+{
+	lead_publish_held_back(group);
+	while (!list_is_empty(&group->ready)) {
+		struct event *event = container_of(group->ready.next, struct event, link);
+
+		event->tuple->tasks[group->leader].event = NULL;
+		list_remove(&event->link);
+		/* An exit that was not made, and a slice that was not run, did not happen. */
+		if (event->kind == EVENT_RESUME ||
+			(event->kind == EVENT_CALL && event->call.row->special == SPECIAL_EXIT))
+			event_free(event);
+		else
+			event_publish(event);
+	}
+}
+
+static void begin(struct group *group, int version)
+{
+	group->dropping |= 1u << version;
+	kill_all(group, version);
+	if (version == group->leader) {
+		group->bereft = true;
+		flush_leader(group);
+		return;
+	}
+	group->followers &= ~(1u << version);
+	event_forget(group, NULL, version);
+}
+
+/* A follower's task stands where the stream ends: from here on it leads. */
+static void promote(struct task *task)
+{
+	switch (task->state) {
+	case TASK_ASKING:
+		task->event = NULL;
+		task_enter(task, TASK_RUNNING);
+		if (task->call.nr == ~0ul) {
+			/* rdtsc: let it fault again. */
+			task_resume(task, RESUME_RUN, 0);
+			return;
+		}
+		lead_asks(task);
+		return;
+	case TASK_NEWBORN:
+		task->event = event_new(task->tuple, EVENT_RESUME);
+		task_enter(task, TASK_READY);
+		event_ready(task->event);
+		return;
+	case TASK_RUNNING:
+		if (task->preempted) {
+			task->preempted = false;
+			task_resume(task, RESUME_RUN, 0);
+		}
+		return;
+	default:
+		return;
+	}
+}
+
+static bool is_busy(struct group *group, int version)
+{
+	list_for_each(at, &group->tuples) {
+		const struct task *task = &container_of(at, struct tuple, link)->tasks[version];
+
+		if (task->state == TASK_CALLING && !task->local_call)
+			return true;
+	}
+	return false;
+}
+
+/* The old leader is gone here and the stream is drained: the next one leads. */
+static void succeed(struct group *group, int heir)
+{
+	int former = group->leader;
+
+	group->bereft = false;
+	group->leader = heir;
+	group->followers &= ~(1u << heir);
+	group->dropping &= ~(1u << former);
+	list_for_each_safe(at, &group->ready)
+		event_free(container_of(at, struct event, link));
+	list_for_each_safe(at, &group->tuples)
+		promote(&container_of(at, struct tuple, link)->tasks[heir]);
+	list_for_each_safe(at, &group->tuples)
+		tuple_drop_if_over(container_of(at, struct tuple, link));
+}
+
+void drop_check(struct group *group)
+{
+	struct mxm *mxm = group->mxm;
+
+	for (int v = 0; v < mxm->config.nversions; v++) {
+		bool concerned = v == group->leader || (group->followers & (1u << v));
+
+		if (!mxm->versions[v].alive && concerned && !(group->dropping & (1u << v)))
+			begin(group, v);
+	}
+	if (!group->bereft)
+		return;
+	flush_leader(group); /* what was harvested since */
+	if (living(group, group->leader))
+		return;
+	if (!mxm->versions[mxm->leader].alive) {
+		/* None is left. */
+		if (!group->followers)
+			group->bereft = false;
+		return;
+	}
+	if (!event_next(group, mxm->leader) && !is_busy(group, mxm->leader)) {
+		mxm->versions[mxm->leader].identity = false;
+		succeed(group, mxm->leader);
+	}
+}
+
+void drop_late(struct group *group)
+{
+	struct mxm *mxm = group->mxm;
+	uint64_t patience = mxm->config.patience * 1000000000ul, now = event_clock();
+
+	if (!patience || group->bereft || !group->followers)
+		return;
+	list_for_each(at, &group->tuples) {
+		struct tuple *tuple = container_of(at, struct tuple, link);
+		struct task *leader = &tuple->tasks[group->leader];
+
+		if (leader->state != TASK_ASKING || !leader->event || leader->event->executed)
+			continue;
+		group->wants_ticks = true;
+		if (now - leader->since_ns < patience)
+			continue;
+		for (int v = 0; v < mxm->config.nversions; v++) {
+			if (!(group->followers & ~leader->event->vetted & (1u << v)))
+				continue;
+			drop_diverged(&tuple->tasks[v], leader, leader->event, "late");
+			return;
+		}
+	}
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mxm/events.h"
+
+#include <time.h>
+#include <unistd.h>
+
+#include "base/xalloc.h"
+#include "mxm/fds.h"
+
+struct event *event_new(struct tuple *tuple, enum event_kind kind)
+{
+	struct event *event = xzalloc(sizeof(*event));
+
+	event->kind = kind;
+	event->tuple = tuple;
+	list_init(&event->link);
+	return event;
+}
+
+void event_free(struct event *event)
+{
+	if (!event)
+		return;
+	list_remove(&event->link);
+	for (int i = 0; i < event->nfds; i++)
+		close(event->fds[i].fd);
+	for (int i = 0; i < event->nregs; i++) {
+		if (event->regs[i])
+			fds_epoll_put(event->tuple->group->mxm, event->regs[i]);
+	}
+	free(event->regs);
+	free(event->fds);
+	str_free(&event->in);
+	str_free(&event->out);
+	str_free(&event->extra);
+	free(event);
+}
+
+void event_ready(struct event *event)
+{
+	list_append(&event->tuple->group->ready, &event->link);
+}
+
+static size_t weight(const struct event *event)
+{
+	return sizeof(*event) + event->in.room + event->out.room;
+}
+
+void event_publish(struct event *event)
+{
+	struct group *group = event->tuple->group;
+	struct mxm *mxm = group->mxm;
+
+	list_remove(&event->link);
+	event->seq = __atomic_add_fetch(&mxm->next_seq, 1, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&mxm->stats.events, 1, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&mxm->stats.payload_bytes, event->in.len + event->out.len,
+		__ATOMIC_RELAXED);
+	event->pending = group->followers;
+	if (!event->pending) {
+		event_free(event);
+		return;
+	}
+	list_append(&group->stream, &event->link);
+	event->tuple->unconsumed++;
+	group->lag++;
+	group->lag_bytes += weight(event);
+}
+
+struct event *event_next(struct group *group, int version)
+{
+	list_for_each(at, &group->stream) {
+		struct event *event = container_of(at, struct event, link);
+
+		if (event->pending & (1u << version))
+			return event;
+	}
+	return NULL;
+}
+
+bool event_waits(const struct tuple *tuple, int version)
+{
+	if (!tuple->unconsumed)
+		return false;
+	list_for_each(at, &tuple->group->stream) {
+		struct event *event = container_of(at, struct event, link);
+
+		if (event->tuple == tuple && (event->pending & (1u << version)))
+			return true;
+	}
+	return false;
+}
+
+void event_consumed(struct event *event, int version)
+{
+	struct group *group = event->tuple->group;
+
+	event->pending &= ~(1u << version);
+	if (event->pending)
+		return;
+	group->lag--;
+	group->lag_bytes -= weight(event);
+	event->tuple->unconsumed--;
+	event_free(event);
+}
+
+void event_forget(struct group *group, struct tuple *tuple, int version)
+{
+	list_for_each_safe(at, &group->stream) {
+		struct event *event = container_of(at, struct event, link);
+
+		if ((event->pending & (1u << version)) && (!tuple || event->tuple == tuple))
+			event_consumed(event, version);
+	}
+}
+
+uint64_t event_clock(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ul + ts.tv_nsec;
+}

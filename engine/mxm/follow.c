@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A follower's side of the stream: its calls are compared with the leader's events, in the order of
+ * the stream, and it is given the results.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "mxm/canon.h"
+#include "mxm/events.h"
+#include "mxm/fds.h"
+#include "mxm/group.h"
+#include "mxm/ids.h"
+#include "mxm/install.h"
+#include "mxm/rules.h"
+#include "mxm/special.h"
+
+/* A task that has run this long while another one's turn has come is stopped, in ns. */
+#define SLICE_NS 20000000ul
+
+void follow_asks(struct task *task)
+{
+	if (task->state == TASK_CALLING || task->state == TASK_AGAIN) {
+		/* A signal of its own broke into a call that it was making: once more. */
+		task->at_entry_stop = false;
+		task_enter(task, TASK_CALLING);
+		task_resume(task, RESUME_TO_EXIT, 0);
+		return;
+	}
+	if (local_call(task))
+		return;
+	if (canon_inputs(task) < 0)
+		return;
+	baton_give_up(task);
+	task_enter(task, TASK_ASKING);
+}
+
+/* Why the follower's call is not the event's; NULL: it is, or a rule makes it so. */
+static const char *mismatch(struct task *task, const struct event *event)
+{
+	if (task->call.nr != event->call.nr)
+		return "call";
+	if (task->call.row != event->call.row)
+		return "operation";
+	if (task->in.len == event->in.len &&
+		memcmp(str_text(&task->in), str_text(&event->in), task->in.len) == 0)
+		return NULL;
+	return rules_temporary_name(task, event) ? NULL : "arguments";
+}
+
+/* The follower runs on in user mode. */
+static void go_on(struct task *task)
+{
+	baton_take(task);
+	task->at_entry_stop = false;
+	task_enter(task, TASK_RUNNING);
+	task_resume(task, RESUME_RUN, 0);
+}
+
+/* The leader waits at its entry: what the follower asks for is compared before either is made. */
+static bool vet(struct group *group, int version)
+{
+	list_for_each(at, &group->tuples) {
+		struct tuple *tuple = container_of(at, struct tuple, link);
+		struct task *leader = &tuple->tasks[group->leader];
+		struct task *task = &tuple->tasks[version];
+		struct event *event = leader->event;
+		const char *why;
+
+		if (task->state != TASK_ASKING || !event || event->kind != EVENT_CALL ||
+			event->pending || (event->vetted & (1u << version)))
+			continue;
+		if (leader->state != TASK_ASKING && leader->state != TASK_CALLING &&
+			leader->state != TASK_AGAIN)
+			continue;
+		if (event_waits(tuple, version))
+			continue;
+		if (rules_extra_random(task, event)) {
+			go_on(task);
+			return true;
+		}
+		why = rules_is_random(event) ? NULL : mismatch(task, event);
+		if (why) {
+			drop_diverged(task, leader, event, why);
+			return true;
+		}
+		event->vetted |= 1u << version;
+		return true;
+	}
+	return false;
+}
+
+/* Ends the follower's call with @result; it is stopped at its entry or exit. */
+static void give_result(struct task *task, int64_t result)
+{
+	struct user_regs_struct *regs = tracee_touch(&task->tracee);
+
+	if (!regs)
+		return;
+	regs->orig_rax = -1;
+	regs->rax = result;
+}
+
+/* A mask that only holds for the call: the signal came because of it. */
+static int own_mask(const struct task *task, uint64_t *ret_at)
+{
+	const struct sys_row *row = task->call.row;
+	uint64_t pack = 0;
+
+	for (int i = 0; i < row->nargs; i++) {
+		uint64_t at = task->call.args[i];
+
+		if (row->args[i].kind == ARG_SIGSET && at &&
+			(row->special == SPECIAL_SIGWAIT || (row->flags & SYS_BLOCKS))) {
+			*ret_at = at;
+			return 1;
+		}
+		if (row->args[i].kind == ARG_SIGSET_PACK && at &&
+			tracee_read((struct tracee *)&task->tracee, raddr(at), &pack, 8) == 0 && pack) {
+			*ret_at = pack;
+			return 1;
+		}
+	}
+	return 0;
+}
+
+/* The stream has a signal right after this call: the follower gets it there too. */
+static void go_on_with_signal(struct task *task, struct event *event)
+{
+	siginfo_t info = event->info;
+	uint64_t mask_at;
+
+	if (event->after == AFTER_RESTART) {
+		tracee_retry_call(&task->tracee, task->call.nr);
+	} else if (task->at_entry_stop && event->result == -EINTR && own_mask(task, &mask_at)) {
+		/* rt_sigsuspend takes the same mask, and is broken off at once. */
+		struct user_regs_struct *regs = tracee_touch(&task->tracee);
+
+		if (!regs || special_set_arg(task, 0, mask_at) < 0 || special_set_arg(task, 1, 8) < 0)
+			return;
+		regs->orig_rax = SYS_rt_sigsuspend;
+	} else {
+		give_result(task, event->result);
+	}
+	signals_raise(task, &info);
+}
+
+static void finish(struct task *task, struct event *event)
+{
+	task->event = NULL;
+	if (event->sig) {
+		baton_take(task);
+		go_on_with_signal(task, event);
+	} else {
+		go_on(task);
+	}
+	event_consumed(event, task->version);
+}
+
+static void copy_results(struct task *task, struct event *event)
+{
+	bool runs;
+	int rc = canon_apply(task, event->result, &event->out);
+
+	if (rc == -EBADMSG || rc == -EFAULT) {
+		drop_diverged(task, NULL, event, "result");
+		return;
+	}
+	if (rc == 0 && event->nfds) {
+		rc = install_give(task, event, &runs);
+		if (rc < 0 && rc != -ESRCH) {
+			drop_diverged(task, NULL, event, "descriptor");
+			return;
+		}
+		if (rc == 0 && runs) {
+			task->event = NULL;
+			task->at_entry_stop = false;
+			baton_take(task);
+			task_enter(task, TASK_RUNNING);
+			event_consumed(event, task->version);
+			return;
+		}
+	}
+	if (rc < 0) {
+		event_consumed(event, task->version);
+		return; /* it vanished: the loop will see it */
+	}
+	if (!event->sig)
+		give_result(task, event->result);
+	finish(task, event);
+}
+
+static enum follow_how how_by_class(const struct event *event)
+{
+	const struct sys_row *row = event->call.row;
+
+	if (row->class != SYS_MIRRORED)
+		return FOLLOW_SKIP;
+	if (event->result < 0 && !(row->flags & SYS_ADDR_RESULT))
+		return FOLLOW_SKIP; /* it changed nothing */
+	if ((row->flags & SYS_SAME_RESULT) || event->sig)
+		return FOLLOW_TO_EXIT;
+	return FOLLOW_RUN;
+}
+
+static void consume_call(struct task *task, struct event *event)
+{
+	const struct special *special = special_of(task->call.row);
+	enum follow_how how = FOLLOW_BY_CLASS;
+
+	if (task->call.row->special == SPECIAL_EXIT) {
+		baton_take(task);
+		event_consumed(event, task->version);
+		task_enter(task, TASK_ENDING);
+		task_resume(task, RESUME_RUN, 0);
+		return;
+	}
+	task->event = event;
+	if (special && special->follow && special->follow(task, event, &how) < 0)
+		return;
+	if (how == FOLLOW_BY_CLASS)
+		how = how_by_class(event);
+	if (how == FOLLOW_SKIP) {
+		copy_results(task, event);
+		return;
+	}
+	baton_take(task);
+	task->at_entry_stop = false;
+	if (how == FOLLOW_RUN) {
+		task->event = NULL;
+		event_consumed(event, task->version);
+		go_on(task);
+		return;
+	}
+	task_enter(task, TASK_CALLING);
+	task_resume(task, RESUME_TO_EXIT, 0);
+}
+
+/* CLONE_PARENT_SETTID wrote the id that this version's kernel knows. */
+static int write_parent_tid(struct task *task)
+{
+	pid_t known;
+
+	task->forked = NULL;
+	task->returns = false;
+	if (!task->parent_tid_at)
+		return 0;
+	known = task->child_known;
+	return tracee_write(&task->tracee, raddr(task->parent_tid_at), &known, sizeof(known));
+}
+
+void follow_left(struct task *task)
+{
+	struct user_regs_struct *regs = tracee_regs(&task->tracee);
+	struct event *event = task->event;
+	const struct special *special = special_of(task->call.row);
+	int64_t result;
+	int rc = 0;
+
+	if (!regs)
+		return;
+	result = (int64_t)regs->rax;
+	if (result <= -512 && result >= -516) {
+		task_enter(task, TASK_AGAIN);
+		task_resume(task, RESUME_RUN, 0);
+		return;
+	}
+	special_restore_args(task);
+	if (!event) {
+		/* Its clone was consumed when the child was made: it waits for its turn to go on. */
+		if (write_parent_tid(task) < 0)
+			return;
+		give_result(task, task->child_known);
+		task_enter(task, TASK_NEWBORN);
+		return;
+	}
+	if (special && special->followed)
+		rc = special->followed(task, event, &result);
+	else if ((task->call.row->flags & SYS_SAME_RESULT) && result != event->result)
+		rc = -EBADMSG;
+	if (rc == -EBADMSG) {
+		drop_diverged(task, NULL, event, "result");
+		return;
+	}
+	if (rc < 0)
+		return;
+	give_result(task, result);
+	finish(task, event);
+}
+
+/* The event is for this task's state; else its turn is still to come. */
+static bool arrived(const struct task *task, const struct event *event)
+{
+	switch (event->kind) {
+	case EVENT_CALL:
+	case EVENT_TSC:
+		return task->state == TASK_ASKING;
+	case EVENT_SIGNAL:
+		return task->state == TASK_ASKING || (event->async && task->state == TASK_RUNNING);
+	case EVENT_BIRTH:
+	case EVENT_RETURN:
+	case EVENT_ENTRY:
+		return task->state == TASK_NEWBORN;
+	case EVENT_KILLED:
+		return task->state != TASK_ABSENT;
+	case EVENT_RESUME:
+		break;
+	}
+	return false;
+}
+
+static void consume_signal(struct task *task, struct event *event)
+{
+	siginfo_t info = event->info;
+
+	if (task->state == TASK_RUNNING) {
+		/* Into user mode: the tracee is stopped first, signals_interrupted() gives it. */
+		if (task->nheld < HELD_MAX)
+			task->held[task->nheld++] = (struct held_signal){ info, event_clock() };
+		if (!task->interrupted && tracee_interrupt(&task->tracee) == 0)
+			task->interrupted = true;
+		event_consumed(event, task->version);
+		return;
+	}
+	tracee_retry_call(&task->tracee, task->call.nr);
+	task->at_entry_stop = false;
+	baton_take(task);
+	event_consumed(event, task->version);
+	signals_raise(task, &info);
+}
+
+static void consume_tsc(struct task *task, struct event *event)
+{
+	struct user_regs_struct *regs = tracee_touch(&task->tracee);
+
+	if (task->call.nr != event->call.nr) {
+		drop_diverged(task, NULL, event, "call");
+		return;
+	}
+	if (regs) {
+		regs->rax = (uint32_t)event->value;
+		regs->rdx = event->value >> 32;
+		if (event->call.args[0] == 3)
+			regs->rcx = event->result;
+		regs->rip += event->call.args[0];
+	}
+	event_consumed(event, task->version);
+	go_on(task);
+}
+
+static void consume(struct task *task, struct event *event)
+{
+	const char *why;
+
+	switch (event->kind) {
+	case EVENT_CALL:
+		if (rules_extra_random(task, event)) {
+			go_on(task);
+			return;
+		}
+		if (rules_is_random(event) && task->call.nr != event->call.nr) {
+			event_consumed(event, task->version);
+			return;
+		}
+		why = event->vetted & (1u << task->version) ? NULL : mismatch(task, event);
+		if (why)
+			drop_diverged(task, NULL, event, why);
+		else
+			consume_call(task, event);
+		return;
+	case EVENT_SIGNAL:
+		consume_signal(task, event);
+		return;
+	case EVENT_TSC:
+		consume_tsc(task, event);
+		return;
+	case EVENT_BIRTH:
+	case EVENT_RETURN:
+	case EVENT_ENTRY:
+		event_consumed(event, task->version);
+		go_on(task);
+		return;
+	case EVENT_KILLED:
+		task->tuple->proc->exiting = true;
+		syscall(SYS_kill, task->tracee.tgid, SIGKILL);
+		event_consumed(event, task->version);
+		return;
+	case EVENT_RESUME:
+		return;
+	}
+}
+
+/* A task that holds the baton for too long while the next event is another's. */
+static void preempt(struct group *group, struct task *holder)
+{
+	group->wants_ticks = true;
+	if (holder->state != TASK_RUNNING || holder->interrupted)
+		return;
+	if (event_clock() - holder->since_ns < SLICE_NS)
+		return;
+	if (tracee_interrupt(&holder->tracee) == 0)
+		holder->interrupted = true;
+}
+
+static bool resume_preempted(struct group *group, int version)
+{
+	list_for_each(at, &group->tuples) {
+		struct task *task = &container_of(at, struct tuple, link)->tasks[version];
+
+		if (!task->preempted)
+			continue;
+		task->preempted = false;
+		go_on(task);
+		return true;
+	}
+	return false;
+}
+
+bool follow_pump(struct group *group, int version)
+{
+	struct event *event = event_next(group, version);
+	struct task *holder = group->baton[version], *task;
+
+	if (!group->bereft && group->leader != version && vet(group, version))
+		return true;
+	if (!event)
+		return !holder && resume_preempted(group, version);
+	task = &event->tuple->tasks[version];
+	if (!arrived(task, event)) {
+		if (holder || !resume_preempted(group, version))
+			return false;
+		return true;
+	}
+	if (holder && event->kind != EVENT_KILLED && !(event->async && holder == task)) {
+		preempt(group, holder);
+		return false;
+	}
+	consume(task, event);
+	return true;
+}

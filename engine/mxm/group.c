@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The monitor of a group: one thread that waits for stops and hands them on. */
+#include "mxm/group.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+
+#include "base/xalloc.h"
+#include "mxm/events.h"
+
+/* What can follow what. An edge that is not here is a bug, and ends the run with a word about it. */
+#define TO(state) (1u << (state))
+static const unsigned edges[TASK_STATES] = {
+	[TASK_ABSENT] = TO(TASK_UNBORN),
+	[TASK_UNBORN] = TO(TASK_NEWBORN) | TO(TASK_READY) | TO(TASK_ENDING) | TO(TASK_ABSENT) |
+			TO(TASK_RUNNING),
+	[TASK_NEWBORN] = TO(TASK_RUNNING) | TO(TASK_READY) | TO(TASK_ENDING) | TO(TASK_ABSENT),
+	[TASK_RUNNING] = TO(TASK_RUNNING) | TO(TASK_ASKING) | TO(TASK_CALLING) | TO(TASK_READY) |
+			 TO(TASK_RAISING) | TO(TASK_NEWBORN) | TO(TASK_ENDING) | TO(TASK_ABSENT),
+	[TASK_ASKING] = TO(TASK_ASKING) | TO(TASK_CALLING) | TO(TASK_READY) | TO(TASK_RUNNING) |
+			TO(TASK_RAISING) | TO(TASK_ENDING) | TO(TASK_ABSENT),
+	[TASK_CALLING] = TO(TASK_CALLING) | TO(TASK_AGAIN) | TO(TASK_READY) | TO(TASK_RUNNING) |
+			 TO(TASK_NEWBORN) | TO(TASK_RAISING) | TO(TASK_ENDING) | TO(TASK_ABSENT),
+	[TASK_AGAIN] = TO(TASK_CALLING) | TO(TASK_READY) | TO(TASK_ENDING) | TO(TASK_ABSENT),
+	[TASK_READY] = TO(TASK_RUNNING) | TO(TASK_RAISING) | TO(TASK_ENDING) | TO(TASK_ABSENT),
+	[TASK_RAISING] = TO(TASK_RUNNING) | TO(TASK_ENDING) | TO(TASK_ABSENT) | TO(TASK_ASKING) |
+			 TO(TASK_CALLING),
+	[TASK_ENDING] = TO(TASK_ENDING) | TO(TASK_ABSENT),
+};
+
+static const char *const names[TASK_STATES] = {
+	[TASK_ABSENT] = "absent",
+	[TASK_UNBORN] = "unborn",
+	[TASK_NEWBORN] = "newborn",
+	[TASK_RUNNING] = "running",
+	[TASK_ASKING] = "asking",
+	[TASK_CALLING] = "calling",
+	[TASK_AGAIN] = "again",
+	[TASK_READY] = "ready",
+	[TASK_RAISING] = "raising",
+	[TASK_ENDING] = "ending",
+};
+
+static int trace_states = -1;
+
+const char *task_state_name(enum task_state state)
+{
+	return names[state];
+}
+
+static void trace(const struct task *task, enum task_state state)
+{
+	fprintf(stderr, "mx: %s %d: %s -> %s %s\n",
+		task->tuple->group->mxm->versions[task->version].name, task->tracee.tid,
+		names[task->state], names[state],
+		state == TASK_ASKING && task->call.row ? task->call.row->name : "");
+}
+
+void task_enter(struct task *task, enum task_state state)
+{
+	if (trace_states < 0)
+		trace_states = getenv("MX_TRACE_STATES") != NULL;
+	if (trace_states)
+		trace(task, state);
+	if (!(edges[task->state] & TO(state))) {
+		fprintf(stderr, "mx: bug: %s task %d goes from %s to %s in %s\n",
+			task->tuple->group->mxm->versions[task->version].name, task->tracee.tid,
+			names[task->state], names[state],
+			task->call.row ? task->call.row->name : "no call");
+		abort();
+	}
+	task->state = state;
+	task->since_ns = event_clock();
+}
+
+bool task_follows(const struct task *task)
+{
+	return task->version != task->tuple->group->leader;
+}
+
+void task_resume(struct task *task, enum resume_how how, int sig)
+{
+	/* -ESRCH: it was killed meanwhile; its last stop is what the loop gets next. */
+	(void)tracee_resume(&task->tracee, how, sig);
+}
+
+struct task *group_find(struct group *group, pid_t tid)
+{
+	list_for_each(at, &group->tuples) {
+		struct tuple *tuple = container_of(at, struct tuple, link);
+
+		for (int v = 0; v < group->mxm->config.nversions; v++) {
+			if (tuple->tasks[v].tracee.tid == tid && tuple->tasks[v].state != TASK_ABSENT)
+				return &tuple->tasks[v];
+		}
+	}
+	return NULL;
+}
+
+void group_stash(struct group *group, const struct stop *stop)
+{
+	if (group->nstashed < (int)ARRAY_SIZE(group->stash))
+		group->stash[group->nstashed++] = *stop;
+}
+
+static void on_call(struct task *task)
+{
+	const struct user_regs_struct *regs = tracee_regs(&task->tracee);
+	bool was_running = task->state == TASK_RUNNING || task->state == TASK_RAISING;
+
+	if (!regs)
+		return;
+	task->at_entry_stop = true;
+	if (was_running) {
+		struct call *c = &task->call;
+
+		c->nr = regs->orig_rax;
+		c->args[0] = regs->rdi;
+		c->args[1] = regs->rsi;
+		c->args[2] = regs->rdx;
+		c->args[3] = regs->r10;
+		c->args[4] = regs->r8;
+		c->args[5] = regs->r9;
+		c->row = sys_resolve(c->nr, c->args);
+	}
+	if (task_follows(task))
+		follow_asks(task);
+	else if (was_running)
+		lead_asks(task);
+	else
+		lead_asks_again(task);
+}
+
+static void on_exit_call(struct task *task)
+{
+	if (task->state == TASK_ENDING) {
+		task_resume(task, RESUME_RUN, 0);
+		return;
+	}
+	if (task->state != TASK_CALLING) {
+		task_resume(task, RESUME_RUN, 0);
+		return;
+	}
+	if (task->local_call)
+		local_left(task);
+	else if (task_follows(task))
+		follow_left(task);
+	else
+		lead_left(task);
+}
+
+static void on_new(struct group *group, struct task *task, pid_t tid)
+{
+	if (!task || task->state == TASK_UNBORN)
+		births_new_stop(group, tid);
+	else
+		signals_interrupted(task);
+}
+
+/* A task of a version that is being let go only has to end. */
+static bool is_being_dropped(const struct task *task, enum stop_kind kind)
+{
+	return (task->tuple->group->dropping & (1u << task->version)) && kind != STOP_DYING &&
+	       kind != STOP_GONE;
+}
+
+static void dispatch(struct group *group, const struct stop *stop)
+{
+	struct task *task = group_find(group, stop->tid);
+
+	if (!task) {
+		if (stop->kind == STOP_NEW)
+			births_new_stop(group, stop->tid);
+		else if (stop->kind != STOP_GONE) {
+			struct tracee stray = { .tid = stop->tid };
+
+			(void)tracee_resume(&stray, RESUME_RUN, 0);
+		}
+		return;
+	}
+	task->tracee.regs_known = false;
+	if (is_being_dropped(task, stop->kind)) {
+		task_resume(task, RESUME_RUN, 0);
+		return;
+	}
+	switch (stop->kind) {
+	case STOP_SECCOMP:
+		on_call(task);
+		break;
+	case STOP_EXIT_CALL:
+		on_exit_call(task);
+		break;
+	case STOP_SIGNAL:
+		signals_stop(task, stop->sig);
+		break;
+	case STOP_GROUP:
+		if (task->state == TASK_UNBORN)
+			births_new_stop(group, stop->tid);
+		else
+			signals_group_stop(task, stop->sig);
+		break;
+	case STOP_NEW:
+		on_new(group, task, stop->tid);
+		break;
+	case STOP_FORK:
+		births_forked(task, stop->child);
+		break;
+	case STOP_VFORK_DONE:
+		task_resume(task, RESUME_TO_EXIT, 0);
+		break;
+	case STOP_EXEC:
+		births_executed(task, stop->former);
+		break;
+	case STOP_DYING:
+		births_dying(task, stop->status);
+		break;
+	case STOP_GONE:
+		births_gone(task, stop->status);
+		break;
+	}
+}
+
+static void pump(struct group *group)
+{
+	bool more;
+
+	do {
+		drop_check(group);
+		more = lead_pump(group);
+		for (int v = 0; v < group->mxm->config.nversions; v++) {
+			if (group->followers & (1u << v))
+				more |= follow_pump(group, v);
+		}
+	} while (more);
+}
+
+/* Does something here depend on time? */
+static void want_ticks(struct group *group)
+{
+	bool wants = group->wants_ticks;
+
+	list_for_each(at, &group->tuples) {
+		const struct task *task = &container_of(at, struct tuple, link)->tasks[group->leader];
+
+		wants |= task->nheld || (task->state == TASK_ASKING && group->followers);
+	}
+	if (!wants)
+		return;
+	group->wants_ticks = true;
+	pthread_cond_broadcast(&group->mxm->changed);
+}
+
+void group_serve_one(struct group *group, pid_t tid)
+{
+	struct stop stop;
+
+	if (tracee_wait_for(tid, &stop) == 0)
+		dispatch(group, &stop);
+}
+
+void group_serve(struct group *group)
+{
+	struct mxm *mxm = group->mxm;
+	struct stop stop;
+	int rc;
+
+	for (;;) {
+		pump(group);
+		if (list_is_empty(&group->tuples))
+			break;
+		if (group->nstashed) {
+			stop = group->stash[--group->nstashed];
+			dispatch(group, &stop);
+			continue;
+		}
+		want_ticks(group);
+		rc = tracee_wait(&stop);
+		if (rc == -ECHILD)
+			break;
+		if (rc == -EINTR) {
+			group->poked = false;
+			signals_tick(group);
+			drop_late(group);
+			continue;
+		}
+		if (rc == 0)
+			dispatch(group, &stop);
+	}
+	pthread_mutex_lock(&mxm->lock);
+	group->over = true;
+	mxm->ngroups--;
+	pthread_cond_broadcast(&mxm->changed);
+	pthread_mutex_unlock(&mxm->lock);
+}
+
+struct group *group_new(struct mxm *mxm, int leader, unsigned followers)
+{
+	struct group *group = xzalloc(sizeof(*group));
+
+	group->mxm = mxm;
+	group->leader = leader;
+	group->followers = followers;
+	list_init(&group->tuples);
+	list_init(&group->stream);
+	list_init(&group->ready);
+	pthread_mutex_lock(&mxm->lock);
+	list_append(&mxm->groups, &group->link);
+	mxm->ngroups++;
+	pthread_mutex_unlock(&mxm->lock);
+	return group;
+}
+
+void group_poke(struct group *group)
+{
+	group->poked = true;
+	pthread_cond_broadcast(&group->mxm->changed);
+}

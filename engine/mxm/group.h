@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A group's monitor and what its parts call of each other. Everything here runs on the group's
+ * monitor thread, but for group_new(), group_start() and group_poke().
+ */
+#ifndef MX_MXM_GROUP_H
+#define MX_MXM_GROUP_H
+
+#include "mxm/state.h"
+
+/* group.c: the event loop */
+
+struct group *group_new(struct mxm *mxm, int leader, unsigned followers);
+/* The monitor's work, until no tuple is left. */
+void group_serve(struct group *group);
+/* Waits for the next stop of @tid and serves it. */
+void group_serve_one(struct group *group, pid_t tid);
+/* Makes the monitor look at what changed (mxm->versions[].alive). Any thread, with the lock. */
+void group_poke(struct group *group);
+/* A stop that was met out of turn: served next. */
+void group_stash(struct group *group, const struct stop *stop);
+struct task *group_find(struct group *group, pid_t tid);
+/* The one place that changes a task's state; logs the edge where asked to. */
+void task_enter(struct task *task, enum task_state state);
+/* Is @task given the stream's results (or does it still drain them), instead of leading? */
+bool task_follows(const struct task *task);
+/* Resumes a task; one that vanished will be seen by the loop. */
+void task_resume(struct task *task, enum resume_how how, int sig);
+const char *task_state_name(enum task_state state);
+
+/* tuples.c: tuples and processes come and go */
+
+struct tuple *tuple_new(struct group *group, struct proc *proc);
+void tuple_drop_if_over(struct tuple *tuple);
+struct proc *proc_new(struct mxm *mxm);
+struct proc *proc_fork(struct mxm *mxm, struct proc *parent, bool share_fds);
+void proc_put(struct mxm *mxm, struct proc *proc);
+/* What process @pid has inherited: the signals that it ignores. */
+void proc_known_signals(struct proc *proc, pid_t pid);
+void task_born(struct tuple *tuple, int version, pid_t tid, pid_t tgid, struct mm *mm);
+void task_gone(struct task *task);
+/* Sets or clears the baton's holder. */
+void baton_take(struct task *task);
+void baton_give_up(struct task *task);
+
+/* lead.c */
+
+/* STOP_SECCOMP of a leading task in user mode. */
+void lead_asks(struct task *task);
+/* The same call again, after a signal broke into it and was passed over. */
+void lead_asks_again(struct task *task);
+/* STOP_EXIT_CALL of its call. */
+void lead_left(struct task *task);
+/* A signal came in TASK_AGAIN and will be handled: the call ends with it. */
+void lead_interrupted(struct task *task, const siginfo_t *info);
+/* Gives the baton to the first complete event that may go on, and makes vetted calls. */
+bool lead_pump(struct group *group);
+/* The event held back until the baton holder's next stop goes out. */
+void lead_publish_held_back(struct group *group);
+/* In its last stop: keeps what its call has done already. */
+void lead_harvest(struct task *task);
+
+/* follow.c */
+
+void follow_asks(struct task *task);
+void follow_left(struct task *task);
+bool follow_pump(struct group *group, int version);
+
+/* local.c: calls that are not events */
+
+/* Lets a call that only concerns this version run. Returns false where it is an event. */
+bool local_call(struct task *task);
+void local_left(struct task *task);
+
+/* births.c: fork, exec, the program's entry, the end */
+
+void births_forked(struct task *task, pid_t child);
+void births_new_stop(struct group *group, pid_t tid);
+void births_executed(struct task *task, pid_t former);
+/* SIGTRAP at the breakpoint of the program's entry? */
+bool births_at_entry(struct task *task);
+void births_dying(struct task *task, int status);
+void births_gone(struct task *task, int status);
+
+/* signals.c */
+
+void signals_stop(struct task *task, int sig);
+/* STOP_NEW of a known task: PTRACE_INTERRUPT or SIGCONT. */
+void signals_interrupted(struct task *task);
+void signals_group_stop(struct task *task, int sig);
+/* Sends the signal that the stream has at this point; the task must be stopped. It will run. */
+void signals_raise(struct task *task, const siginfo_t *info);
+/* Takes the next held signal; false: none. */
+bool signals_take_held(struct task *task, siginfo_t *ret_info);
+/* Looks after signals that are held and batons that are held too long. */
+void signals_tick(struct group *group);
+
+/* drop.c */
+
+/* Reports a crash upward; the version is let go. */
+void drop_crashed(struct task *task, const siginfo_t *info, bool stopped);
+/* A follower's call is not the leader's. */
+void drop_diverged(struct task *follower, struct task *leader, struct event *event, const char *why);
+/* Starts or goes on with letting versions go; called by the loop. */
+void drop_check(struct group *group);
+/* A follower that keeps the leader waiting for longer than the configured patience. */
+void drop_late(struct group *group);
+/* Marks @version as let go everywhere. With or without the lock held by the caller. */
+void drop_version(struct mxm *mxm, int version);
+void drop_version_locked(struct mxm *mxm, int version);
+
+/* affinity.c */
+
+/* Puts the calling monitor, and what it will launch, on a CPU. */
+void affinity_choose(struct group *group);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mxm/ids.h"
+
+#include "base/xalloc.h"
+
+/* Ended ids that are remembered, for waits and signals that name them late. */
+#define DEAD_KEPT 1024
+
+struct ids *ids_new(struct mxm *mxm, pid_t known)
+{
+	struct ids *ids = xzalloc(sizeof(*ids));
+
+	ids->known = known;
+	pthread_mutex_lock(&mxm->lock);
+	list_append(&mxm->ids, &ids->link);
+	pthread_mutex_unlock(&mxm->lock);
+	return ids;
+}
+
+void ids_set(struct mxm *mxm, struct ids *ids, int version, pid_t real)
+{
+	pthread_mutex_lock(&mxm->lock);
+	ids->real[version] = real;
+	pthread_mutex_unlock(&mxm->lock);
+}
+
+void ids_end(struct mxm *mxm, struct ids *ids)
+{
+	pthread_mutex_lock(&mxm->lock);
+	ids->dead = true;
+	list_remove(&ids->link);
+	list_append(&mxm->dead_ids, &ids->link);
+	if (++mxm->ndead_ids > DEAD_KEPT) {
+		struct ids *oldest = container_of(mxm->dead_ids.next, struct ids, link);
+
+		list_remove(&oldest->link);
+		free(oldest);
+		mxm->ndead_ids--;
+	}
+	pthread_mutex_unlock(&mxm->lock);
+}
+
+void ids_free_all(struct mxm *mxm)
+{
+	struct list *lists[] = { &mxm->ids, &mxm->dead_ids };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(lists); i++) {
+		list_for_each_safe(at, lists[i]) {
+			list_remove(at);
+			free(container_of(at, struct ids, link));
+		}
+	}
+}
+
+static pid_t translate(struct mxm *mxm, int version, pid_t id, bool to_real)
+{
+	struct list *lists[] = { &mxm->ids, &mxm->dead_ids };
+	pid_t want = id < 0 ? -id : id, found = want;
+	bool done = false;
+
+	if (mxm->versions[version].identity || id == 0 || id == -1)
+		return id;
+	pthread_mutex_lock(&mxm->lock);
+	for (unsigned i = 0; i < ARRAY_SIZE(lists) && !done; i++) {
+		/* The newest first: a number can have been used before. */
+		for (struct list *at = lists[i]->prev; at != lists[i]; at = at->prev) {
+			struct ids *ids = container_of(at, struct ids, link);
+
+			if ((to_real ? ids->known : ids->real[version]) != want)
+				continue;
+			found = to_real ? ids->real[version] : ids->known;
+			done = true;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&mxm->lock);
+	return id < 0 ? -found : found;
+}
+
+pid_t ids_to_real(struct mxm *mxm, int version, pid_t known)
+{
+	return translate(mxm, version, known, true);
+}
+
+pid_t ids_to_known(struct mxm *mxm, int version, pid_t real)
+{
+	return translate(mxm, version, real, false);
+}

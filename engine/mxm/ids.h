@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Ids of processes and threads. The program knows one id for each, that of the version that led when
+ * it was made; every other version's kernel has another. A version that has led from the start knows
+ * the real ones and needs no translation. All take the run's lock.
+ */
+#ifndef MX_MXM_IDS_H
+#define MX_MXM_IDS_H
+
+#include "mxm/state.h"
+
+/* A new id that the program will know as @known. */
+struct ids *ids_new(struct mxm *mxm, pid_t known);
+void ids_set(struct mxm *mxm, struct ids *ids, int version, pid_t real);
+/* Ended in every version; it stays known for a while, for whoever still waits for it. */
+void ids_end(struct mxm *mxm, struct ids *ids);
+void ids_free_all(struct mxm *mxm);
+
+/* Translations; an id that is none of the program's own stays as it is. Negative: process groups. */
+pid_t ids_to_real(struct mxm *mxm, int version, pid_t known);
+pid_t ids_to_known(struct mxm *mxm, int version, pid_t real);
+
+#endif

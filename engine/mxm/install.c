@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mxm/install.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+
+#include "base/xalloc.h"
+#include "mxm/group.h"
+
+/* How long a notification may take to come before the follower is looked after again, in ms. */
+#define NOTIFY_STEP_MS 50
+#define NOTIFY_STEPS   100
+
+struct wire {
+	struct msghdr m;
+	struct iovec iov;
+	char control[CMSG_SPACE(sizeof(int))];
+	struct sockaddr_un addr;
+	char byte;
+};
+
+/* An abstract address that no one else can have guessed: the kernel picks it. */
+static int open_post(struct sockaddr_un *ret_addr, socklen_t *ret_len)
+{
+	cleanup_close int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un any = { .sun_family = AF_UNIX };
+
+	*ret_len = sizeof(*ret_addr);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&any, sizeof(sa_family_t)) < 0 ||
+		getsockname(fd, (struct sockaddr *)ret_addr, ret_len) < 0)
+		return -errno;
+	return take_fd(&fd);
+}
+
+/* Puts a message for sendmsg(2) or recvmsg(2) into the task's scratch page; addresses are its own. */
+static int lay_out_message(struct task *task, const struct sockaddr_un *to, socklen_t to_len, int num)
+{
+	const uint64_t base = GATEWAY_SCRATCH;
+	struct wire w;
+	struct cmsghdr *c = (struct cmsghdr *)w.control;
+
+	memset(&w, 0, sizeof(w));
+	w.iov = (struct iovec){ (void *)(base + offsetof(struct wire, byte)), 1 };
+	w.m.msg_iov = (void *)(base + offsetof(struct wire, iov));
+	w.m.msg_iovlen = 1;
+	w.m.msg_control = (void *)(base + offsetof(struct wire, control));
+	w.m.msg_controllen = sizeof(w.control);
+	if (to) {
+		w.m.msg_name = (void *)(base + offsetof(struct wire, addr));
+		w.m.msg_namelen = to_len;
+		w.addr = *to;
+		*c = (struct cmsghdr){ CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS };
+		memcpy(CMSG_DATA(c), &num, sizeof(num));
+	}
+	return tracee_write(&task->tracee, raddr(base), &w, sizeof(w));
+}
+
+static int remote(struct task *task, long *ret, long nr, uint64_t a, uint64_t b, uint64_t c)
+{
+	int rc = tracee_remote(&task->tracee, task->at_entry_stop, ret, nr, a, b, c, 0, 0, 0);
+
+	task->at_entry_stop = false;
+	return rc < 0 ? rc : 0;
+}
+
+/* The leader sends the descriptor to the engine. */
+static int take_by_socket(struct task *task, int num)
+{
+	struct sockaddr_un addr;
+	socklen_t len;
+	cleanup_close int post = open_post(&addr, &len);
+	char byte, control[CMSG_SPACE(sizeof(int))];
+	struct iovec iov = { &byte, 1 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+		.msg_controllen = sizeof(control) };
+	struct cmsghdr *c;
+	long sock, sent, closed;
+	int rc, fd;
+
+	if (post < 0)
+		return post;
+	rc = remote(task, &sock, SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (rc < 0 || sock < 0)
+		return rc < 0 ? rc : (int)sock;
+	rc = lay_out_message(task, &addr, len, num);
+	if (rc == 0)
+		rc = remote(task, &sent, SYS_sendmsg, sock, GATEWAY_SCRATCH, MSG_DONTWAIT);
+	if (rc == 0)
+		rc = remote(task, &closed, SYS_close, sock, 0, 0);
+	if (rc < 0 || sent < 0)
+		return rc < 0 ? rc : (int)sent;
+	if (recvmsg(post, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) < 0)
+		return -errno;
+	c = CMSG_FIRSTHDR(&m);
+	if (!c || c->cmsg_type != SCM_RIGHTS)
+		return -EBADMSG;
+	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+	return fd;
+}
+
+static int take_fd_of(struct task *task, int num)
+{
+	struct mxm *mxm = task->tuple->group->mxm;
+
+	if (!mxm->no_getfd) {
+		cleanup_close int pidfd = syscall(SYS_pidfd_open, task->tracee.tgid, 0);
+		int fd = pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, num, 0);
+
+		if (fd >= 0)
+			return fd;
+		if (errno == ESRCH || errno == EBADF)
+			return -errno;
+		/* A change of user id forbids it for this process, a profile for all. */
+		if (!task->tuple->proc->other_user)
+			mxm->no_getfd = true;
+	}
+	return take_by_socket(task, num);
+}
+
+int install_take(struct task *task, struct event *event, int num, bool cloexec)
+{
+	int fd = take_fd_of(task, num);
+
+	if (fd < 0)
+		return fd;
+	event->fds = xreallocarray(event->fds, event->nfds + 1, sizeof(*event->fds));
+	event->fds[event->nfds++] = (struct newfd){ num, fd, cloexec };
+	return 0;
+}
+
+/* The follower stopped instead of asking: -EINTR, it can ask again; -ESRCH: it is dying. */
+static int broke_in(struct task *task, const struct stop *stop)
+{
+	if (stop->kind == STOP_DYING || stop->kind == STOP_GONE) {
+		group_stash(task->tuple->group, stop);
+		return -ESRCH;
+	}
+	if (stop->kind == STOP_NEW)
+		task->interrupted = false;
+	task->tracee.regs_known = false;
+	return -EINTR;
+}
+
+/*
+ * Waits for the one notification that is due. -EINTR: a signal of the follower's own broke in, and it
+ * stands in that signal's stop; -ESRCH: it died.
+ */
+static int await_notification(struct task *task, int listener, struct seccomp_notif *ret)
+{
+	struct pollfd p = { .fd = listener, .events = POLLIN };
+	struct stop stop;
+
+	for (int i = 0; i < NOTIFY_STEPS; i++) {
+		if (poll(&p, 1, i < 20 ? 1 : NOTIFY_STEP_MS) > 0) {
+			memset(ret, 0, sizeof(*ret));
+			if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, ret) == 0)
+				return 0;
+			if (errno != EINTR && errno != ENOENT)
+				return -errno;
+		}
+		if (tracee_poll_for(task->tracee.tid, &stop) == 0)
+			return broke_in(task, &stop);
+		if (syscall(SYS_tgkill, task->tracee.tgid, task->tracee.tid, 0) < 0)
+			return -ESRCH;
+	}
+	return -ETIMEDOUT;
+}
+
+/* A poke of the monitor may break into the ioctl; what it had not done by then can be done again. */
+static int notify_ioctl(int listener, unsigned long request, void *arg)
+{
+	int rc;
+
+	do {
+		rc = ioctl(listener, request, arg);
+	} while (rc < 0 && errno == EINTR);
+	return rc < 0 ? -errno : 0;
+}
+
+static int answer(int listener, uint64_t id, struct event *event)
+{
+	const bool one = event->nfds == 1 && event->fds[0].num == event->result;
+
+	for (int i = 0; i < event->nfds; i++) {
+		struct seccomp_notif_addfd add = {
+			.id = id,
+			.flags = SECCOMP_ADDFD_FLAG_SETFD | (one ? SECCOMP_ADDFD_FLAG_SEND : 0),
+			.srcfd = event->fds[i].fd,
+			.newfd = event->fds[i].num,
+			.newfd_flags = event->fds[i].cloexec ? O_CLOEXEC : 0,
+		};
+
+		int rc = notify_ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+
+		if (rc < 0)
+			return rc;
+	}
+	if (!one) {
+		struct seccomp_notif_resp resp = { .id = id, .val = event->result };
+
+		return notify_ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &resp);
+	}
+	return 0;
+}
+
+/* Once more to the entry of the call out of which a signal took it; the signal is passed over. */
+static int ask_again(struct task *task, uint64_t nr)
+{
+	struct user_regs_struct *regs = tracee_touch(&task->tracee);
+	struct stop stop;
+	int rc;
+
+	if (!regs)
+		return -ESRCH;
+	regs->rip = regs->rcx - 2;
+	regs->rax = nr;
+	regs->orig_rax = -1;
+	do {
+		rc = tracee_resume(&task->tracee, RESUME_RUN, 0);
+		if (rc == 0)
+			rc = tracee_wait_for(task->tracee.tid, &stop);
+		if (rc == 0 && stop.kind != STOP_SECCOMP)
+			rc = broke_in(task, &stop);
+	} while (rc == -EINTR);
+	return rc;
+}
+
+static int give_by_notification(struct task *task, struct event *event)
+{
+	struct version *version = &task->tuple->group->mxm->versions[task->version];
+	struct user_regs_struct *regs;
+	struct seccomp_notif req;
+	struct stop stop;
+	int rc;
+
+	pthread_mutex_lock(&version->install_lock);
+	for (;;) {
+		regs = tracee_touch(&task->tracee);
+		if (!regs) {
+			rc = -ESRCH;
+			break;
+		}
+		/* The call returns to the gateway, which jumps back by rcx, clobbered by any call. */
+		regs->rcx = regs->rip;
+		regs->rip = GATEWAY_NOTIFY;
+		rc = tracee_resume(&task->tracee, RESUME_RUN, 0);
+		if (rc == 0)
+			rc = await_notification(task, version->listener, &req);
+		if (rc == 0)
+			rc = answer(version->listener, req.id, event);
+		if (rc == -ENOENT)
+			rc = tracee_wait_for(task->tracee.tid, &stop) < 0 ? -ESRCH
+									  : broke_in(task, &stop);
+		if (rc != -EINTR)
+			break;
+		rc = ask_again(task, task->call.nr);
+		if (rc < 0)
+			break;
+	}
+	pthread_mutex_unlock(&version->install_lock);
+	return rc;
+}
+
+/* The follower makes a socket, the engine sends to it, the follower receives and moves the result. */
+static int give_by_socket(struct task *task, const struct newfd *newfd)
+{
+	struct sockaddr_un addr;
+	socklen_t len = sizeof(addr);
+	cleanup_close int post = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	char byte = 0, control[CMSG_SPACE(sizeof(int))];
+	struct iovec iov = { &byte, 1 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+		.msg_controllen = sizeof(control) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	struct wire got;
+	const uint64_t name_at = GATEWAY_SCRATCH + 1024, len_at = GATEWAY_SCRATCH + 1200;
+	const sa_family_t family = AF_UNIX;
+	long sock, r, moved;
+	uint32_t name_len = sizeof(addr);
+	int rc, there;
+
+	if (post < 0)
+		return -errno;
+	*c = (struct cmsghdr){ CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS };
+	memcpy(CMSG_DATA(c), &newfd->fd, sizeof(int));
+	rc = remote(task, &sock, SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (rc < 0 || sock < 0)
+		return rc < 0 ? rc : (int)sock;
+	rc = tracee_write(&task->tracee, raddr(name_at), &family, sizeof(family));
+	if (rc == 0)
+		rc = remote(task, &r, SYS_bind, sock, name_at, sizeof(family));
+	if (rc == 0)
+		rc = tracee_write(&task->tracee, raddr(len_at), &name_len, sizeof(name_len));
+	if (rc == 0)
+		rc = remote(task, &r, SYS_getsockname, sock, name_at, len_at);
+	if (rc == 0)
+		rc = tracee_read(&task->tracee, raddr(len_at), &name_len, sizeof(name_len));
+	if (rc == 0 && name_len <= sizeof(addr))
+		rc = tracee_read(&task->tracee, raddr(name_at), &addr, name_len);
+	len = name_len;
+	if (rc < 0)
+		return rc;
+	m.msg_name = &addr;
+	m.msg_namelen = len;
+	if (sendmsg(post, &m, MSG_DONTWAIT) < 0)
+		return -errno;
+	rc = lay_out_message(task, NULL, 0, 0);
+	if (rc == 0)
+		rc = remote(task, &r, SYS_recvmsg, sock, GATEWAY_SCRATCH, MSG_DONTWAIT);
+	if (rc == 0 && r >= 0)
+		rc = tracee_read(&task->tracee, raddr(GATEWAY_SCRATCH), &got, sizeof(got));
+	if (rc < 0 || r < 0)
+		return rc < 0 ? rc : (int)r;
+	memcpy(&there, CMSG_DATA((struct cmsghdr *)got.control), sizeof(there));
+	rc = remote(task, &moved, SYS_close, sock, 0, 0);
+	if (rc == 0 && there == newfd->num)
+		rc = remote(task, &moved, SYS_fcntl, there, F_SETFD,
+			newfd->cloexec ? FD_CLOEXEC : 0);
+	else if (rc == 0) {
+		rc = remote(task, &moved, SYS_dup3, there, newfd->num,
+			newfd->cloexec ? O_CLOEXEC : 0);
+		if (rc == 0 && moved >= 0)
+			rc = remote(task, &r, SYS_close, there, 0, 0);
+	}
+	return rc < 0 ? rc : moved < 0 ? (int)moved : 0;
+}
+
+int install_give(struct task *task, struct event *event, bool *ret_runs)
+{
+	struct version *version = &task->tuple->group->mxm->versions[task->version];
+	int rc = 0;
+
+	if (version->listener >= 0 && !task->tracee.mm->no_gateway && task->at_entry_stop &&
+		!event->sig) {
+		*ret_runs = true;
+		return give_by_notification(task, event);
+	}
+	*ret_runs = false;
+	for (int i = 0; i < event->nfds && rc == 0; i++)
+		rc = give_by_socket(task, &event->fds[i]);
+	if (rc == 0) {
+		struct user_regs_struct *regs = tracee_touch(&task->tracee);
+
+		if (!regs)
+			return -ESRCH;
+		regs->orig_rax = -1;
+		regs->rax = event->result;
+	}
+	return rc;
+}

@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The leader's side of the stream: its calls are made, and become events. Where no version follows,
+ * calls are let go as they are, but for those whose ids must be translated.
+ */
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#include "mxm/canon.h"
+#include "mxm/events.h"
+#include "mxm/fds.h"
+#include "mxm/group.h"
+#include "mxm/ids.h"
+#include "mxm/install.h"
+#include "mxm/special.h"
+
+/* How far the stream may grow before the leader waits for its followers. */
+#define LAG_EVENTS 4096
+#define LAG_BYTES  (16ul << 20)
+
+/* The kernel's own codes for "a signal broke in" (linux/errno.h); user mode never sees them. */
+#define ERESTARTSYS	      512
+#define ERESTARTNOINTR	      513
+#define ERESTARTNOHAND	      514
+#define ERESTART_RESTARTBLOCK 516
+
+static bool restarts(int64_t result)
+{
+	return result == -ERESTARTSYS || result == -ERESTARTNOINTR || result == -ERESTARTNOHAND ||
+	       result == -ERESTART_RESTARTBLOCK;
+}
+
+/* Before it is made, every follower must have asked for the same. */
+static bool waits_for_followers(const struct task *task)
+{
+	const struct sys_row *row = task->call.row;
+
+	switch (task->tuple->group->mxm->config.sync) {
+	case MXM_LOCKSTEP:
+		return true;
+	case MXM_BARRIER:
+		return row->class == SYS_PROCESS ? row->special != SPECIAL_WAIT
+						 : (row->flags & SYS_BARRIER) != 0;
+	case MXM_STREAM:
+		break;
+	}
+	return row->special == SPECIAL_EXIT || row->special == SPECIAL_EXEC;
+}
+
+/* Ids and the data that the engine knows apart must be put right even where no version follows. */
+static bool needs_exit(const struct task *task)
+{
+	const struct sys_row *row = task->call.row;
+	const struct mxm *mxm = task->tuple->group->mxm;
+
+	if (task->tuple->group->followers)
+		return true;
+	if (row->special && row->special != SPECIAL_MMAP)
+		return true;
+	if (mxm->versions[task->version].identity)
+		return false;
+	for (int i = 0; i < row->nargs; i++) {
+		if (row->args[i].kind == ARG_PID || row->args[i].kind == ARG_TID)
+			return true;
+	}
+	return (row->flags & SYS_PID_RESULT) != 0;
+}
+
+static int translate_ids(struct task *task)
+{
+	const struct sys_row *row = task->call.row;
+	struct mxm *mxm = task->tuple->group->mxm;
+
+	if (mxm->versions[task->version].identity)
+		return 0;
+	for (int i = 0; i < row->nargs; i++) {
+		pid_t known = (pid_t)task->call.args[i], real;
+		int rc;
+
+		if (row->args[i].kind != ARG_PID && row->args[i].kind != ARG_TID)
+			continue;
+		real = ids_to_real(mxm, task->version, known);
+		rc = real == known ? 0 : special_set_arg(task, i, (uint64_t)(int64_t)real);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static void complete(struct task *task, int64_t result);
+
+/* Lets the kernel make the call. */
+static void make_call(struct task *task)
+{
+	const struct sys_row *row = task->call.row;
+	const struct special *special = special_of(row);
+
+	if (row->class == SYS_REFUSED) {
+		tracee_skip_call(&task->tracee, -row->refusal);
+		task->at_entry_stop = false;
+		complete(task, -row->refusal);
+		return;
+	}
+	/* The end of a thread is a step of its own: its memory changes once it is gone. */
+	if (row->special == SPECIAL_EXIT) {
+		task_enter(task, TASK_READY);
+		event_ready(task->event);
+		return;
+	}
+	if (translate_ids(task) < 0)
+		return; /* it vanished */
+	if (special && special->lead) {
+		int rc = special->lead(task, task->event);
+
+		if (rc < 0)
+			return;
+		if (task->event)
+			task->event->executed = true;
+		if (rc == SPECIAL_MADE) {
+			tracee_skip_call(&task->tracee, task->made_result);
+			task->at_entry_stop = false;
+			complete(task, task->made_result);
+			return;
+		}
+	}
+	if (task->event)
+		task->event->executed = true;
+	task->at_entry_stop = false;
+	task_enter(task, TASK_CALLING);
+	task_resume(task, RESUME_TO_EXIT, 0);
+}
+
+/* No version follows: the call is let go, and the task keeps the baton unless it may block. */
+static void ask_alone(struct task *task)
+{
+	const struct sys_row *row = task->call.row;
+
+	task->event = NULL;
+	if (row && row->class == SYS_REFUSED) {
+		tracee_skip_call(&task->tracee, -row->refusal);
+		task->at_entry_stop = false;
+		task_resume(task, RESUME_RUN, 0);
+		return;
+	}
+	if (row && row->special == SPECIAL_EXIT) {
+		task->event = event_new(task->tuple, EVENT_CALL);
+		task->event->call = task->call;
+		task_enter(task, TASK_READY);
+		event_ready(task->event);
+		return;
+	}
+	if (!row || row->class == SYS_UNSUPPORTED || !needs_exit(task)) {
+		/* It runs on without a stop: the baton is of no use to a version alone. */
+		task_resume(task, RESUME_RUN, 0);
+		return;
+	}
+	make_call(task);
+}
+
+static bool refuse_unsupported(struct task *task)
+{
+	struct mxm *mxm = task->tuple->group->mxm;
+	const struct sys_row *row = task->call.row;
+	cleanup_str struct str text = STR_INIT;
+
+	if (row && row->class != SYS_UNSUPPORTED)
+		return false;
+	sys_print_call(&text, row, task->call.nr, task->call.args, NULL, NULL, NULL);
+	mxm->ops->unsupported(mxm->ops_arg, task->version, task->tuple->ids->known, str_text(&text),
+		row && row->reason ? row->reason : "no row in the system-call table");
+	for (int v = 0; v < mxm->config.nversions; v++) {
+		if (v != task->version && mxm->versions[v].alive)
+			drop_version(mxm, v);
+	}
+	drop_check(task->tuple->group);
+	return true;
+}
+
+void lead_asks(struct task *task)
+{
+	struct group *group = task->tuple->group;
+	siginfo_t info;
+
+	lead_publish_held_back(group);
+	if (local_call(task))
+		return;
+	if (signals_take_held(task, &info)) {
+		struct event *event = event_new(task->tuple, EVENT_SIGNAL);
+
+		baton_give_up(task);
+		event->info = info;
+		event->sig = info.si_signo;
+		event->call = task->call;
+		task->event = event;
+		task_enter(task, TASK_READY);
+		event_ready(event);
+		return;
+	}
+	__atomic_add_fetch(&group->mxm->stats.calls, 1, __ATOMIC_RELAXED);
+	if (group->followers && !refuse_unsupported(task) && group->followers) {
+		if (canon_inputs(task) < 0)
+			return;
+		task->event = event_new(task->tuple, EVENT_CALL);
+		task->event->call = task->call;
+		str_append(&task->event->in, task->in.data, task->in.len);
+		/* A fork copies memory that no other task may be changing: it keeps the baton. */
+		if (task->call.row->special != SPECIAL_CLONE)
+			baton_give_up(task);
+		task_enter(task, TASK_ASKING);
+		if (!waits_for_followers(task))
+			make_call(task);
+		return;
+	}
+	ask_alone(task);
+}
+
+void lead_asks_again(struct task *task)
+{
+	const struct special *special = task->call.row ? special_of(task->call.row) : NULL;
+
+	task->at_entry_stop = true;
+	if (task->call.row && !task->args_changed &&
+		(translate_ids(task) < 0 ||
+			(special && special->lead && special->lead(task, task->event) < 0)))
+		return;
+	task->at_entry_stop = false;
+	task_enter(task, TASK_CALLING);
+	task_resume(task, RESUME_TO_EXIT, 0);
+}
+
+static int take_new_fds(struct task *task, struct event *event, int64_t result)
+{
+	const struct sys_row *row = task->call.row;
+	struct mxm *mxm = task->tuple->group->mxm;
+	struct proc *proc = task->tuple->proc;
+	const uint64_t *args = task->call.args;
+	bool cloexec = row->cloexec_arg >= 0 && (args[(int)row->cloexec_arg] & row->cloexec);
+	int rc = 0;
+
+	if (result < 0)
+		return 0;
+	if (row->flags & SYS_NEWFD) {
+		fds_open(mxm, proc->fds, (int)result, cloexec);
+		return event ? install_take(task, event, (int)result, cloexec) : 0;
+	}
+	for (int i = 0; i < row->nargs && rc == 0; i++) {
+		int pair[2];
+
+		if (row->args[i].kind == ARG_MSG_OUT && event)
+			rc = special_received_fds(task, event);
+		if (row->args[i].kind != ARG_FDS_OUT)
+			continue;
+		rc = tracee_read(&task->tracee, raddr(args[i]), pair, sizeof(pair));
+		for (int k = 0; k < 2 && rc == 0; k++) {
+			fds_open(mxm, proc->fds, pair[k], cloexec);
+			if (event)
+				rc = install_take(task, event, pair[k], cloexec);
+		}
+	}
+	return rc;
+}
+
+/* What happened becomes the event's; then it waits for its turn. */
+static void complete(struct task *task, int64_t result)
+{
+	const struct sys_row *row = task->call.row;
+	struct mxm *mxm = task->tuple->group->mxm;
+	const struct special *special = special_of(row);
+	struct event *event = task->event;
+	const int64_t was = result;
+	int rc = 0;
+
+	if ((row->flags & SYS_PID_RESULT) && result > 0)
+		result = ids_to_known(mxm, task->version, (pid_t)result);
+	if (row->class != SYS_REFUSED)
+		rc = take_new_fds(task, event, result);
+	if (special && special->led && rc >= 0)
+		rc = special->led(task, event, &result);
+	if (event && rc >= 0 && row->class != SYS_MIRRORED)
+		rc = canon_outputs(task, result, &event->out);
+	if (rc == -ESRCH)
+		return;
+	if (rc < 0 && event) {
+		cleanup_str struct str text = STR_INIT;
+
+		sys_print_call(&text, row, task->call.nr, task->call.args, NULL, NULL, NULL);
+		mxm->ops->note(mxm->ops_arg, "replication-failed", task->version,
+			task->tuple->ids->known, str_text(&text));
+		for (int v = 0; v < mxm->config.nversions; v++) {
+			if (v != task->version && mxm->versions[v].alive)
+				drop_version(mxm, v);
+		}
+	}
+	if (result != was) {
+		struct user_regs_struct *regs = tracee_touch(&task->tracee);
+
+		if (!regs)
+			return;
+		regs->rax = result;
+	}
+	if (!event) /* alone, or a clone whose event went out when the child was made */
+		event = task->event = event_new(task->tuple,
+			task->returns && task->tuple->group->followers ? EVENT_RETURN : EVENT_RESUME);
+	task->forked = NULL;
+	task->returns = false;
+	event->result = result;
+	task_enter(task, TASK_READY);
+	event_ready(event);
+}
+
+/*
+ * vfork returns when the child has a new program; the child's own stop for that may still be to come,
+ * but it comes first in the stream: no follower's vfork returns before its child's execve.
+ */
+static void let_child_go_first(struct task *task)
+{
+	struct task *child = task->forked ? &task->forked->tasks[task->version] : NULL;
+
+	if (child && child->state == TASK_CALLING && child->call.row->special == SPECIAL_EXEC)
+		group_serve_one(task->tuple->group, child->tracee.tid);
+}
+
+void lead_left(struct task *task)
+{
+	struct user_regs_struct *regs;
+
+	let_child_go_first(task);
+	regs = tracee_regs(&task->tracee);
+	if (!regs)
+		return;
+	if (restarts((int64_t)regs->rax)) {
+		/* The kernel now shows the signal, or goes back to the call by itself. */
+		task->broken_off = (int)-(int64_t)regs->rax;
+		task_enter(task, TASK_AGAIN);
+		task_resume(task, RESUME_RUN, 0);
+		return;
+	}
+	special_restore_args(task);
+	complete(task, (int64_t)regs->rax);
+}
+
+void lead_interrupted(struct task *task, const siginfo_t *info)
+{
+	struct event *event = task->event;
+	uint64_t flags = task->tuple->proc->sig[info->si_signo - 1].flags;
+	bool again = task->broken_off == ERESTARTNOINTR ||
+		     (task->broken_off == ERESTARTSYS && (flags & SA_RESTART));
+
+	special_restore_args(task);
+	if (!event)
+		event = task->event = event_new(task->tuple, EVENT_RESUME);
+	event->result = -EINTR;
+	event->after = again ? AFTER_RESTART : AFTER_PLAIN;
+	event->sig = info->si_signo;
+	event->info = *info;
+	task->deliver = info->si_signo;
+	if (event->kind == EVENT_CALL && task->call.row->class != SYS_MIRRORED &&
+		canon_outputs(task, -EINTR, &event->out) == -ESRCH)
+		return;
+	task_enter(task, TASK_READY);
+	event_ready(event);
+}
+
+void lead_publish_held_back(struct group *group)
+{
+	struct event *event = group->unpublished;
+
+	group->unpublished = NULL;
+	if (event)
+		event_publish(event);
+}
+
+/* A signal of the call's own making may be due before the program's next instruction. */
+static bool may_raise(const struct event *event)
+{
+	return event->kind == EVENT_CALL && event->call.row &&
+	       ((event->call.row->flags & SYS_RAISES) || event->result == -EPIPE ||
+		       event->result == -EFBIG);
+}
+
+/* The leader's task goes on with its complete event, holding the baton. */
+static void go(struct task *task, struct event *event)
+{
+	struct group *group = task->tuple->group;
+	int sig = task->deliver;
+
+	task->event = NULL;
+	task->deliver = 0;
+	list_remove(&event->link);
+	baton_take(task);
+	if (event->kind == EVENT_TSC) {
+		struct user_regs_struct *regs = tracee_touch(&task->tracee);
+
+		if (!regs)
+			return;
+		regs->rax = (uint32_t)event->value;
+		regs->rdx = event->value >> 32;
+		if (event->call.args[0] == 3)
+			regs->rcx = 0;
+		regs->rip += event->call.args[0];
+	}
+	if (event->kind == EVENT_SIGNAL) {
+		siginfo_t info = event->info;
+
+		tracee_retry_call(&task->tracee, task->call.nr);
+		event_publish(event);
+		signals_raise(task, &info);
+		return;
+	}
+	if (event->kind == EVENT_CALL && event->call.row && event->call.row->special == SPECIAL_EXIT) {
+		if (event->call.nr == SYS_exit_group)
+			task->tuple->proc->exiting = true;
+		event_publish(event);
+		task_enter(task, TASK_ENDING);
+		task_resume(task, RESUME_RUN, 0);
+		return;
+	}
+	if (may_raise(event) && !sig && group->followers) {
+		struct user_regs_struct *regs = tracee_regs(&task->tracee);
+
+		task->return_rip = regs ? regs->rip : 0;
+		group->unpublished = event;
+	} else if (event->kind == EVENT_RESUME) {
+		event_free(event);
+	} else {
+		event_publish(event);
+	}
+	task_enter(task, TASK_RUNNING);
+	task_resume(task, RESUME_RUN, sig);
+}
+
+static bool make_vetted_calls(struct group *group)
+{
+	list_for_each(at, &group->tuples) {
+		struct task *task = &container_of(at, struct tuple, link)->tasks[group->leader];
+
+		if (task->state != TASK_ASKING || !task->event || task->event->executed ||
+			(group->followers & ~task->event->vetted))
+			continue;
+		make_call(task);
+		return true;
+	}
+	return false;
+}
+
+bool lead_pump(struct group *group)
+{
+	struct event *event;
+	struct task *task;
+
+	if (group->bereft)
+		return false;
+	if (make_vetted_calls(group))
+		return true;
+	if (list_is_empty(&group->ready))
+		return false;
+	event = container_of(group->ready.next, struct event, link);
+	task = &event->tuple->tasks[group->leader];
+	if (group->followers) {
+		struct task *holder = group->baton[group->leader];
+
+		if (holder && holder != task)
+			return false;
+		if (group->lag > LAG_EVENTS || group->lag_bytes > LAG_BYTES)
+			return false;
+	}
+	go(task, event);
+	return true;
+}
+
+/*
+ * The leader is being ended in the midst of a call. In the last stop its registers still say whether
+ * the kernel had done the work (ptrace(2), PTRACE_EVENT_EXIT); then the follower is given the result
+ * as of any event, and makes the call itself otherwise.
+ */
+void lead_harvest(struct task *task)
+{
+	const struct sys_row *row = task->call.row;
+	struct event *event = task->event;
+	struct user_regs_struct *regs = tracee_regs(&task->tracee);
+	int64_t result;
+
+	if (!event || task->local_call || task->state != TASK_CALLING)
+		return;
+	if (event->kind != EVENT_CALL || !regs || row->class != SYS_SHARED)
+		return;
+	result = (int64_t)regs->rax;
+	if (restarts(result) || result == -EINTR || result == -ENOSYS ||
+		regs->orig_rax != task->call.nr)
+		return;
+	special_restore_args(task);
+	task->harvesting = true;
+	complete(task, result);
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Calls that concern one version alone, and are no events: what the dynamic loader does before the
+ * program's entry, and work on descriptors that a version opened for itself.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "mxm/fds.h"
+#include "mxm/group.h"
+#include "mxm/ids.h"
+#include "mxm/paths.h"
+#include "mxm/special.h"
+
+/* The call's first descriptor, if it works on one. */
+static int first_fd(const struct call *call)
+{
+	for (int i = 0; call->row && i < call->row->nargs; i++) {
+		uint8_t kind = call->row->args[i].kind;
+
+		if (kind == ARG_FD || kind == ARG_DIRFD)
+			return (int)call->args[i];
+	}
+	return -1;
+}
+
+static bool opens_for_reading(const struct call *call)
+{
+	uint64_t flags = call->nr == SYS_openat ? call->args[2] : call->args[1];
+
+	return (call->nr == SYS_open || call->nr == SYS_openat) &&
+	       (flags & (O_ACCMODE | O_CREAT | O_TRUNC)) == O_RDONLY;
+}
+
+/* What a loader does that nobody outside can see. */
+static bool is_loaders(const struct call *call)
+{
+	switch (call->nr) {
+	case SYS_access:
+	case SYS_faccessat:
+	case SYS_faccessat2:
+	case SYS_stat:
+	case SYS_lstat:
+	case SYS_newfstatat:
+	case SYS_statx:
+	case SYS_statfs:
+	case SYS_readlink:
+	case SYS_readlinkat:
+	case SYS_getcwd:
+	case SYS_uname:
+	case SYS_sysinfo:
+	case SYS_getuid:
+	case SYS_geteuid:
+	case SYS_getgid:
+	case SYS_getegid:
+	case SYS_getpid:
+	case SYS_gettid:
+	case SYS_getppid:
+	case SYS_getrandom:
+	case SYS_clock_gettime:
+	case SYS_gettimeofday:
+	case SYS_time:
+	case SYS_set_tid_address:
+	case SYS_rseq:
+	case SYS_prlimit64:
+	case SYS_getrlimit:
+	case SYS_sched_getaffinity:
+	case SYS_futex:
+		return true;
+	}
+	return opens_for_reading(call);
+}
+
+/* Deterministic random bytes: the n-th draw before the entry gives the same to every version. */
+static void draw(struct task *task)
+{
+	struct proc *proc = task->tuple->proc;
+	uint64_t at = task->call.args[0], len = task->call.args[1];
+	uint64_t x = proc->seed + 0x9e3779b97f4a7c15ul * ++proc->start_draws[task->version];
+	uint8_t buf[256];
+
+	if (len > sizeof(buf))
+		len = sizeof(buf);
+	for (size_t i = 0; i < len; i++) {
+		x ^= x >> 30;
+		x *= 0xbf58476d1ce4e5b9ul;
+		x ^= x >> 27;
+		buf[i] = (uint8_t)(x >> 32);
+	}
+	if (tracee_write(&task->tracee, raddr(at), buf, len) < 0)
+		tracee_skip_call(&task->tracee, -EFAULT);
+	else
+		tracee_skip_call(&task->tracee, len);
+}
+
+static bool makes_fd(const struct call *call)
+{
+	return (call->row->flags & SYS_NEWFD) || call->row->special == SPECIAL_DUP;
+}
+
+static void run_here(struct task *task)
+{
+	const struct sys_row *row = task->call.row;
+
+	task->at_entry_stop = false;
+	if (row->special == SPECIAL_CLOSE && task->call.nr == SYS_close)
+		fds_set_private(task->tuple->proc, task->version, (int)task->call.args[0], false);
+	if (!makes_fd(&task->call) && row->special != SPECIAL_PIDS && !(row->flags & SYS_PID_RESULT)) {
+		task_resume(task, RESUME_RUN, 0);
+		return;
+	}
+	task->local_call = true;
+	task_enter(task, TASK_CALLING);
+	task_resume(task, RESUME_TO_EXIT, 0);
+}
+
+bool local_call(struct task *task)
+{
+	const struct call *call = &task->call;
+	const struct sys_row *row = call->row;
+	int fd;
+
+	if (!row || row->class == SYS_UNSUPPORTED || row->class == SYS_PROCESS)
+		return false;
+	fd = first_fd(call);
+	if (row->class == SYS_LOCAL) {
+		run_here(task);
+		return true;
+	}
+	if (fds_is_private(task->tuple->proc, task->version, fd)) {
+		run_here(task);
+		return true;
+	}
+	if (task->starting && is_loaders(call)) {
+		if (row->class == SYS_REFUSED || call->nr == SYS_getrandom) {
+			if (row->class == SYS_REFUSED)
+				tracee_skip_call(&task->tracee, -row->refusal);
+			else
+				draw(task);
+			task->at_entry_stop = false;
+			task_resume(task, RESUME_RUN, 0);
+			return true;
+		}
+		run_here(task);
+		return true;
+	}
+	if (paths_are_private(task)) {
+		run_here(task);
+		return true;
+	}
+	return false;
+}
+
+void local_left(struct task *task)
+{
+	const struct sys_row *row = task->call.row;
+	struct user_regs_struct *regs = tracee_regs(&task->tracee);
+	int64_t result;
+
+	if (!regs)
+		return;
+	result = (int64_t)regs->rax;
+	task->local_call = false;
+	if (makes_fd(&task->call) && result >= 0)
+		fds_set_private(task->tuple->proc, task->version, (int)result, true);
+	if ((row->special == SPECIAL_PIDS || (row->flags & SYS_PID_RESULT)) && result > 0) {
+		regs = tracee_touch(&task->tracee);
+		regs->rax = ids_to_known(task->tuple->group->mxm, task->version, (pid_t)result);
+	}
+	task_enter(task, TASK_RUNNING);
+	task_resume(task, RESUME_RUN, 0);
+}

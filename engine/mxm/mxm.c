@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A run from outside: start, end, the ticker. */
+#include "mxm/mxm.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include "base/xalloc.h"
+#include "mxm/group.h"
+#include "mxm/ids.h"
+#include "mxm/launch.h"
+
+#define TICK_NS 10000000l
+
+/* Breaks a monitor's wait: see tracee_wait(). */
+static void on_poke(int sig)
+{
+}
+
+static bool wants_poke(const struct group *group)
+{
+	return group->started && !group->over && (group->poked || group->wants_ticks);
+}
+
+static bool any_wants_poke(struct mxm *mxm)
+{
+	list_for_each(at, &mxm->groups) {
+		if (wants_poke(container_of(at, struct group, link)))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Pokes the monitors that asked for it, until they have looked: a signal that comes just before
+ * waitpid(2) is lost, the next one is not.
+ */
+static void *ticker(void *arg)
+{
+	struct mxm *mxm = arg;
+	const struct timespec tick = { 0, TICK_NS };
+
+	pthread_mutex_lock(&mxm->lock);
+	while (mxm->ticking) {
+		if (!any_wants_poke(mxm)) {
+			pthread_cond_wait(&mxm->changed, &mxm->lock);
+			continue;
+		}
+		list_for_each(at, &mxm->groups) {
+			struct group *group = container_of(at, struct group, link);
+
+			if (wants_poke(group))
+				pthread_kill(group->thread, SIGRTMIN);
+		}
+		pthread_mutex_unlock(&mxm->lock);
+		nanosleep(&tick, NULL);
+		pthread_mutex_lock(&mxm->lock);
+	}
+	pthread_mutex_unlock(&mxm->lock);
+	return NULL;
+}
+
+static int start_ticker(struct mxm *mxm, struct err *err)
+{
+	struct sigaction sa = { .sa_handler = on_poke };
+	int rc;
+
+	sigaction(SIGRTMIN, &sa, NULL);
+	mxm->ticking = true;
+	rc = pthread_create(&mxm->ticker, NULL, ticker, mxm);
+	if (rc) {
+		mxm->ticking = false;
+		return err_errno(err, rc, "cannot start a thread");
+	}
+	return 0;
+}
+
+int mxm_start(const struct mxm_config *config, const struct mxm_ops *ops, void *arg,
+	struct mxm **ret_mxm, struct err *err)
+{
+	struct mxm *mxm = xzalloc(sizeof(*mxm));
+	struct group *group;
+	int rc;
+
+	mxm->config = *config;
+	mxm->ops = ops;
+	mxm->ops_arg = arg;
+	mxm->leader = config->leader;
+	mxm->no_getfd = config->lock_memory_ways;
+	pthread_mutex_init(&mxm->lock, NULL);
+	pthread_cond_init(&mxm->changed, NULL);
+	list_init(&mxm->groups);
+	list_init(&mxm->ids);
+	list_init(&mxm->dead_ids);
+	sched_getaffinity(0, sizeof(mxm->affinity), &mxm->affinity);
+	for (int v = 0; v < config->nversions; v++) {
+		struct version *version = &mxm->versions[v];
+
+		version->index = v;
+		version->name = config->versions[v].name;
+		version->alive = true;
+		version->identity = v == config->leader;
+		version->listener = -1;
+		pthread_mutex_init(&version->install_lock, NULL);
+		mxm->has_roots |= config->versions[v].root != NULL;
+	}
+	group = group_new(mxm, config->leader,
+		((1u << config->nversions) - 1) & ~(1u << config->leader));
+	rc = start_ticker(mxm, err);
+	if (rc == 0)
+		rc = launch(mxm, group, err);
+	if (rc < 0) {
+		mxm_free(mxm);
+		return rc;
+	}
+	*ret_mxm = mxm;
+	return 0;
+}
+
+void mxm_join(struct mxm *mxm)
+{
+	pthread_mutex_lock(&mxm->lock);
+	while (mxm->ngroups)
+		pthread_cond_wait(&mxm->changed, &mxm->lock);
+	pthread_mutex_unlock(&mxm->lock);
+}
+
+void mxm_free(struct mxm *mxm)
+{
+	pthread_mutex_lock(&mxm->lock);
+	mxm->ticking = false;
+	pthread_cond_broadcast(&mxm->changed);
+	pthread_mutex_unlock(&mxm->lock);
+	pthread_join(mxm->ticker, NULL);
+	list_for_each_safe(at, &mxm->groups) {
+		struct group *group = container_of(at, struct group, link);
+
+		if (group->started)
+			pthread_join(group->thread, NULL);
+		list_remove(at);
+		free(group->orphans);
+		free(group);
+	}
+	for (int v = 0; v < mxm->config.nversions; v++) {
+		if (mxm->versions[v].listener >= 0)
+			close(mxm->versions[v].listener);
+	}
+	ids_free_all(mxm);
+	free(mxm);
+}
+
+void mxm_signal(struct mxm *mxm, int sig)
+{
+	pid_t root;
+
+	pthread_mutex_lock(&mxm->lock);
+	root = mxm->versions[mxm->leader].root_pid;
+	pthread_mutex_unlock(&mxm->lock);
+	if (root > 0)
+		syscall(SYS_kill, root, sig);
+}
+
+void mxm_stats(const struct mxm *mxm, struct mxm_stats *ret_stats)
+{
+	*ret_stats = mxm->stats;
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * MXM, the monitor: versions of a program run as one. This header is what the director sees: it
+ * starts a run, is told of crashes and divergences, and decides. MXM decides nothing itself.
+ */
+#ifndef MX_MXM_MXM_H
+#define MX_MXM_MXM_H
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/str.h"
+#include "sys/sys.h"
+#include "tracee/tracee.h"
+
+/* Versions that a run can have; the command line gives it two. */
+#define MXM_VERSIONS_MAX 4
+
+/* How far the leader may run ahead of the followers' comparison. */
+enum mxm_sync {
+	MXM_LOCKSTEP, /* no call is made before every follower asks for the same */
+	MXM_BARRIER,  /* calls that cannot be taken back wait for every follower */
+	MXM_STREAM,   /* only the end of a process waits */
+};
+
+#define MXM_STOP (-1)
+
+struct mxm;
+struct task;
+struct event;
+
+struct mxm_version_config {
+	const char *name;    /* "old", "new" */
+	const char *program; /* path inside `root` */
+	char *const *argv;
+	const char *root; /* chroot for it, NULL: none */
+};
+
+struct mxm_config {
+	int nversions;
+	struct mxm_version_config versions[MXM_VERSIONS_MAX];
+	int leader;
+	enum mxm_sync sync;
+	uint64_t survive;      /* signals that count as a crash; bit SIG-1 */
+	unsigned patience;     /* seconds that the leader waits for a follower at a barrier */
+	bool lock_memory_ways; /* tests: use the fall-backs of least privilege only */
+	const char *const *shared_paths; /* with roots: what is the same for all; NULL-terminated */
+	sigset_t sigmask; /* that the programs start with */
+	const char *cwd;  /* with roots: where the programs start */
+	int (*drop_chroot)(void); /* in the child after chroot: gives the capability up; NULL: nothing */
+};
+
+/* Why a version's thread is reported as crashed. */
+struct mxm_crash {
+	int version;
+	int sig;
+	siginfo_t info;
+	struct tracee *tracee; /* stopped, or NULL where nothing is left to look at (SIGKILL) */
+	pid_t known;	       /* the process's id as the program knows it */
+	uint64_t seq;	       /* events of the stream before it */
+};
+
+struct mxm_divergence {
+	int follower;
+	int leader;
+	const char *why;  /* "call", "arguments", "exit", "result", "late", "descriptor" */
+	const char *follower_call; /* as strace prints it; NULL: none */
+	const char *leader_call;
+	pid_t pid;	  /* the process, as the program knows it */
+	uint64_t seq;
+	bool executed;	  /* the leader's call has happened already */
+};
+
+/* Called on a monitor thread with the run's lock held: short, and no call back but mxm_drop(). */
+struct mxm_ops {
+	/* A survivable signal, or a kill from outside. The version is dropped after it returns. */
+	void (*crashed)(void *arg, const struct mxm_crash *crash);
+	/* Returns the version to let go, or MXM_STOP: all of them. */
+	int (*diverged)(void *arg, const struct mxm_divergence *divergence);
+	/* @call cannot be replicated: the followers are let go after it returns. */
+	void (*unsupported)(void *arg, int version, pid_t pid, const char *call, const char *why);
+	/* @version was let go; @leads is who leads from now on. */
+	void (*dropped)(void *arg, int version, int leads, bool was_leader);
+	/* Plain news for the log, already worded. */
+	void (*note)(void *arg, const char *event, int version, pid_t pid, const char *text);
+	/* The first process of the program ended with @status (as from wait(2)). */
+	void (*ended)(void *arg, int status);
+};
+
+/*
+ * Starts the versions, each stopped before its first instruction, and the monitor of the first
+ * tuple. Errors name what was refused. One run a process.
+ */
+MUST_CHECK int mxm_start(const struct mxm_config *config, const struct mxm_ops *ops, void *arg,
+	struct mxm **ret_mxm, struct err *err);
+
+/* Waits until no process of the program is left. */
+void mxm_join(struct mxm *mxm);
+void mxm_free(struct mxm *mxm);
+
+/* Sends @sig to the first process of the program, as from outside. Any thread. */
+void mxm_signal(struct mxm *mxm, int sig);
+
+/* Lets @version go, at the director's wish. Any thread, without the lock. */
+void mxm_drop(struct mxm *mxm, int version);
+
+struct mxm_stats {
+	uint64_t events, calls, signals, processes, threads, payload_bytes;
+};
+void mxm_stats(const struct mxm *mxm, struct mxm_stats *ret_stats);
+
+#endif

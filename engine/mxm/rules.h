@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Differences between versions that are harmless, and what makes them so. */
+#ifndef MX_MXM_RULES_H
+#define MX_MXM_RULES_H
+
+#include "mxm/state.h"
+
+/*
+ * A file or directory that is made under a random name (mkstemp(3), mkdtemp(3)): glibc draws the
+ * name from the address of a variable, which differs between versions. Where the two names differ in at
+ * most six letters and digits in one place, and the call makes what must not have been there, the
+ * follower's name, in its own memory, becomes the leader's. Safe: the name meant nothing before the
+ * call, and both go on with the one that the leader made.
+ */
+bool rules_temporary_name(struct task *task, const struct event *event);
+
+/*
+ * A draw of random bytes that only one version makes. The follower's own: answered for it alone, with
+ * bytes of its own (true: the task runs on, the event is still to come). Safe: nobody outside sees it,
+ * and what follows from the bytes is compared like all else.
+ */
+bool rules_extra_random(struct task *task, const struct event *event);
+/* The leader's: the event can be passed over by a follower that asks for something else. */
+bool rules_is_random(const struct event *event);
+
+#endif

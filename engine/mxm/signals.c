@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Signals. The leader's asynchronous signals are events: delivered in every version at the same point
+ * of the stream, which is a system call. A follower's own are not delivered. Faults are its own affair
+ * in every version, and may be a crash.
+ */
+#include <cpuid.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <x86intrin.h>
+
+#include "mxm/events.h"
+#include "mxm/group.h"
+#include "mxm/ids.h"
+#include "mxm/special.h"
+
+/* A held signal breaks into user mode after this time without a call, in ns. */
+#define HOLD_NS	 50000000ul
+#define SLICE_NS 20000000ul
+
+/* rdtsc is an event with a number of its own. */
+#define NR_TSC (~0ul)
+
+static bool is_fault(int sig, const siginfo_t *info)
+{
+	switch (sig) {
+	case SIGSEGV:
+	case SIGBUS:
+	case SIGFPE:
+	case SIGILL:
+	case SIGTRAP:
+	case SIGSYS:
+		return info->si_code > 0;
+	}
+	return false;
+}
+
+static bool ignored_by_default(int sig)
+{
+	return sig == SIGCHLD || sig == SIGURG || sig == SIGWINCH;
+}
+
+/* What every CPU says, but for rdrand and rdseed, whose values no version could share. */
+static void emulate_cpuid(struct user_regs_struct *regs)
+{
+	uint32_t a = 0, b = 0, c = 0, d = 0, leaf = (uint32_t)regs->rax;
+
+	__cpuid_count(leaf, (uint32_t)regs->rcx, a, b, c, d);
+	if (leaf == 1)
+		c &= ~bit_RDRND;
+	if (leaf == 7 && (uint32_t)regs->rcx == 0)
+		b &= ~bit_RDSEED;
+	regs->rax = a;
+	regs->rbx = b;
+	regs->rcx = c;
+	regs->rdx = d;
+	regs->rip += 2;
+}
+
+static void ask_tsc(struct task *task, unsigned insn_len)
+{
+	struct group *group = task->tuple->group;
+	uint64_t now = __rdtsc();
+
+	task->call = (struct call){ .nr = NR_TSC, .args = { insn_len } };
+	str_reset(&task->in);
+	if (task->starting || (!group->followers && !task_follows(task))) {
+		struct user_regs_struct *regs = tracee_touch(&task->tracee);
+
+		regs->rax = (uint32_t)now;
+		regs->rdx = now >> 32;
+		if (insn_len == 3)
+			regs->rcx = 0;
+		regs->rip += insn_len;
+		task_resume(task, RESUME_RUN, 0);
+		return;
+	}
+	baton_give_up(task);
+	if (task_follows(task)) {
+		task_enter(task, TASK_ASKING);
+		return;
+	}
+	lead_publish_held_back(group);
+	task->event = event_new(task->tuple, EVENT_TSC);
+	task->event->call = task->call;
+	task->event->value = now;
+	task_enter(task, TASK_READY);
+	event_ready(task->event);
+}
+
+/* Instructions that were made to fault, arch_prctl(2) ARCH_SET_CPUID and prctl(2) PR_SET_TSC. */
+static bool emulate(struct task *task)
+{
+	struct user_regs_struct *regs = tracee_regs(&task->tracee);
+	uint8_t insn[3] = { 0 };
+
+	if (!regs || !tracee_read_some(&task->tracee, raddr(regs->rip), insn, sizeof(insn)))
+		return false;
+	if (insn[0] != 0x0f)
+		return false;
+	if (insn[1] == 0xa2) {
+		emulate_cpuid(tracee_touch(&task->tracee));
+		task_resume(task, RESUME_RUN, 0);
+		return true;
+	}
+	if (insn[1] == 0x31 || (insn[1] == 0x01 && insn[2] == 0xf9)) {
+		ask_tsc(task, insn[1] == 0x31 ? 2 : 3);
+		return true;
+	}
+	return false;
+}
+
+static void go_on_without(struct task *task)
+{
+	bool in_call = task->state == TASK_CALLING;
+
+	task_resume(task, in_call ? RESUME_TO_EXIT : RESUME_RUN, 0);
+}
+
+void signals_raise(struct task *task, const siginfo_t *info)
+{
+	task->raise = *info;
+	task->at_entry_stop = false;
+	if (syscall(SYS_tgkill, task->tracee.tgid, task->tracee.tid, info->si_signo) < 0) {
+		struct mxm *mxm = task->tuple->group->mxm;
+
+		mxm->ops->note(mxm->ops_arg, "signal-failed", task->version,
+			task->tuple->ids->known, strerror(errno));
+		task_enter(task, TASK_RUNNING);
+	} else {
+		task_enter(task, TASK_RAISING);
+	}
+	task_resume(task, RESUME_RUN, 0);
+}
+
+/* Is this the signal that signals_raise() sent? */
+static bool was_raised(const struct task *task, int sig, const siginfo_t *info)
+{
+	return task->state == TASK_RAISING && task->raise.si_signo == sig &&
+	       info->si_code == SI_TKILL;
+}
+
+static void hold(struct task *task, const siginfo_t *info)
+{
+	if (task->nheld < HELD_MAX)
+		task->held[task->nheld++] = (struct held_signal){ *info, event_clock() };
+	task->tuple->group->wants_ticks = true;
+}
+
+bool signals_take_held(struct task *task, siginfo_t *ret_info)
+{
+	if (!task->nheld)
+		return false;
+	*ret_info = task->held[0].info;
+	memmove(task->held, task->held + 1, --task->nheld * sizeof(task->held[0]));
+	return true;
+}
+
+static void translate_info(struct task *task, siginfo_t *info)
+{
+	struct mxm *mxm = task->tuple->group->mxm;
+
+	if (mxm->versions[task->version].identity)
+		return;
+	if (info->si_code == SI_USER || info->si_code == SI_TKILL || info->si_code == SI_QUEUE ||
+		info->si_signo == SIGCHLD)
+		info->si_pid = ids_to_known(mxm, task->version, info->si_pid);
+}
+
+/* A signal for which the leading program has a handler. */
+static void leader_handled(struct task *task, int sig, siginfo_t *info)
+{
+	struct group *group = task->tuple->group;
+	struct event *event = group->unpublished;
+	struct user_regs_struct *regs;
+
+	translate_info(task, info);
+	__atomic_add_fetch(&group->mxm->stats.signals, 1, __ATOMIC_RELAXED);
+	if (task->state == TASK_AGAIN) {
+		lead_interrupted(task, info);
+		return;
+	}
+	if (!group->followers) {
+		if (tracee_set_siginfo(&task->tracee, info) == 0)
+			task_resume(task, RESUME_RUN, sig);
+		return;
+	}
+	regs = tracee_regs(&task->tracee);
+	if (event && event->tuple == task->tuple && regs && regs->rip == task->return_rip) {
+		event->sig = sig;
+		event->info = *info;
+		lead_publish_held_back(group);
+		task_resume(task, RESUME_RUN, sig);
+		return;
+	}
+	hold(task, info);
+	task_resume(task, RESUME_RUN, 0);
+}
+
+static void leader_signal(struct task *task, int sig, siginfo_t *info)
+{
+	struct proc *proc = task->tuple->proc;
+	uint64_t handler = proc->sig[sig - 1].handler;
+
+	if (task->state == TASK_RAISING || is_fault(sig, info)) {
+		/* Another one than was raised comes first: it has to wait like any other. */
+		if (is_fault(sig, info)) {
+			task_resume(task, RESUME_RUN, sig);
+			return;
+		}
+		hold(task, info);
+		task_resume(task, RESUME_RUN, 0);
+		return;
+	}
+	if (handler == (uint64_t)SIG_IGN || (handler == (uint64_t)SIG_DFL && ignored_by_default(sig))) {
+		go_on_without(task);
+		return;
+	}
+	if (handler == (uint64_t)SIG_DFL) {
+		/* It stops or ends the process, or continues it: nothing runs that could see where. */
+		task_resume(task, RESUME_RUN, sig);
+		return;
+	}
+	leader_handled(task, sig, info);
+}
+
+void signals_stop(struct task *task, int sig)
+{
+	struct mxm *mxm = task->tuple->group->mxm;
+	siginfo_t info;
+
+	if (tracee_get_siginfo(&task->tracee, &info) < 0)
+		return;
+	if (was_raised(task, sig, &info)) {
+		special_restore_args(task);
+		if (tracee_set_siginfo(&task->tracee, &task->raise) < 0)
+			return;
+		task_enter(task, TASK_RUNNING);
+		task_resume(task, RESUME_RUN, sig);
+		return;
+	}
+	if (sig == SIGTRAP && births_at_entry(task))
+		return;
+	if (sig == SIGSEGV && info.si_code == SI_KERNEL && emulate(task))
+		return;
+	if (mxm->config.survive & (1ul << (sig - 1))) {
+		drop_crashed(task, &info, true);
+		return;
+	}
+	if (task_follows(task)) {
+		if (is_fault(sig, &info))
+			task_resume(task, RESUME_RUN, sig);
+		else
+			go_on_without(task);
+		return;
+	}
+	leader_signal(task, sig, &info);
+}
+
+void signals_interrupted(struct task *task)
+{
+	siginfo_t info;
+
+	task->interrupted = false;
+	if (task->state != TASK_RUNNING) {
+		go_on_without(task);
+		return;
+	}
+	if (signals_take_held(task, &info)) {
+		if (!task_follows(task)) {
+			struct event *event = event_new(task->tuple, EVENT_SIGNAL);
+
+			lead_publish_held_back(task->tuple->group);
+			event->sig = info.si_signo;
+			event->info = info;
+			event->async = true;
+			event_publish(event);
+		}
+		signals_raise(task, &info);
+		return;
+	}
+	if (task->starting || task->tuple->group->baton[task->version] != task) {
+		task_resume(task, RESUME_RUN, 0);
+		return;
+	}
+	/* Its slice is over: another task's turn. */
+	baton_give_up(task);
+	if (task_follows(task)) {
+		task->preempted = true;
+		return;
+	}
+	lead_publish_held_back(task->tuple->group);
+	task->event = event_new(task->tuple, EVENT_RESUME);
+	task_enter(task, TASK_READY);
+	event_ready(task->event);
+}
+
+void signals_group_stop(struct task *task, int sig)
+{
+	if (task_follows(task))
+		go_on_without(task);
+	else
+		task_resume(task, RESUME_LISTEN, 0);
+}
+
+void signals_tick(struct group *group)
+{
+	uint64_t now = event_clock();
+	struct task *holder = group->baton[group->leader];
+
+	group->wants_ticks = false;
+	list_for_each(at, &group->tuples) {
+		struct task *task = &container_of(at, struct tuple, link)->tasks[group->leader];
+
+		if (!task->nheld)
+			continue;
+		group->wants_ticks = true;
+		if (task->state == TASK_RUNNING && !task->interrupted &&
+			now - task->held[0].since_ns > HOLD_NS && tracee_interrupt(&task->tracee) == 0)
+			task->interrupted = true;
+	}
+	if (!holder || list_is_empty(&group->ready))
+		return;
+	group->wants_ticks = true;
+	if (holder->state == TASK_RUNNING && !holder->interrupted &&
+		now - holder->since_ns > SLICE_NS && tracee_interrupt(&holder->tracee) == 0)
+		holder->interrupted = true;
+}

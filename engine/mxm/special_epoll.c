@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * epoll: one set in the kernel for all versions, with the data that its maker put in. Every version is
+ * told in its own data, which is an address more often than not.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+
+#include "base/xalloc.h"
+#include "mxm/fds.h"
+#include "mxm/special.h"
+
+#define EVENTS_MAX 65536
+
+static int read_data(struct task *task, uint64_t *ret_data)
+{
+	struct epoll_event ev;
+	int rc = tracee_read(&task->tracee, raddr(task->call.args[3]), &ev, sizeof(ev));
+
+	if (rc == 0)
+		*ret_data = ev.data.u64;
+	return rc;
+}
+
+static int ctl_led(struct task *task, struct event *event)
+{
+	struct mxm *mxm = task->tuple->group->mxm;
+	struct fdtab *fds = task->tuple->proc->fds;
+	int set = (int)task->call.args[0], fd = (int)task->call.args[2];
+	struct epoll_reg *reg;
+	uint64_t data = 0;
+
+	if (task->call.args[1] == EPOLL_CTL_DEL) {
+		fds_epoll_delete(mxm, fds, set, fd);
+		return 0;
+	}
+	if (read_data(task, &data) < 0)
+		return 0;
+	reg = fds_epoll_set(mxm, fds, set, fd, task->version, data);
+	if (!event) {
+		if (reg)
+			fds_epoll_put(mxm, reg);
+		return 0;
+	}
+	event->regs = xmalloc(sizeof(*event->regs));
+	event->regs[0] = reg;
+	event->nregs = 1;
+	return 0;
+}
+
+static int wait_led(struct task *task, struct event *event, int64_t n)
+{
+	struct mxm *mxm = task->tuple->group->mxm;
+	struct fdtab *fds = task->tuple->proc->fds;
+	cleanup_free struct epoll_event *got = NULL;
+	struct epoll_reg **regs;
+	bool changed = false;
+	int rc;
+
+	if (n > EVENTS_MAX)
+		return -EINVAL;
+	got = xreallocarray(NULL, n, sizeof(*got));
+	rc = tracee_read(&task->tracee, raddr(task->call.args[1]), got, n * sizeof(*got));
+	if (rc < 0)
+		return rc;
+	regs = xreallocarray(NULL, n, sizeof(struct epoll_reg *));
+	for (int64_t i = 0; i < n; i++) {
+		regs[i] = fds_epoll_find(mxm, fds, (int)task->call.args[0], got[i].data.u64);
+		if (!regs[i] || regs[i]->owner == task->version)
+			continue;
+		got[i].data.u64 = regs[i]->data[task->version];
+		changed = true;
+	}
+	if (changed)
+		rc = tracee_write(&task->tracee, raddr(task->call.args[1]), got, n * sizeof(*got));
+	if (!event) {
+		for (int64_t i = 0; i < n; i++) {
+			if (regs[i])
+				fds_epoll_put(mxm, regs[i]);
+		}
+		free(regs);
+		return rc;
+	}
+	event->regs = regs;
+	event->nregs = (int)n;
+	str_append(&event->extra, got, n * sizeof(*got));
+	return rc;
+}
+
+static int epoll_led(struct task *task, struct event *event, int64_t *result)
+{
+	if (*result < 0)
+		return 0;
+	if (task->call.nr == SYS_epoll_ctl)
+		return ctl_led(task, event);
+	return *result > 0 ? wait_led(task, event, *result) : 0;
+}
+
+static int epoll_follow(struct task *task, struct event *event, enum follow_how *ret_how)
+{
+	struct epoll_event *out = (struct epoll_event *)event->extra.data;
+	uint64_t data;
+
+	*ret_how = FOLLOW_SKIP;
+	if (event->result < 0)
+		return 0;
+	if (task->call.nr == SYS_epoll_ctl) {
+		if (event->nregs && event->regs[0] && read_data(task, &data) == 0)
+			event->regs[0]->data[task->version] = data;
+		return 0;
+	}
+	if (!event->nregs)
+		return 0;
+	for (int i = 0; i < event->nregs; i++) {
+		if (event->regs[i])
+			out[i].data.u64 = event->regs[i]->data[task->version];
+	}
+	return tracee_write(&task->tracee, raddr(task->call.args[1]), out, event->extra.len) == -ESRCH
+		       ? -ESRCH
+		       : 0;
+}
+
+const struct special special_epoll = { .led = epoll_led, .follow = epoll_follow };

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* close, dup and close-on-exec: every version changes its own table, MXM follows. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+
+#include "mxm/fds.h"
+#include "mxm/special.h"
+
+#define STALE_MAX 64
+#define FD_MAX	  (1u << 20)
+
+/*
+ * The last descriptor of a file leaves the epoll sets with it. Not so while a follower still has a
+ * copy: the leader would be told of a descriptor that it has closed. So it is deleted first.
+ */
+static int close_lead(struct task *task, struct event *event)
+{
+	struct fds_stale stale[STALE_MAX];
+	struct proc *proc = task->tuple->proc;
+	bool at_entry = true;
+	long r;
+	int n, rc;
+
+	if (!event || task->call.nr != SYS_close)
+		return 0;
+	n = fds_stale_members(task->tuple->group->mxm, proc->fds, (int)task->call.args[0], stale,
+		STALE_MAX);
+	if (!n)
+		return 0;
+	for (int i = 0; i < n; i++) {
+		rc = tracee_remote(&task->tracee, at_entry, &r, SYS_epoll_ctl, stale[i].set_fd,
+			EPOLL_CTL_DEL, stale[i].fd, 0, 0, 0);
+		if (rc < 0)
+			return -ESRCH;
+		at_entry = false;
+	}
+	rc = tracee_remote(&task->tracee, false, &r, SYS_close, task->call.args[0], 0, 0, 0, 0, 0);
+	task->made_result = r;
+	return rc < 0 ? -ESRCH : SPECIAL_MADE;
+}
+
+static int close_led(struct task *task, struct event *event, int64_t *result)
+{
+	struct mxm *mxm = task->tuple->group->mxm;
+	struct fdtab *fds = task->tuple->proc->fds;
+	unsigned first = (unsigned)task->call.args[0], last = first;
+
+	if (task->call.nr == SYS_close_range && *result == 0) {
+		last = (unsigned)task->call.args[1];
+		if (last >= (unsigned)fds->nslots)
+			last = fds->nslots ? fds->nslots - 1 : 0;
+		for (unsigned fd = first; fd <= last && fd < FD_MAX; fd++) {
+			if (task->call.args[2] & CLOSE_RANGE_CLOEXEC)
+				fds_set_cloexec(mxm, fds, (int)fd, true);
+			else
+				fds_close(mxm, fds, (int)fd);
+		}
+		return 0;
+	}
+	if (*result != -EBADF)
+		fds_close(mxm, fds, (int)first);
+	return 0;
+}
+
+const struct special special_close = { .lead = close_lead, .led = close_led };
+
+static int dup_led(struct task *task, struct event *event, int64_t *result)
+{
+	const uint64_t *a = task->call.args;
+	bool cloexec = (task->call.nr == SYS_dup3 && (a[2] & O_CLOEXEC)) ||
+		       (task->call.nr == SYS_fcntl && a[1] == F_DUPFD_CLOEXEC);
+
+	if (*result >= 0)
+		fds_dup(task->tuple->group->mxm, task->tuple->proc->fds, (int)a[0], (int)*result,
+			cloexec);
+	return 0;
+}
+
+static int dup_follow(struct task *task, struct event *event, enum follow_how *ret_how)
+{
+	*ret_how = event->result < 0 ? FOLLOW_SKIP : FOLLOW_TO_EXIT;
+	return 0;
+}
+
+static int dup_followed(struct task *task, struct event *event, int64_t *result)
+{
+	return *result == event->result ? 0 : -EBADMSG;
+}
+
+const struct special special_dup = {
+	.led = dup_led,
+	.follow = dup_follow,
+	.followed = dup_followed,
+};
+
+static int cloexec_led(struct task *task, struct event *event, int64_t *result)
+{
+	const uint64_t *a = task->call.args;
+	bool on = task->call.nr == SYS_fcntl ? a[2] & FD_CLOEXEC : a[1] == FIOCLEX;
+
+	if (*result >= 0)
+		fds_set_cloexec(task->tuple->group->mxm, task->tuple->proc->fds, (int)a[0], on);
+	return 0;
+}
+
+const struct special special_cloexec = { .led = cloexec_led };

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ids, users, CPUs: what a process is told of itself. */
+#include <errno.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#include "mxm/special.h"
+
+/* set_tid_address changes the thread, so each makes it; the id that it returns is the leader's. */
+static int pids_follow(struct task *task, struct event *event, enum follow_how *ret_how)
+{
+	*ret_how = task->call.nr == SYS_set_tid_address ? FOLLOW_TO_EXIT : FOLLOW_SKIP;
+	return 0;
+}
+
+static int pids_followed(struct task *task, struct event *event, int64_t *result)
+{
+	*result = event->result;
+	return 0;
+}
+
+const struct special special_pids = { .follow = pids_follow, .followed = pids_followed };
+
+/*
+ * A change of user makes a process undumpable, and then its memory is closed to an engine that has no
+ * CAP_SYS_PTRACE (ptrace(2), "Ptrace access mode checking"). The process itself may undo that.
+ */
+static int stay_open(struct task *task)
+{
+	long r;
+	int rc = tracee_remote(&task->tracee, false, &r, SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0, 0);
+
+	task->tuple->proc->other_user = true;
+	return rc == -ESRCH ? rc : 0;
+}
+
+static int cred_led(struct task *task, struct event *event, int64_t *result)
+{
+	return *result < 0 ? 0 : stay_open(task);
+}
+
+static int cred_follow(struct task *task, struct event *event, enum follow_how *ret_how)
+{
+	*ret_how = event->result < 0 ? FOLLOW_SKIP : FOLLOW_TO_EXIT;
+	return 0;
+}
+
+static int cred_followed(struct task *task, struct event *event, int64_t *result)
+{
+	return *result != event->result ? -EBADMSG : stay_open(task);
+}
+
+const struct special special_cred = {
+	.led = cred_led,
+	.follow = cred_follow,
+	.followed = cred_followed,
+};
+
+/* The engine places tasks on CPUs; the program sees what it would have without it. */
+static int affinity_lead(struct task *task, struct event *event)
+{
+	struct proc *proc = task->tuple->proc;
+	uint64_t len = task->call.args[1], at = task->call.args[2];
+	long online = sysconf(_SC_NPROCESSORS_CONF);
+	size_t need = ((online > 0 ? online : 1) + 63) / 64 * 8;
+	int rc;
+
+	if (task->call.nr == SYS_sched_setaffinity) {
+		cpu_set_t set;
+
+		CPU_ZERO(&set);
+		if (len > sizeof(set))
+			len = sizeof(set);
+		rc = tracee_read(&task->tracee, raddr(at), &set, len);
+		if (rc == -ESRCH)
+			return rc;
+		CPU_AND(&set, &set, &task->tuple->group->mxm->affinity);
+		task->made_result = rc < 0 ? -EFAULT : CPU_COUNT(&set) ? 0 : -EINVAL;
+		if (task->made_result == 0)
+			proc->affinity = set;
+		return SPECIAL_MADE;
+	}
+	task->made_result = -EINVAL;
+	if (len >= need && len % 8 == 0) {
+		task->made_result = need;
+		rc = tracee_write(&task->tracee, raddr(at), &proc->affinity, need);
+		if (rc == -ESRCH)
+			return rc;
+		if (rc < 0)
+			task->made_result = -EFAULT;
+	}
+	return SPECIAL_MADE;
+}
+
+const struct special special_affinity = { .lead = affinity_lead };

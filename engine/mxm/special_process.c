@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* clone and its kin, execve, wait: made by each version for its own processes. */
+#include <errno.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "mxm/canon.h"
+#include "mxm/ids.h"
+#include "mxm/special.h"
+
+static int clone_follow(struct task *task, struct event *event, enum follow_how *ret_how)
+{
+	*ret_how = event->result < 0 ? FOLLOW_SKIP : FOLLOW_TO_EXIT;
+	return 0;
+}
+
+static int clone_followed(struct task *task, struct event *event, int64_t *result)
+{
+	/* Only a clone that failed comes here: the others were consumed with their child. */
+	return -EBADMSG;
+}
+
+const struct special special_clone = { .follow = clone_follow, .followed = clone_followed };
+
+static int exec_follow(struct task *task, struct event *event, enum follow_how *ret_how)
+{
+	*ret_how = event->result < 0 ? FOLLOW_SKIP : FOLLOW_TO_EXIT;
+	return 0;
+}
+
+static int exec_followed(struct task *task, struct event *event, int64_t *result)
+{
+	return -EBADMSG;
+}
+
+const struct special special_exec = { .follow = exec_follow, .followed = exec_followed };
+
+static bool is_waitid(const struct task *task)
+{
+	return task->call.nr == SYS_waitid;
+}
+
+/* Which child the leader's wait has taken away; 0: none. */
+static pid_t reaped(struct task *task, const struct event *event, int64_t result)
+{
+	uint64_t at = task->call.args[is_waitid(task) ? 2 : 1];
+	siginfo_t info;
+	int status;
+
+	if (!is_waitid(task)) {
+		if (result <= 0)
+			return 0;
+		if (at && tracee_read(&task->tracee, raddr(at), &status, sizeof(status)) == 0 &&
+			!WIFEXITED(status) && !WIFSIGNALED(status))
+			return 0;
+		return (pid_t)result;
+	}
+	if (result < 0 || !at || (task->call.args[3] & WNOWAIT) ||
+		tracee_read(&task->tracee, raddr(at), &info, 128) < 0)
+		return 0;
+	return info.si_code == CLD_STOPPED || info.si_code == CLD_CONTINUED ? 0 : info.si_pid;
+}
+
+static int wait_led(struct task *task, struct event *event, int64_t *result)
+{
+	struct mxm *mxm = task->tuple->group->mxm;
+	pid_t real, known;
+	int rc = 0;
+
+	if (*result < 0)
+		return 0;
+	real = reaped(task, event, *result);
+	known = real ? ids_to_known(mxm, task->version, real) : 0;
+	if (event)
+		event->value = known;
+	if (!is_waitid(task))
+		*result = *result > 0 ? ids_to_known(mxm, task->version, (pid_t)*result) : *result;
+	else if (real && known != real)
+		rc = tracee_write(&task->tracee, raddr(task->call.args[2] + offsetof(siginfo_t, si_pid)),
+			&known, sizeof(known));
+	return rc;
+}
+
+/* The follower takes its own child away, whose end may still be to come. */
+static int wait_follow(struct task *task, struct event *event, enum follow_how *ret_how)
+{
+	struct mxm *mxm = task->tuple->group->mxm;
+	pid_t real = ids_to_real(mxm, task->version, (pid_t)event->value);
+	uint64_t flags;
+	int rc;
+
+	if (!event->value) {
+		*ret_how = FOLLOW_SKIP;
+		return 0;
+	}
+	*ret_how = FOLLOW_TO_EXIT;
+	if (is_waitid(task)) {
+		flags = (task->call.args[3] & ~(uint64_t)WNOHANG) | __WALL;
+		rc = special_set_arg(task, 0, P_PID);
+		if (rc == 0)
+			rc = special_set_arg(task, 1, real);
+		return rc < 0 ? rc : special_set_arg(task, 3, flags);
+	}
+	flags = (task->call.args[2] & ~(uint64_t)WNOHANG) | __WALL;
+	rc = special_set_arg(task, 0, real);
+	return rc < 0 ? rc : special_set_arg(task, 2, flags);
+}
+
+static int wait_followed(struct task *task, struct event *event, int64_t *result)
+{
+	int rc;
+
+	if (*result < 0)
+		return -EBADMSG;
+	rc = canon_apply(task, event->result, &event->out);
+	*result = event->result;
+	return rc;
+}
+
+const struct special special_wait = {
+	.led = wait_led,
+	.follow = wait_follow,
+	.followed = wait_followed,
+};

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What MXM knows of a run: versions, processes, tuples, tasks, events, groups. Inside MXM only.
+ *
+ * Who owns what. A *group* is a set of tuples that one monitor thread serves: the threads of a
+ * process, and the processes that share writable memory with it. All of a group's fields belong to
+ * its monitor. What several groups use (struct mxm, processes' ids, open file descriptions) is
+ * guarded by mxm->lock.
+ *
+ * The order of events. Within a version only one task of a group runs in user mode at a time: it
+ * holds the *baton*. It gives it up at its next event. The leader's order of batons is the order of
+ * the stream, and every follower gives its baton in the same order. So threads, and processes that
+ * share memory, see each other's memory as the leader's did, whatever locks they use.
+ */
+#ifndef MX_MXM_STATE_H
+#define MX_MXM_STATE_H
+
+#include <sched.h>
+
+#include "base/list.h"
+#include "mxm/mxm.h"
+
+struct ctl_log;
+
+struct version {
+	int index;
+	const char *name;
+	bool alive;    /* not let go */
+	bool identity; /* it has led from the start: its ids are the ids that the program knows */
+	int listener;  /* of its seccomp filter, -1: none */
+	pthread_mutex_t install_lock; /* one descriptor is installed at a time */
+	pid_t root_pid;
+	unsigned ntasks; /* living tasks in all groups */
+};
+
+/* An id of a process or thread: what the program knows, and what each version's kernel object has. */
+struct ids {
+	struct list link;
+	pid_t known;
+	pid_t real[MXM_VERSIONS_MAX];
+	bool dead;
+};
+
+/* An open file description, as far as MXM needs to know it. */
+struct ofd {
+	unsigned refs;	  /* descriptors in all processes of the program */
+	unsigned holders; /* private to these versions, bit by bit: each opened its own */
+	bool is_epoll;
+	struct list registrations; /* in epoll sets, struct epoll_reg.of_target */
+	struct list members;	   /* of this epoll set, struct epoll_reg.of_set */
+};
+
+/* One descriptor of an epoll set. */
+struct epoll_reg {
+	struct list of_set, of_target;
+	struct ofd *set, *target; /* NULL once deleted */
+	unsigned refs;		  /* one while it is a member, one for each event that speaks of it */
+	int fd;
+	uint64_t data[MXM_VERSIONS_MAX]; /* what each version put there */
+	int owner; /* whose data the kernel holds */
+};
+
+struct fdslot {
+	struct ofd *ofd;
+	bool cloexec;
+};
+
+struct fdtab {
+	unsigned refs;
+	struct fdslot *slots;
+	int nslots;
+};
+
+struct sigaction_known {
+	uint64_t handler; /* the leader's: SIG_DFL, SIG_IGN or an address */
+	uint64_t flags;
+};
+
+/* A process: one of each version. */
+struct proc {
+	struct list link;
+	unsigned refs;
+	struct ids *ids;
+	struct proc *parent;
+	struct fdtab *fds;
+	struct sigaction_known sig[64];
+	uint64_t private_fds[MXM_VERSIONS_MAX][16]; /* below 1024: opened by that version alone */
+	bool shares_memory;   /* has mapped writable shared memory */
+	bool other_user;      /* its user id was changed: another monitor could not seize it */
+	bool exiting;	      /* exit_group, or a fatal signal, is under way */
+	bool kill_expected;   /* the program itself sent it SIGKILL */
+	bool is_root;	      /* the program's first process */
+	uint64_t seed;	      /* for what is random before the program's entry */
+	unsigned start_draws[MXM_VERSIONS_MAX];
+	unsigned execs[MXM_VERSIONS_MAX];
+	cpu_set_t affinity; /* what the program believes; the engine places tasks itself */
+};
+
+enum task_state {
+	TASK_ABSENT,   /* not born in this version, or ended */
+	TASK_UNBORN,   /* made, and its first stop is to come */
+	TASK_NEWBORN,  /* stopped before its first step, or after the clone that it made: waits its turn */
+	TASK_RUNNING,  /* in user mode; holds the baton, unless it is starting */
+	TASK_ASKING,   /* at the entry of a call: waits (leader: for the barrier; follower: its turn) */
+	TASK_CALLING,  /* its call is being made by the kernel */
+	TASK_AGAIN,    /* a signal broke into its call: the kernel will say whether it restarts */
+	TASK_READY,    /* leader: its event is complete, waits for the baton */
+	TASK_RAISING,  /* a signal was sent to it on behalf of the stream; the stop is to come */
+	TASK_ENDING,   /* its last call is made, or it was killed */
+	TASK_STATES
+};
+
+struct call {
+	const struct sys_row *row; /* NULL: no row */
+	uint64_t nr;
+	uint64_t args[6];
+};
+
+struct held_signal {
+	siginfo_t info;
+	uint64_t since_ns;
+};
+
+#define HELD_MAX 16
+
+struct task {
+	struct tracee tracee;
+	struct tuple *tuple;
+	int version;
+	enum task_state state;
+	bool starting;	/* between exec and the program's entry */
+	bool at_entry_stop; /* stopped in STOP_SECCOMP: the pending call can still be changed */
+	bool local_call;    /* TASK_CALLING for a call that is not an event */
+	bool interrupted;   /* PTRACE_INTERRUPT was sent, its stop is to come */
+	bool preempted;	    /* stopped in user mode without an event, waits for the baton */
+	bool solo;	    /* call made with no follower alive */
+	struct call call;
+	struct str in;	      /* the call's normalised inputs */
+	uint32_t lens[6];     /* lengths behind pointers at the entry */
+	struct event *event;  /* leader: being made; follower: being applied */
+	struct tuple *forked; /* the child of the clone that it is in */
+	bool returns;	      /* from a clone whose event went out when the child was made */
+	pid_t child_known;    /* the id that the program knows it by */
+	uint64_t parent_tid_at, child_tid_at; /* where a clone wrote the child's id, or 0 */
+	struct raddr entry;   /* breakpoint while starting */
+	uint8_t entry_byte;
+	siginfo_t raise;      /* TASK_RAISING: what to give it */
+	int deliver;	      /* READY: resume with this signal */
+	struct held_signal held[HELD_MAX];
+	int nheld;
+	uint64_t since_ns;    /* when it entered its state */
+	uint64_t saved_args[6]; /* what the program put there, while args_changed */
+	bool args_changed;
+	int64_t made_result; /* of a call that a special has made in the kernel's place */
+	uint64_t return_rip;  /* where its last call returned to, while that event is held back */
+	int broken_off;	      /* TASK_AGAIN: the kernel's code for how the call would go on */
+	bool harvesting;      /* in its last stop: nothing can be changed any more */
+};
+
+/* Threads that correspond: one of each version. */
+struct tuple {
+	struct list link; /* group->tuples */
+	struct group *group;
+	struct proc *proc;
+	struct ids *ids;
+	uint64_t id;
+	unsigned unconsumed; /* events of this tuple in the stream */
+	struct task tasks[MXM_VERSIONS_MAX];
+};
+
+enum event_kind {
+	EVENT_CALL,
+	EVENT_BIRTH,  /* the tuple's first step */
+	EVENT_RETURN, /* its parent's first step after clone, fork, vfork */
+	EVENT_RESUME, /* the leader's own: a task whose slice was over goes on; never published */
+	EVENT_ENTRY,  /* a new program reached its entry */
+	EVENT_SIGNAL, /* a signal before the next call */
+	EVENT_TSC,    /* rdtsc, rdtscp */
+	EVENT_KILLED, /* the process was ended by a signal */
+};
+
+/* What comes after a call that a signal ended. */
+enum event_after {
+	AFTER_PLAIN,   /* the result stands; `sig`, if any, is delivered on top of it */
+	AFTER_RESTART, /* the call is issued anew after the handler */
+};
+
+struct newfd {
+	int num; /* in the leader and, from then on, in every follower */
+	int fd;	 /* the engine's copy until the last follower has it */
+	bool cloexec;
+};
+
+#define EVENT_FDS_MAX 253 /* SCM_MAX_FD */
+
+struct event {
+	struct list link; /* group->stream once published, else none */
+	enum event_kind kind;
+	uint64_t seq;
+	struct tuple *tuple;
+	struct call call; /* the leader's */
+	struct str in;
+	struct str out;
+	struct str extra; /* what a special hands on beside the outputs */
+	int64_t result;
+	int nfds;
+	struct newfd *fds;
+	struct tuple *child; /* of a clone, fork, vfork */
+	int nregs;
+	struct epoll_reg **regs; /* members of epoll sets that it speaks of, NULL where unknown */
+	enum event_after after;
+	int sig;
+	siginfo_t info;
+	unsigned pending; /* followers that have not consumed it, bit by bit */
+	unsigned vetted;  /* followers that asked for the same before it was made */
+	bool executed;
+	bool async; /* EVENT_SIGNAL: may break into user mode */
+	uint64_t value; /* EVENT_TSC, and what a special needs to hand on */
+};
+
+struct group {
+	struct list link; /* mxm->groups */
+	struct mxm *mxm;
+	pthread_t thread;
+	bool started;
+	int leader;
+	unsigned followers; /* bits of versions that follow in this group */
+	struct list tuples;
+	struct list stream; /* published events, oldest first, until all followers consumed them */
+	struct list ready;  /* complete events of the leader, in the order of completion */
+	struct task *baton[MXM_VERSIONS_MAX];
+	struct event *unpublished; /* the baton holder's, held back until its next stop */
+	size_t lag;		   /* events in `stream` */
+	size_t lag_bytes;
+	bool poked;
+	bool wants_ticks;
+	bool over;
+	unsigned dropping; /* versions whose tasks here are being ended */
+	bool bereft;	   /* its leader is being ended: a follower drains the stream and leads */
+	struct stop stash[64];
+	int nstashed;
+	pid_t *orphans; /* stopped children whose parent's stop is to come */
+	int norphans;
+};
+
+struct mxm {
+	struct mxm_config config;
+	const struct mxm_ops *ops;
+	void *ops_arg;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct version versions[MXM_VERSIONS_MAX];
+	int leader;
+	struct list groups;
+	struct list ids;
+	struct list dead_ids;
+	unsigned ndead_ids;
+	unsigned ngroups;
+	uint64_t next_seq, next_tuple;
+	struct mxm_stats stats;
+	unsigned next_cpu;
+	pthread_t ticker;
+	bool ticking;
+	cpu_set_t affinity; /* of the engine when it started */
+	bool has_roots; /* versions have roots of their own: paths can be private */
+	bool no_getfd; /* pidfd_getfd(2) was refused */
+};
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/io.h"
+#include "base/xalloc.h"
+#include "mxm/events.h"
+#include "mxm/fds.h"
+#include "mxm/group.h"
+#include "mxm/ids.h"
+
+struct tuple *tuple_new(struct group *group, struct proc *proc)
+{
+	struct tuple *tuple = xzalloc(sizeof(*tuple));
+
+	tuple->group = group;
+	tuple->proc = proc;
+	proc->refs++;
+	tuple->id = __atomic_add_fetch(&group->mxm->next_tuple, 1, __ATOMIC_RELAXED);
+	for (int v = 0; v < group->mxm->config.nversions; v++) {
+		tuple->tasks[v].tuple = tuple;
+		tuple->tasks[v].version = v;
+	}
+	list_append(&group->tuples, &tuple->link);
+	return tuple;
+}
+
+static void forget_child(struct group *group, const struct tuple *child)
+{
+	list_for_each(at, &group->tuples) {
+		struct tuple *tuple = container_of(at, struct tuple, link);
+
+		for (int v = 0; v < group->mxm->config.nversions; v++) {
+			if (tuple->tasks[v].forked == child)
+				tuple->tasks[v].forked = NULL;
+		}
+	}
+}
+
+void tuple_drop_if_over(struct tuple *tuple)
+{
+	struct mxm *mxm = tuple->group->mxm;
+
+	if (tuple->unconsumed)
+		return;
+	list_for_each(at, &tuple->group->ready) {
+		if (container_of(at, struct event, link)->tuple == tuple)
+			return;
+	}
+	for (int v = 0; v < mxm->config.nversions; v++) {
+		if (tuple->tasks[v].state != TASK_ABSENT)
+			return;
+	}
+	for (int v = 0; v < mxm->config.nversions; v++)
+		str_free(&tuple->tasks[v].in);
+	list_remove(&tuple->link);
+	forget_child(tuple->group, tuple);
+	if (tuple->ids)
+		ids_end(mxm, tuple->ids);
+	proc_put(mxm, tuple->proc);
+	free(tuple);
+}
+
+struct proc *proc_new(struct mxm *mxm)
+{
+	struct proc *proc = xzalloc(sizeof(*proc));
+
+	proc->fds = fds_new();
+	if (getrandom(&proc->seed, sizeof(proc->seed), 0) < 0)
+		proc->seed = event_clock();
+	list_init(&proc->link);
+	return proc;
+}
+
+struct proc *proc_fork(struct mxm *mxm, struct proc *parent, bool share_fds)
+{
+	struct proc *proc = proc_new(mxm);
+	struct fdtab *fresh = proc->fds;
+
+	proc->fds = share_fds ? fds_get(mxm, parent->fds) : fds_copy(mxm, parent->fds);
+	fds_put(mxm, fresh);
+	memcpy(proc->sig, parent->sig, sizeof(proc->sig));
+	memcpy(proc->private_fds, parent->private_fds, sizeof(proc->private_fds));
+	proc->affinity = parent->affinity;
+	proc->shares_memory = parent->shares_memory;
+	proc->other_user = parent->other_user;
+	return proc;
+}
+
+void proc_known_signals(struct proc *proc, pid_t pid)
+{
+	cleanup_str struct str text = STR_INIT;
+	char path[64];
+	const char *at;
+	uint64_t ignored;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	if (io_read_file(path, 65536, &text, NULL) < 0)
+		return;
+	at = strstr(str_text(&text), "SigIgn:");
+	ignored = at ? strtoul(at + 7, NULL, 16) : 0;
+	for (int i = 0; i < 64; i++) {
+		if (ignored >> i & 1)
+			proc->sig[i].handler = (uint64_t)SIG_IGN;
+	}
+}
+
+void proc_put(struct mxm *mxm, struct proc *proc)
+{
+	if (--proc->refs)
+		return;
+	fds_put(mxm, proc->fds);
+	free(proc);
+}
+
+void task_born(struct tuple *tuple, int version, pid_t tid, pid_t tgid, struct mm *mm)
+{
+	struct task *task = &tuple->tasks[version];
+
+	task->tracee = (struct tracee){ .tid = tid, .tgid = tgid, .mm = mm };
+	task->starting = task->at_entry_stop = task->local_call = task->preempted = false;
+	task->nheld = 0;
+	task->event = NULL;
+	task_enter(task, TASK_UNBORN);
+	__atomic_add_fetch(&tuple->group->mxm->versions[version].ntasks, 1, __ATOMIC_RELAXED);
+}
+
+void task_gone(struct task *task)
+{
+	baton_give_up(task);
+	task_enter(task, TASK_ABSENT);
+	mm_put(task->tracee.mm);
+	task->tracee.mm = NULL;
+	task->tracee.tid = 0;
+	__atomic_sub_fetch(&task->tuple->group->mxm->versions[task->version].ntasks, 1,
+		__ATOMIC_RELAXED);
+}
+
+void baton_take(struct task *task)
+{
+	task->tuple->group->baton[task->version] = task;
+}
+
+void baton_give_up(struct task *task)
+{
+	struct group *group = task->tuple->group;
+
+	if (group->baton[task->version] == task)
+		group->baton[task->version] = NULL;
+}
