@@ -300,13 +300,20 @@ static int put_sigaction(struct task *task, struct str *s, uint64_t at)
 	return 0;
 }
 
-static uint64_t element_bytes(const struct sys_arg *arg, const struct call *call, int i)
+/* How many bytes of a buffer are input. */
+static uint64_t input_bytes(const struct task *task, const struct sys_arg *arg, int i)
 {
+	uint64_t size = arg->size ? arg->size : 1;
+
 	switch (arg->len) {
 	case LEN_FIXED:
-		return arg->size;
+		return arg->head + arg->size;
 	case LEN_ARG:
-		return call->args[arg->from] * (arg->size ? arg->size : 1);
+		return arg->head + task->call.args[(int)arg->from] * size;
+	case LEN_PTR:
+		return arg->head + task->lens[i];
+	case LEN_SELF:
+		return arg->head + task->lens[i] * size;
 	}
 	return 0;
 }
@@ -314,16 +321,39 @@ static uint64_t element_bytes(const struct sys_arg *arg, const struct call *call
 static int put_block(struct task *task, struct str *s, const struct sys_arg *arg, int i)
 {
 	uint64_t at = task->call.args[i];
-	uint64_t len = element_bytes(arg, &task->call, i);
+	uint64_t len = input_bytes(task, arg, i);
+	char *buf;
+	int rc;
 
-	if (arg->len == LEN_PTR)
-		len = task->lens[i];
 	if (!at) {
 		str_putc(s, MARK_NULL);
 		return 0;
 	}
-	str_putc(s, MARK_HERE);
-	return put_bytes(task, s, at, len);
+	if (!arg->words || len > DIGEST_FROM) {
+		str_putc(s, MARK_HERE);
+		return put_bytes(task, s, at, len);
+	}
+	buf = str_reserve(s, len + 1);
+	rc = tracee_read(&task->tracee, raddr(at), buf + 1, len);
+	if (rc == -ESRCH)
+		return rc;
+	buf[0] = rc < 0 ? MARK_BAD : MARK_HERE;
+	if (rc == 0)
+		sys_mask_input(arg, buf + 1, len);
+	s->len += rc < 0 ? 1 : len + 1;
+	return 0;
+}
+
+/* A BPF program: its length and its instructions. */
+static int put_program(struct task *task, struct str *s, uint64_t at)
+{
+	struct { uint16_t len; uint64_t filter; } prog;
+
+	if (!at || tracee_read(&task->tracee, raddr(at), &prog, sizeof(prog)) < 0) {
+		str_putc(s, MARK_NULL);
+		return 0;
+	}
+	return put_bytes(task, s, prog.filter, prog.len * 8ul);
 }
 
 static int put_packed_sigset(struct task *task, struct str *s, uint64_t at)
@@ -340,7 +370,7 @@ static int put_packed_sigset(struct task *task, struct str *s, uint64_t at)
 static int put_pointer_arg(struct task *task, struct str *s, const struct sys_arg *arg, int i)
 {
 	const uint64_t *args = task->call.args;
-	uint64_t at = args[i], count = arg->from >= 0 ? args[arg->from] : 0;
+	uint64_t at = args[i], count = arg->from >= 0 ? args[(int)arg->from] : 0;
 	uint32_t word = 0;
 
 	switch (arg->kind) {
@@ -401,6 +431,8 @@ static int put_pointer_arg(struct task *task, struct str *s, const struct sys_ar
 		put32(s, ev.notify == SIGEV_THREAD_ID ? ev.tid : 0);
 		return 0;
 	}
+	case ARG_FPROG:
+		return put_program(task, s, at);
 	case ARG_SIGACTION:
 		return put_sigaction(task, s, at);
 	default: /* out only: that it is there is all that can be compared */
@@ -456,11 +488,12 @@ int canon_inputs(struct task *task)
 	}
 	for (int i = 0; i < row->nargs; i++) {
 		const struct sys_arg *arg = &row->args[i];
-		uint64_t at;
+		uint64_t at = 0;
 
-		if ((arg->len != LEN_PTR && arg->kind != ARG_SOCKADDR_OUT) || arg->from < 0)
-			continue;
-		at = task->call.args[arg->from];
+		if (arg->len == LEN_SELF)
+			at = task->call.args[i] ? task->call.args[i] + (uint64_t)arg->from : 0;
+		else if ((arg->len == LEN_PTR || arg->kind == ARG_SOCKADDR_OUT) && arg->from >= 0)
+			at = task->call.args[(int)arg->from];
 		if (at && tracee_read(&task->tracee, raddr(at), &task->lens[i], 4) == -ESRCH)
 			return -ESRCH;
 	}

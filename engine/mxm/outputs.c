@@ -97,27 +97,40 @@ static int take_messages(struct task *task, const struct sys_arg *arg, int i, in
 	return 0;
 }
 
-static uint64_t out_bytes(const struct task *task, const struct sys_arg *arg, int i, int64_t result)
+static uint64_t out_bytes(struct task *task, const struct sys_arg *arg, int i, int64_t result)
 {
 	const uint64_t *args = task->call.args;
-	uint64_t size = arg->size ? arg->size : 1, n, after = 0;
+	uint64_t size = arg->size ? arg->size : 1, n;
+	uint32_t after = 0;
 
 	switch (arg->len) {
 	case LEN_FIXED:
-		return arg->size;
+		return arg->head + arg->size;
 	case LEN_ARG:
-		return args[arg->from] * size;
+		return arg->head + args[(int)arg->from] * size;
 	case LEN_RESULT:
 		n = result > 0 ? (uint64_t)result : 0;
-		if (arg->from >= 0 && n > args[arg->from])
-			n = args[arg->from];
-		return n * size;
+		if (arg->from >= 0 && n > args[(int)arg->from])
+			n = args[(int)arg->from];
+		return arg->head + n * size;
 	case LEN_PTR:
-		if (tracee_read((struct tracee *)&task->tracee, raddr(args[arg->from]), &after, 4) < 0)
+		if (tracee_read(&task->tracee, raddr(args[(int)arg->from]), &after, 4) < 0)
 			return 0;
-		return after < task->lens[i] ? after : task->lens[i];
+		return arg->head + (after < task->lens[i] ? after : task->lens[i]);
+	case LEN_SELF:
+		if (tracee_read(&task->tracee, raddr(args[i] + (uint64_t)arg->from), &after, 4) < 0)
+			return 0;
+		if (arg->kind == ARG_INOUT && after > task->lens[i])
+			after = task->lens[i];
+		return arg->head + after * size;
 	}
 	return 0;
+}
+
+/* Has the kernel written this buffer? */
+static bool is_written(const struct sys_arg *arg, int64_t result)
+{
+	return result < 0 ? (arg->when & ARG_ON_ERROR) : !(arg->when & ARG_NOT_ON_RESULT);
 }
 
 static int take_polls(struct task *task, int i, uint64_t count, struct str *out)
@@ -139,15 +152,14 @@ static int take_arg(struct task *task, const struct sys_arg *arg, int i, int64_t
 	struct str *out)
 {
 	const uint64_t *args = task->call.args;
-	uint64_t count = arg->from >= 0 ? args[arg->from] : 0;
+	uint64_t count = arg->from >= 0 ? args[(int)arg->from] : 0;
 	struct msghdr m;
 	uint32_t room;
 
 	switch (arg->kind) {
 	case ARG_INOUT:
-		return take_memory(task, args[i], out_bytes(task, arg, i, result), out);
 	case ARG_OUT:
-		if (!(arg->when & ARG_ON_ERROR) && result < 0)
+		if (!is_written(arg, result))
 			return 0;
 		return take_memory(task, args[i], out_bytes(task, arg, i, result), out);
 	}
@@ -156,8 +168,8 @@ static int take_arg(struct task *task, const struct sys_arg *arg, int i, int64_t
 	switch (arg->kind) {
 	case ARG_SOCKADDR_OUT:
 		room = 0;
-		if (args[arg->from] &&
-			tracee_read(&task->tracee, raddr(args[arg->from]), &room, 4) < 0)
+		if (args[(int)arg->from] &&
+			tracee_read(&task->tracee, raddr(args[(int)arg->from]), &room, 4) < 0)
 			return 0;
 		return take_memory(task, args[i], room < task->lens[i] ? room : task->lens[i], out);
 	case ARG_SOCKLEN:
@@ -297,13 +309,12 @@ static int give_arg(
 	struct task *task, struct blocks *b, const struct sys_arg *arg, int i, int64_t result)
 {
 	const uint64_t *args = task->call.args;
-	uint64_t count = arg->from >= 0 ? args[arg->from] : 0;
+	uint64_t count = arg->from >= 0 ? args[(int)arg->from] : 0;
 
 	switch (arg->kind) {
 	case ARG_INOUT:
-		return give_memory(task, b, args[i]);
 	case ARG_OUT:
-		if (!(arg->when & ARG_ON_ERROR) && result < 0)
+		if (!is_written(arg, result))
 			return 0;
 		return give_memory(task, b, args[i]);
 	}
