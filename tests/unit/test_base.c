@@ -190,7 +190,7 @@ static void test_cleanup(void)
 	char *p = xstrdup("x"), *q;
 
 	{
-		cleanup_close int owned = fd;
+		cleanup_close UNUSED int owned = fd;
 	}
 	ok(fcntl(fd, F_GETFD) < 0 && errno == EBADF, "closed at the end of the scope");
 	fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
