@@ -76,11 +76,11 @@ static bool vet(struct group *group, int version)
 			continue;
 		if (event_waits(tuple, version))
 			continue;
-		if (rules_extra_random(task, event)) {
+		if (rules_is_extra_look(task, event)) {
 			go_on(task);
 			return true;
 		}
-		why = rules_is_random(event) ? NULL : mismatch(task, event);
+		why = rules_is_look(event) ? NULL : mismatch(task, event);
 		if (why) {
 			drop_diverged(task, leader, event, why);
 			return true;
@@ -355,11 +355,11 @@ static void consume(struct task *task, struct event *event)
 
 	switch (event->kind) {
 	case EVENT_CALL:
-		if (rules_extra_random(task, event)) {
+		if (rules_is_extra_look(task, event)) {
 			go_on(task);
 			return;
 		}
-		if (rules_is_random(event) && task->call.nr != event->call.nr) {
+		if (rules_is_look(event) && task->call.nr != event->call.nr) {
 			event_consumed(event, task->version);
 			return;
 		}

@@ -174,17 +174,6 @@ static int await_notification(struct task *task, int listener, struct seccomp_no
 	return -ETIMEDOUT;
 }
 
-/* A poke of the monitor may break into the ioctl; what it had not done by then can be done again. */
-static int notify_ioctl(int listener, unsigned long request, void *arg)
-{
-	int rc;
-
-	do {
-		rc = ioctl(listener, request, arg);
-	} while (rc < 0 && errno == EINTR);
-	return rc < 0 ? -errno : 0;
-}
-
 static int answer(int listener, uint64_t id, struct event *event)
 {
 	const bool one = event->nfds == 1 && event->fds[0].num == event->result;
@@ -198,15 +187,14 @@ static int answer(int listener, uint64_t id, struct event *event)
 			.newfd_flags = event->fds[i].cloexec ? O_CLOEXEC : 0,
 		};
 
-		int rc = notify_ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
-
-		if (rc < 0)
-			return rc;
+		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add) < 0)
+			return -errno;
 	}
 	if (!one) {
 		struct seccomp_notif_resp resp = { .id = id, .val = event->result };
 
-		return notify_ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &resp);
+		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &resp) < 0)
+			return -errno;
 	}
 	return 0;
 }
@@ -233,6 +221,19 @@ static int ask_again(struct task *task, uint64_t nr)
 	return rc;
 }
 
+/*
+ * No poke of the monitor may break into SECCOMP_IOCTL_NOTIF_ADDFD with SEND: the kernel (6.18) then
+ * takes the descriptor back, but has answered the call already, with 0.
+ */
+static void hold_pokes(bool hold)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGRTMIN);
+	pthread_sigmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
+}
+
 static int give_by_notification(struct task *task, struct event *event)
 {
 	struct version *version = &task->tuple->group->mxm->versions[task->version];
@@ -241,6 +242,7 @@ static int give_by_notification(struct task *task, struct event *event)
 	struct stop stop;
 	int rc;
 
+	hold_pokes(true);
 	pthread_mutex_lock(&version->install_lock);
 	for (;;) {
 		regs = tracee_touch(&task->tracee);
@@ -266,6 +268,7 @@ static int give_by_notification(struct task *task, struct event *event)
 			break;
 	}
 	pthread_mutex_unlock(&version->install_lock);
+	hold_pokes(false);
 	return rc;
 }
 

@@ -4,7 +4,6 @@
 #include <ctype.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/syscall.h>
 
 /* The X's of a template for mkstemp(3). */
@@ -54,21 +53,30 @@ bool rules_temporary_name(struct task *task, const struct event *event)
 	return true;
 }
 
-bool rules_is_random(const struct event *event)
+static bool looks(const struct call *call)
 {
-	return event->kind == EVENT_CALL && event->call.nr == SYS_getrandom;
+	switch (call->nr) {
+	case SYS_getrandom:
+	case SYS_clock_gettime:
+	case SYS_gettimeofday:
+	case SYS_time:
+	case SYS_getcpu:
+		return true;
+	}
+	return false;
 }
 
-bool rules_extra_random(struct task *task, const struct event *event)
+bool rules_is_look(const struct event *event)
 {
-	uint64_t len = task->call.args[1];
-	uint8_t buf[256];
+	return event->kind == EVENT_CALL && looks(&event->call);
+}
 
-	if (task->call.nr != SYS_getrandom || rules_is_random(event) || len > sizeof(buf))
+bool rules_is_extra_look(struct task *task, const struct event *event)
+{
+	if (!looks(&task->call))
 		return false;
-	if (getrandom(buf, len, 0) != (ssize_t)len ||
-		tracee_write(&task->tracee, raddr(task->call.args[0]), buf, len) < 0)
-		return false;
-	tracee_skip_call(&task->tracee, (int64_t)len);
-	return true;
+	if (task->call.nr != event->call.nr)
+		return true;
+	return task->in.len != event->in.len ||
+	       memcmp(str_text(&task->in), str_text(&event->in), task->in.len) != 0;
 }

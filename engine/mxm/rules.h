@@ -15,12 +15,12 @@
 bool rules_temporary_name(struct task *task, const struct event *event);
 
 /*
- * A draw of random bytes that only one version makes. The follower's own: answered for it alone, with
- * bytes of its own (true: the task runs on, the event is still to come). Safe: nobody outside sees it,
- * and what follows from the bytes is compared like all else.
+ * Draws of random bytes and looks at a clock that only one version makes (allocators do, by what their
+ * addresses are). The follower's own: answered for it alone; it can run on, and the event is still to
+ * come. Safe: nobody outside sees it, and what follows from the answer is compared like all else.
  */
-bool rules_extra_random(struct task *task, const struct event *event);
-/* The leader's: the event can be passed over by a follower that asks for something else. */
-bool rules_is_random(const struct event *event);
+bool rules_is_extra_look(struct task *task, const struct event *event);
+/* The leader's: a follower that asks for something else can pass the event over. */
+bool rules_is_look(const struct event *event);
 
 #endif
