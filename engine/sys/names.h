@@ -83,6 +83,7 @@ extern const struct sys_print sys_names_unlinkat;
 extern const struct sys_print sys_names_wait;
 extern const struct sys_print sys_names_waitid;
 extern const struct sys_print sys_names_sa_flags;
+extern const struct sys_print sys_names_pipe2;
 extern const struct sys_print sys_names_poll;
 extern const struct sys_print sys_names_epoll_events;
 

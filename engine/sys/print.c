@@ -158,8 +158,14 @@ static void print_value(const struct printer *p, const struct sys_arg *arg, uint
 		else
 			str_puts(out, sys_signal_name((int32_t)value));
 		return;
-	case ARG_HEX:
 	case ARG_IGNORED:
+		if ((int32_t)value == -1) { /* mmap's descriptor without a file */
+			str_puts(out, "-1");
+			return;
+		}
+		str_printf(out, value ? "0x%" PRIx64 : "%" PRIx64, value);
+		return;
+	case ARG_HEX:
 		str_printf(out, value ? "0x%" PRIx64 : "%" PRIx64, value);
 		return;
 	}

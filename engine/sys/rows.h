@@ -21,8 +21,9 @@ enum {
 	ADDRRES = SYS_ADDR_RESULT,
 };
 
-#define COE 02000000 /* close on exec: O_CLOEXEC, SOCK_CLOEXEC, EFD_CLOEXEC, ... are all this bit  \
-		      */
+#define COE                                                                                        \
+	02000000 /* close on exec: O_CLOEXEC, SOCK_CLOEXEC, EFD_CLOEXEC, ... are all this bit      \
+		  */
 
 #define ARG_(k, n, ...)                                                                            \
 	{                                                                                          \

@@ -96,7 +96,8 @@ enum sys_len {
 		       >= 0 */
 	LEN_PTR,    /* bytes behind the 32-bit pointer args[from], before and after the call */
 	LEN_SELF,   /* as many elements of `size` bytes as the 32-bit word at offset `from` of the
-		       buffer   itself says; out: after the call; in and out: never more than before it
+		       buffer   itself says; out: after the call; in and out: never more than before
+		       it
 		     */
 };
 
