@@ -62,7 +62,7 @@ static int make_last(int dir, const char *path, mode_t mode, struct err *err)
 
 int resolve_make(int root, const char *path, mode_t mode, int *ret_fd, struct err *err)
 {
-	cleanup_free char *copy = xasprintf("/%s", path);
+	cleanup_free char *copy = xasprintf("/%s", path + strspn(path, "/"));
 	cleanup_close int dir = -1;
 	int rc = resolve_open(root, "/", O_PATH | O_DIRECTORY, &dir, err);
 
@@ -83,7 +83,9 @@ int resolve_make(int root, const char *path, mode_t mode, int *ret_fd, struct er
 			rc = make_last(dir, copy, kind, err);
 			fd = rc < 0 ? rc : open_in_root(root, copy, O_PATH);
 		}
-		if (rc == 0 && fd < 0)
+		if (rc == 0 && fd == -ENOENT)
+			rc = err_set(err, EINVAL, "%s: is a link that leads nowhere", copy);
+		else if (rc == 0 && fd < 0)
 			rc = err_errno(err, -fd, "%s", copy);
 		*end = saved;
 		at = end;
