@@ -44,6 +44,12 @@ static int open_executable(int root, const char *path, int *ret_fd, struct err *
 	return 0;
 }
 
+/* Engines know crun's words for it, and give the exit status 127. */
+static int not_found(const char *name, struct err *err)
+{
+	return err_errno(err, ENOENT, "executable file `%s` not found in $PATH", name);
+}
+
 static int search_path(int root, const struct plan *plan, const char *name,
 	struct program *ret_program, struct err *err)
 {
@@ -72,7 +78,7 @@ static int search_path(int root, const struct plan *plan, const char *name,
 	}
 	if (err->code == EACCES)
 		return -EACCES;
-	return err_set(err, ENOENT, "executable file `%s` not found in $PATH", name);
+	return not_found(name, err);
 }
 
 static int look_up(int root, const struct plan *plan, const char *name, struct program *ret_program,
@@ -82,14 +88,13 @@ static int look_up(int root, const struct plan *plan, const char *name, struct p
 	int rc, fd;
 
 	if (name[0] == '\0')
-		return err_set(err, ENOENT, "executable file `` not found in $PATH");
+		return not_found(name, err);
 	if (!strchr(name, '/'))
 		return search_path(root, plan, name, ret_program, err);
 	path = name[0] == '/' ? xstrdup(name) : xasprintf("%s/%s", plan->cwd, name);
 	rc = open_executable(root, path, &fd, err);
 	if (rc == -ENOENT)
-		return err_set(err, ENOENT,
-			"executable file `%s` not found: no such file or directory", path);
+		return not_found(name, err);
 	if (rc < 0)
 		return rc;
 	ret_program->path = take_ptr(path);

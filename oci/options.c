@@ -9,6 +9,8 @@
 
 #define PATH_LIMIT   4096
 #define SHARED_LIMIT 256
+/* podman takes an annotation with a comma apart, so there is another sign, too. */
+#define SEPARATORS ",:"
 
 static int check_path(const char *text, struct err *err)
 {
@@ -84,7 +86,7 @@ static bool is_choice(const char *choices, const char *word, size_t len)
 static int check_list(const char *text, const char *choices, struct err *err)
 {
 	for (;;) {
-		size_t n = strcspn(text, ",");
+		size_t n = strcspn(text, SEPARATORS);
 
 		if (!is_choice(choices, text, n))
 			return err_set(
@@ -102,7 +104,7 @@ static int check_shared(const char *text, struct err *err)
 	if (text[0] == '+')
 		text++;
 	for (;;) {
-		size_t n = strcspn(text, ",");
+		size_t n = strcspn(text, SEPARATORS);
 		cleanup_free char *path = xstrndup(text, n);
 		int rc = check_path(path, err);
 
@@ -150,8 +152,8 @@ static int set_option(struct options *o, size_t i, const char *text, struct err 
 	else if (table[i].list)
 		rc = check_list(text, table[i].choices, err);
 	else
-		rc = strchr(text, ',') ? err_set(err, EINVAL, "\"%s\" is a list", text)
-				       : check_list(text, table[i].choices, err);
+		rc = strpbrk(text, SEPARATORS) ? err_set(err, EINVAL, "\"%s\" is a list", text)
+					       : check_list(text, table[i].choices, err);
 	if (rc < 0)
 		return rc;
 	free(o->text[i]);
@@ -233,7 +235,8 @@ static void split_shared(struct options *o)
 	else
 		all = xstrdup(own);
 	o->shared = json_new(JSON_ARRAY);
-	for (path = strtok_r(all, ",", &rest); path; path = strtok_r(NULL, ",", &rest))
+	for (path = strtok_r(all, SEPARATORS, &rest); path;
+		path = strtok_r(NULL, SEPARATORS, &rest))
 		json_append(o->shared, json_new_string(path));
 	for (const char *at = own && own[0] != '+' ? NULL : default_shared; at;
 		at = strchr(at + 1, ','))

@@ -1,0 +1,147 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# What `podman run` can ask of a container, alone and with two versions: the same output and status.
+
+load podman.bash
+
+setup_file() {
+	podman_setup
+	printf 'hello\n' >"$BATS_FILE_TMPDIR/file"
+	mkdir -p "$BATS_FILE_TMPDIR/volume"
+	printf 's3cret\n' | podman secret create mx-test-secret - >/dev/null
+}
+
+teardown_file() {
+	podman_teardown
+}
+
+each() {
+	local d
+	for d in $(delegates); do
+		in_both "$d" "$@"
+	done
+}
+
+@test "output and exit status" {
+	each test:new echo hello
+	each test:new sh -c 'echo out; echo err >&2; exit 3'
+	each test:new true
+	each test:new false
+}
+
+@test "a program that is not there, or may not be executed" {
+	local d program want got
+	in_both crun test:new /nowhere/program
+	in_both crun test:new no-such-program
+	# runc words it differently; the status is the same.
+	for d in $(delegates); do
+		for program in /nowhere/program no-such-program /etc/passwd; do
+			want=0 got=0
+			podman --runtime "$d" run --rm test:new "$program" || want=$?
+			podman --runtime "mx-$d" run --rm "${mx_flags[@]}" test:new "$program" || got=$?
+			[ "$want" = "$got" ]
+			[ "$got" -ge 126 ]
+		done
+	done
+}
+
+@test "a program killed by a signal" {
+	# PID 1 of a namespace is not killed by its own signals, so the shell has a child that is.
+	each test:new sh -c 'sh -c "kill -9 \$\$" 2>/dev/null; echo $?' 2>/dev/null
+	each test:new sh -c '(sh -c "kill -TERM \$\$"; echo $?) 2>/dev/null'
+}
+
+@test "environment, working directory, arguments" {
+	each -e A=1 -e 'B=two words' test:new sh -c 'echo "$A $B $PWD"'
+	each -w /var test:new pwd
+	each test:new sh -c 'printf "%s\n" "$@"' sh 'a b' '' '*' "it's" $'new\nline'
+}
+
+@test "standard input" {
+	local d
+	for d in $(delegates); do
+		[ "$(printf 'a\nb\n' | podman --runtime "mx-$d" run -i --rm "${mx_flags[@]}" test:new wc -l)" = 2 ]
+	done
+}
+
+@test "a terminal" {
+	each -t test:new tty
+	each -t test:new sh -c 'test -t 0 && test -t 1 && echo yes'
+}
+
+@test "--user" {
+	each --user 1000 test:new id
+	each --user 1000:1000 --group-add 7 test:new id
+	each --user user test:new sh -c 'id -un; touch /etc/x'
+}
+
+@test "--cap-drop=all, --cap-add: the program's capabilities" {
+	each --cap-drop=all test:new sh -c 'grep ^Cap /proc/self/status | grep -v Bnd'
+	each --cap-drop=all --user 1000 test:new sh -c 'grep ^Cap /proc/self/status | grep -v Bnd'
+	each --user 1000 test:new sh -c 'grep ^Cap /proc/self/status'
+	each --cap-add NET_ADMIN test:new sh -c 'grep ^Cap /proc/self/status'
+	each test:new sh -c 'grep ^Cap /proc/self/status'
+}
+
+@test "--security-opt no-new-privileges" {
+	each --security-opt no-new-privileges test:new grep NoNewPrivs /proc/self/status
+}
+
+@test "--read-only" {
+	each --read-only test:new sh -c 'echo x >/x'
+	each --read-only test:new sh -c 'echo x >/var/x'
+	each --read-only test:new sh -c 'echo x >/tmp/x && cat /tmp/x'
+}
+
+@test "--init" {
+	each --init test:new sh -c 'echo hello; exit 5'
+}
+
+@test "volumes" {
+	each -v "$BATS_FILE_TMPDIR/file:/data/file:ro" test:new sh -c 'cat /data/file; echo x >/data/file'
+	each -v "$BATS_FILE_TMPDIR/volume:/volume" test:new sh -c 'echo data >/volume/f; cat /volume/f'
+	[ "$(cat "$BATS_FILE_TMPDIR/volume/f")" = data ]
+	each --tmpfs /scratch:size=1m test:new sh -c 'echo x >/scratch/x; cat /scratch/x'
+}
+
+@test "secrets" {
+	each --secret mx-test-secret test:new cat /run/secrets/mx-test-secret
+}
+
+@test "--network none and host" {
+	each --network none test:new sh -c 'ls /sys/class/net'
+	each --network host test:new sh -c 'ls /sys/class/net | grep -vE "^(veth|podman|mx)"'
+}
+
+@test "--hostname, --add-host, --dns" {
+	each --hostname box test:new hostname
+	each --add-host other:10.1.2.3 test:new grep other /etc/hosts
+	each --dns 10.9.8.7 test:new cat /etc/resolv.conf
+}
+
+@test "--ulimit, --pids-limit, --memory" {
+	each --ulimit nofile=512:512 --ulimit nproc=1000:1000 test:new sh -c 'ulimit -n'
+	each --memory 64m test:new cat /sys/fs/cgroup/memory/memory.limit_in_bytes
+	each --shm-size 1m test:new sh -c 'df /dev/shm | tail -n 1'
+}
+
+@test "a user namespace" {
+	local d dir=$BATS_FILE_TMPDIR/userns-old
+
+	cp -a "$BATS_FILE_TMPDIR/image.old" "$dir"
+	chown -hR 100000:100000 "$dir"
+	chmod 755 "$dir"
+	for d in $(delegates); do
+		mx_flags=(-v "$dir:/.mx/old:ro" --annotation io.mx.old=/.mx/old)
+		in_both "$d" --uidmap 0:100000:65536 test:new sh -c 'id; cat /proc/self/uid_map; touch /x && ls -n /x | cut -c 1-20'
+		in_both "$d" --uidmap 0:100000:65536 --user 1000 test:new id
+	done
+}
+
+@test "a container without MX annotations is the delegate's alone" {
+	local d
+	for d in $(delegates); do
+		mx_flags=()
+		in_both "$d" test:new sh -c 'cat /proc/1/cmdline | tr "\0" " "; mount | grep -c mx'
+	done
+}

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# For tests that run containers: a podman of the test file's own, two images (test:old, test:new)
+# with busybox, and mx-shim over each delegate. Needs root; a file skips its tests otherwise.
+
+here=$(cd "${BATS_TEST_FILENAME%/*}" && pwd)
+root=${here%/tests}
+BUILD=$(realpath -m "${BUILD:-$root/build}")
+# shellcheck source=scripts/podman-env
+. "$root/scripts/podman-env"
+
+# What makes a container one of two versions.
+mx_flags=(--mount 'type=image,source=test:old,destination=/.mx/old' --annotation io.mx.old=/.mx/old)
+
+# delegates: the OCI runtimes that are here, by name.
+delegates() {
+	local name
+	for name in crun runc; do
+		PATH=$PATH:/usr/sbin command -v "$name" >/dev/null && printf '%s\n' "$name"
+	done
+	return 0
+}
+
+# make_shim NAME JSON-FIELDS: a runtime called NAME, mx-shim with this mx.conf.
+make_shim() {
+	printf '{"log-dir": "%s/logs"%s}\n' "$shims" "${2:+, $2}" >"$shims/$1.conf"
+	printf '#!/bin/sh\nexec %q --mx-conf=%q "$@"\n' "$BUILD/mx-shim" "$shims/$1.conf" >"$shims/$1"
+	chmod 755 "$shims/$1"
+}
+
+# make_image NAME: busybox, an /etc of its own, and what later arguments do to the root.
+make_image() {
+	local dir=$BATS_FILE_TMPDIR/image.$1 applet name=$1
+	shift
+	mkdir -p "$dir"/{bin,etc,tmp,var,home,proc,sys,dev,run}
+	cp /bin/busybox "$dir/bin/busybox"
+	for applet in $(/bin/busybox --list); do
+		[ "$applet" = busybox ] || ln -sf busybox "$dir/bin/$applet"
+	done
+	printf '%s\n' "$name" >"$dir/etc/version"
+	printf 'root:x:0:0:root:/:/bin/sh\nuser:x:1000:1000::/home:/bin/sh\n' >"$dir/etc/passwd"
+	[ $# = 0 ] || (cd "$dir" && "$@")
+	tar -C "$dir" -c . | podman import -q --change 'CMD ["/bin/sh"]' - "test:$name" >/dev/null
+}
+
+podman_setup() {
+	local d extra=()
+
+	[ "$(id -u)" = 0 ] || skip "needs root"
+	command -v podman >/dev/null || skip "no podman"
+	shims=$BATS_FILE_TMPDIR/shims
+	export shims
+	mkdir -p "$shims"
+	# The hook is run from inside a user namespace, and rootless engines run the shim.
+	chmod 755 "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR" "$shims"
+	for d in $(delegates); do
+		make_shim "mx-$d" "\"delegate\": \"$(PATH=$PATH:/usr/sbin command -v "$d")\""
+		extra+=("$shims/mx-$d")
+	done
+	for d in "$@"; do
+		extra+=("$shims/$d")
+	done
+	podman_env_up "$BATS_FILE_TMPDIR/podman" "${extra[@]}"
+	declare -p podman_env_dir podman_env_hugetlb >"$BATS_FILE_TMPDIR/env"
+	make_image old
+	make_image new
+}
+
+podman_teardown() {
+	[ -e "$BATS_FILE_TMPDIR/env" ] || return 0
+	# shellcheck source=/dev/null
+	. <(sed 's/^declare --/declare -g/' "$BATS_FILE_TMPDIR/env")
+	podman_env_down
+}
+
+# in_both DELEGATE PODMAN-ARGUMENT...: `podman run` alone and with two versions; output and exit
+# status must be the same. In the arguments, @NAME@ becomes a name that differs.
+in_both() {
+	local d=$1 want want_status got got_status
+	shift
+	want_status=0
+	want=$(podman --runtime "$d" run --rm --log-driver=none "$@" 2>&1) || want_status=$?
+	got_status=0
+	got=$(podman --runtime "mx-$d" run --rm --log-driver=none "${mx_flags[@]}" "$@" 2>&1) || got_status=$?
+	# An error names the runtime and mx; what follows must be the same.
+	got=${got//mx-$d: mx: new version: /$d: }
+	got=${got//mx-$d: /$d: }
+	if [ "$want" != "$got" ] || [ $want_status != $got_status ]; then
+		printf 'podman run %s\n%s alone, status %d:\n%s\nwith mx-%s, status %d:\n%s\n' "$*" \
+			"$d" $want_status "$want" "$d" $got_status "$got"
+		return 1
+	fi
+}
+
+# events CONTAINER: the event log, one name a line.
+events() {
+	"$shims/$1" log --json "$2" | jq -r .event
+}
+
+# nothing_left: no state, mount or process of the shim's after the containers are gone.
+nothing_left() {
+	local id
+	for id in $(podman ps -aq --no-trunc); do
+		[ ! -e "/run/mx/default/$id" ] || { echo "state of $id is left"; return 1; }
+	done
+	! grep -F "$BATS_FILE_TMPDIR" /proc/self/mountinfo | grep -F mx
+}
