@@ -216,7 +216,7 @@ static void print_head(const struct view *view)
 		       "What the engine does with each system call of x86-64. Made by `mx syscalls "
 		       "--markdown` from `engine/sys/sys.def`; the classes and flags are explained "
 		       "in "
-		       "[adding-a-syscall.md](adding-a-syscall.md).\n\n"
+		       "`docs/adding-a-syscall.md`.\n\n"
 		       "| Number | Name | Class | Flags | Reason |\n|---|---|---|---|---|\n");
 }
 

@@ -172,35 +172,18 @@ static void print_value(const struct printer *p, const struct sys_arg *arg, uint
 	print_addr(out, value);
 }
 
-/* How many bytes of an argument there are to show. */
 static uint64_t shown_bytes(const struct printer *p, const struct sys_arg *arg, uint64_t addr)
 {
-	uint64_t limit = UINT64_MAX, n;
 	uint32_t word = 0;
 
-	switch (arg->len) {
-	case LEN_FIXED:
-		return arg->size;
-	case LEN_ARG:
-		n = p->args[arg->from];
-		break;
-	case LEN_RESULT:
-		limit = arg->from >= 0 ? p->args[arg->from] : UINT64_MAX;
-		n = p->result && *p->result > 0 ? (uint64_t)*p->result : 0;
-		break;
-	case LEN_PTR:
-		n = print_fetch(p, p->args[arg->from], &word, sizeof(word)) ? word : 0;
-		break;
-	case LEN_SELF:
-		n = print_fetch(p, addr + arg->from, &word, sizeof(word)) ? word : 0;
-		break;
-	default:
+	if (arg->len == LEN_PTR)
+		addr = p->args[arg->from];
+	else if (arg->len == LEN_SELF)
+		addr += arg->from;
+	if ((arg->len == LEN_PTR || arg->len == LEN_SELF) &&
+		!print_fetch(p, addr, &word, sizeof(word)))
 		return 0;
-	}
-	n = n < limit ? n : limit;
-	if (n > UINT32_MAX)
-		n = UINT32_MAX;
-	return arg->head + n * (arg->size ? arg->size : 1);
+	return sys_arg_bytes(p->row, arg - p->row->args, p->args, word, p->result ? *p->result : 0);
 }
 
 static void print_buffer(const struct printer *p, const struct sys_arg *arg, uint64_t addr)

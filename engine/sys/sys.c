@@ -123,6 +123,62 @@ const char *sys_class_name(enum sys_class class)
 	return class < sizeof(names) / sizeof(names[0]) ? names[class] : "?";
 }
 
+uint64_t sys_arg_value(const struct sys_row *row, int i, const uint64_t args[6])
+{
+	switch (row->args[i].kind) {
+	case ARG_INT:
+	case ARG_FD:
+	case ARG_DIRFD:
+	case ARG_PID:
+	case ARG_TID:
+	case ARG_SIG:
+		return (int64_t)(int32_t)args[i];
+	case ARG_UINT:
+	case ARG_OCT:
+	case ARG_FLAGS:
+	case ARG_ENUM:
+		return (uint32_t)args[i];
+	}
+	return args[i];
+}
+
+/* A count of elements; one below zero is refused by the kernel. */
+static uint64_t count_of(const struct sys_row *row, int i, const uint64_t args[6])
+{
+	uint64_t n = sys_arg_value(row, i, args);
+
+	return row->args[i].kind == ARG_INT && (int64_t)n < 0 ? 0 : n;
+}
+
+uint64_t sys_arg_bytes(
+	const struct sys_row *row, int i, const uint64_t args[6], uint32_t word, int64_t result)
+{
+	const struct sys_arg *arg = &row->args[i];
+	uint64_t size = arg->size ? arg->size : 1, n = 0;
+
+	switch (arg->len) {
+	case LEN_FIXED:
+		return arg->size;
+	case LEN_ARG:
+		n = count_of(row, arg->from, args);
+		break;
+	case LEN_RESULT:
+		n = result > 0 ? (uint64_t)result : 0;
+		if (arg->from >= 0 && n > count_of(row, arg->from, args))
+			n = count_of(row, arg->from, args);
+		break;
+	case LEN_PTR:
+	case LEN_SELF:
+		n = word;
+		break;
+	default:
+		return 0;
+	}
+	if (n > (UINT32_MAX - arg->head) / size)
+		return UINT32_MAX;
+	return arg->head + n * size;
+}
+
 void sys_mask_input(const struct sys_arg *arg, void *buf, size_t len)
 {
 	size_t element = len;

@@ -193,6 +193,18 @@ const struct sys_row *sys_row(uint32_t nr);
 /* Calls @fn for every operation of every call that is many in one. */
 void sys_each_operation(void (*fn)(const struct sys_row *row, void *arg), void *arg);
 
+/*
+ * How many bytes the buffer of argument @i has, of any kind with a length; UINT32_MAX where it is
+ * more than that.
+ * @word is what LEN_PTR finds behind args[from], and LEN_SELF at offset `from` of the buffer;
+ * @result is for LEN_RESULT, and 0 where the call has not returned. Nobody else computes lengths.
+ */
+uint64_t sys_arg_bytes(
+	const struct sys_row *row, int i, const uint64_t args[6], uint32_t word, int64_t result);
+
+/* The value of an argument as the kernel sees it: the upper half of a 32-bit one is garbage. */
+uint64_t sys_arg_value(const struct sys_row *row, int i, const uint64_t args[6]);
+
 /* Clears the bytes of an input buffer that are not compared: what `words` leaves out. */
 void sys_mask_input(const struct sys_arg *arg, void *buf, size_t len);
 

@@ -230,6 +230,29 @@ static void test_network_sizes(void)
 	is_int(sys_row(__NR_sendmmsg)->args[1].size, sizeof(struct mmsghdr), "mmsghdr");
 }
 
+static void test_bytes(void)
+{
+	const uint64_t many[6] = { 1, 0, (uint64_t)-1, 0xffffffffull, 0xabcd00000007ull, 3 };
+	const struct sys_row *row = sys_row(__NR_read);
+
+	is_int(sys_arg_bytes(row, 1, ((uint64_t[6]){ 0, 0, 10 }), 0, 7), 7, "read: the result");
+	is_int(sys_arg_bytes(row, 1, ((uint64_t[6]){ 0, 0, 5 }), 0, 7), 5,
+		"never more than asked for");
+	is_int(sys_arg_bytes(row, 1, many, 0, -5), 0, "nothing after an error");
+	is_int(sys_arg_bytes(sys_row(__NR_write), 1, many, 0, 0), UINT32_MAX,
+		"too much is UINT32_MAX");
+	is_int(sys_arg_bytes(sys_row(__NR_setsockopt), 3, many, 0, 0), 7, "a 32-bit length");
+	is_int(sys_arg_bytes(sys_row(__NR_setsockopt), 3, ((uint64_t[6]){ [4] = -1u }), 0, 0), 0,
+		"a length below zero");
+	is_int(sys_arg_bytes(sys_row(__NR_msgsnd), 1, ((uint64_t[6]){ 0, 0, 5 }), 0, 0), 13,
+		"msgsnd: the type comes before the text");
+	is_int(sys_arg_bytes(sys_row(__NR_semop), 1, ((uint64_t[6]){ 0, 0, 2 }), 0, 0), 12,
+		"2 sembufs");
+	is_int(sys_arg_bytes(sys_row(__NR_name_to_handle_at), 2, many, 8, 0), 16, "a file handle");
+	is_int(sys_arg_bytes(sys_row(__NR_getsockname), 1, many, 16, 0), 16,
+		"a length behind a pointer");
+}
+
 static void test_mask(void)
 {
 	const struct sys_arg *lock = &resolve(__NR_fcntl, 0, F_SETLK, 0, 0)->args[2];
@@ -264,6 +287,7 @@ int main(void)
 	test_rows();
 	test_resolve();
 	test_network_sizes();
+	test_bytes();
 	test_mask();
 	return tap_done();
 }
