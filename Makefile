@@ -37,6 +37,7 @@ LIBMX   := $(BUILD)/libmx.a
 PROGRAMS := $(BUILD)/mx $(if $(SHIM),$(BUILD)/mx-shim) $(if $(HOOK),$(BUILD)/mx-hook)
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 VICTIMS  := $(patsubst tests/victims/%.c,$(BUILD)/victims/%,$(wildcard tests/victims/*.c))
+BENCHES  := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 
 all: $(PROGRAMS) ## build everything (the default)
 
@@ -68,7 +69,13 @@ $(BUILD)/victims/%: tests/victims/%.c Makefile
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -D_GNU_SOURCE -O1 -g -MMD -MP $$(sed -n 's/.*victim-flags: *\([^*]*\).*/\1/p' $<) -o $@ $< -pthread
 
+$(BUILD)/bench/%: tests/bench/%.c Makefile
+	$(call say,BENCH,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -D_GNU_SOURCE $(WARN) -O2 -g -MMD -MP -o $@ $< -pthread
+
 victims: $(VICTIMS)
+benches: $(BENCHES)
 unit: $(UNIT)
 
 deps: ## install the Debian packages that are missing
@@ -100,10 +107,10 @@ demo: ## a real server in podman survives a crash of its new version
 	$(Q)$(MAKE) --no-print-directory all
 	@BUILD=$(BUILD) scripts/demo
 
-bench: all victims ## how fast programs run under the engine, beside native
+bench: all benches ## how fast programs run under the engine, beside native
 	@BUILD=$(BUILD) scripts/bench
 
-bench-stop: all victims ## what one synchronised system call costs, beside native
+bench-stop: all benches ## what one synchronised system call costs, beside native
 	@BUILD=$(BUILD) scripts/bench-stop
 
 docs: $(BUILD)/docs/syscalls.md $(patsubst docs/man/%,$(BUILD)/docs/%.txt,$(wildcard docs/man/*.[1-8])) ## the system-call table and the manual pages as text
@@ -134,8 +141,8 @@ help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target text; do \
 		printf '  make %-11s %s\n' "$$target" "$$text"; done
 
-.PHONY: all unit victims deps check check-unit check-bats asan lint format demo bench bench-stop docs install clean help
+.PHONY: all unit victims benches deps check check-unit check-bats asan lint format demo bench bench-stop docs install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
--include $(MX:.o=.d) $(SHIM:.o=.d) $(HOOK:.o=.d) $(LAYERS:.o=.d) $(addsuffix .d,$(UNIT) $(VICTIMS))
+-include $(MX:.o=.d) $(SHIM:.o=.d) $(HOOK:.o=.d) $(LAYERS:.o=.d) $(addsuffix .d,$(UNIT) $(VICTIMS) $(BENCHES))

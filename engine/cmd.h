@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A verb of the `mx` program. Each verb is one file, engine/cmd_<verb>.c, that exports its entry;
- * main.c has the list. `run` is called with argv[0] = the verb's name, and its return value is the
+ * main.c has the list. `run` is called with argv[0] = "mx VERB", and its return value is the
  * program's exit status. It may print: verbs are part of the program, not of a layer.
  */
 #ifndef MX_CMD_H

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/xalloc.h"
 #include "cmd.h"
 
 /* In the order in which help shows them; NULL ends the list. */
@@ -134,5 +135,7 @@ int main(int argc, char **argv)
 		cmd_print_help(cmd);
 		return flushed(0);
 	}
+	/* What getopt(3) puts before its complaints. */
+	argv[1] = xasprintf("mx %s", cmd->name);
 	return flushed(cmd->run(argc - 1, argv + 1));
 }

@@ -29,6 +29,31 @@ load lib
 	done
 }
 
+@test "a wrong command line of a verb is a usage error that names the option" {
+	run -2 "$MX" run --nonsense a b
+	[[ $output = "mx run: "*nonsense* ]]
+	run -2 "$MX" run --leader nobody /bin/true /bin/true
+	[[ $output = *nobody* ]]
+	run -2 "$MX" run /bin/true
+	[[ $output = *"mx help run"* ]]
+	run -2 "$MX" syscalls --class nonsense
+}
+
+@test "the manual page knows each option of each verb, and no other" {
+	for verb in run syscalls; do
+		has=$("$MX" help $verb | grep -oE '(^|[ |[])--[a-z][a-z-]*' | tr -d ' |[' | sort -u)
+		[ -n "$has" ]
+		for option in $has; do
+			sed 's/\\-/-/g' "$ROOT/docs/man/mx.1" | grep -qe "$option" || fail "mx.1 lacks $option"
+		done
+	done
+	all=$("$MX" help run; "$MX" help syscalls; "$MX" --help)
+	while read -r option; do
+		[ "$option" = --port ] && continue # of an example's program
+		grep -qe "$option" <<<"$all" || fail "no verb has $option"
+	done < <(sed 's/\\-/-/g' "$ROOT/docs/man/mx.1" | grep -oE -e '--[a-z][a-z-]+' | sort -u)
+}
+
 @test "mx --version" {
 	run -0 "$MX" --version
 	[[ $output =~ ^mx\ [0-9]+\.[0-9]+\.[0-9]+$ ]]
@@ -65,10 +90,13 @@ load lib
 	PATH=$BUILD:$PATH
 	COMP_WORDS=(mx "") COMP_CWORD=1 COMPREPLY=()
 	_mx
-	[[ " ${COMPREPLY[*]} " = *" syscalls "* ]]
+	[[ " ${COMPREPLY[*]} " = *" run "*"syscalls "* ]]
 	COMP_WORDS=(mx syscalls --cl) COMP_CWORD=2 COMPREPLY=()
 	_mx
 	[ "${COMPREPLY[*]}" = --class ]
+	COMP_WORDS=(mx run --sync "") COMP_CWORD=3 COMPREPLY=()
+	_mx
+	[ "${COMPREPLY[*]}" = "lockstep barrier stream" ]
 	cd "$ROOT"
 	COMP_WORDS=(mx run -- READM) COMP_CWORD=3 COMPREPLY=()
 	_mx
