@@ -253,6 +253,7 @@ void births_executed(struct task *task, pid_t former)
 	follows = task_follows(task);
 	mm_put(task->tracee.mm);
 	task->tracee.mm = mm_open(task->tracee.tgid);
+	task->tracee.mm->no_vm = mxm->config.lock_memory_ways;
 	task->at_entry_stop = task->args_changed = false;
 	task->nheld = 0;
 	memset(proc->private_fds[task->version], 0, sizeof(proc->private_fds[0]));

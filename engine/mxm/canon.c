@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 
@@ -300,6 +302,23 @@ static int put_sigaction(struct task *task, struct str *s, uint64_t at)
 	return 0;
 }
 
+/* utimensat(2): the seconds of a time that is "now" or "omit" are not looked at. */
+static int put_times(struct task *task, struct str *s, uint64_t at)
+{
+	struct timespec ts[2];
+
+	if (!at || tracee_read(&task->tracee, raddr(at), ts, sizeof(ts)) < 0) {
+		str_putc(s, at ? MARK_BAD : MARK_NULL);
+		return 0;
+	}
+	for (int i = 0; i < 2; i++) {
+		if (ts[i].tv_nsec == UTIME_NOW || ts[i].tv_nsec == UTIME_OMIT)
+			ts[i].tv_sec = 0;
+	}
+	str_append(s, ts, sizeof(ts));
+	return 0;
+}
+
 /* How many bytes of a buffer are input. */
 static uint64_t input_bytes(const struct task *task, const struct sys_arg *arg, int i)
 {
@@ -380,6 +399,9 @@ static int put_pointer_arg(struct task *task, struct str *s, const struct sys_ar
 	case ARG_STRV:
 		return put_strings(task, s, at);
 	case ARG_IN:
+		if (task->call.nr == SYS_utimensat)
+			return put_times(task, s, at);
+		return put_block(task, s, arg, i);
 	case ARG_INOUT:
 		return put_block(task, s, arg, i);
 	case ARG_IOV_IN:

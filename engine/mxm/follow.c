@@ -17,7 +17,7 @@
 #include "mxm/special.h"
 
 /* A task that has run this long while another one's turn has come is stopped, in ns. */
-#define SLICE_NS 20000000ul
+#define SLICE_NS 50000000ul
 
 void follow_asks(struct task *task)
 {
@@ -58,6 +58,19 @@ static void go_on(struct task *task)
 	task_resume(task, RESUME_RUN, 0);
 }
 
+/* A call that this version alone needs. It may wait there for another task, without the baton. */
+static void make_alone(struct task *task)
+{
+	if (task->call.nr != SYS_futex) {
+		go_on(task);
+		return;
+	}
+	task->at_entry_stop = false;
+	task->local_call = true;
+	task_enter(task, TASK_CALLING);
+	task_resume(task, RESUME_TO_EXIT, 0);
+}
+
 /* The leader waits at its entry: what the follower asks for is compared before either is made. */
 static bool vet(struct group *group, int version)
 {
@@ -77,7 +90,7 @@ static bool vet(struct group *group, int version)
 		if (event_waits(tuple, version))
 			continue;
 		if (rules_is_extra_look(task, event)) {
-			go_on(task);
+			make_alone(task);
 			return true;
 		}
 		why = rules_is_look(event) ? NULL : mismatch(task, event);
@@ -204,6 +217,25 @@ static enum follow_how how_by_class(const struct event *event)
 	return FOLLOW_RUN;
 }
 
+/* A call that the follower makes needs the ids that its kernel knows. */
+static int own_ids(struct task *task)
+{
+	const struct sys_row *row = task->call.row;
+
+	for (int i = 0; i < row->nargs && row->class == SYS_MIRRORED; i++) {
+		pid_t known = (pid_t)task->call.args[i], real;
+		int rc;
+
+		if (row->args[i].kind != ARG_PID && row->args[i].kind != ARG_TID)
+			continue;
+		real = ids_to_real(task->tuple->group->mxm, task->version, known);
+		rc = real == known ? 0 : special_set_arg(task, i, (uint64_t)(int64_t)real);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
 static void consume_call(struct task *task, struct event *event)
 {
 	const struct special *special = special_of(task->call.row);
@@ -221,6 +253,10 @@ static void consume_call(struct task *task, struct event *event)
 		return;
 	if (how == FOLLOW_BY_CLASS)
 		how = how_by_class(event);
+	if (how != FOLLOW_SKIP && own_ids(task) < 0)
+		return;
+	if (how == FOLLOW_RUN && task->args_changed)
+		how = FOLLOW_TO_EXIT;
 	if (how == FOLLOW_SKIP) {
 		copy_results(task, event);
 		return;
@@ -275,6 +311,8 @@ void follow_left(struct task *task)
 		task_enter(task, TASK_NEWBORN);
 		return;
 	}
+	if ((task->call.row->flags & SYS_PID_RESULT) && result > 0)
+		result = ids_to_known(task->tuple->group->mxm, task->version, (pid_t)result);
 	if (special && special->followed)
 		rc = special->followed(task, event, &result);
 	else if ((task->call.row->flags & SYS_SAME_RESULT) && result != event->result)
@@ -356,7 +394,7 @@ static void consume(struct task *task, struct event *event)
 	switch (event->kind) {
 	case EVENT_CALL:
 		if (rules_is_extra_look(task, event)) {
-			go_on(task);
+			make_alone(task);
 			return;
 		}
 		if (rules_is_look(event) && task->call.nr != event->call.nr) {
@@ -417,9 +455,28 @@ static bool resume_preempted(struct group *group, int version)
 	return false;
 }
 
+/*
+ * The event whose turn it is. Those of a task that waits in a futex of its own accord are passed over:
+ * the wake may have to come from a task whose events stand behind them.
+ */
+static struct event *next_runnable(struct group *group, int version)
+{
+	list_for_each(at, &group->stream) {
+		struct event *event = container_of(at, struct event, link);
+		const struct task *task = &event->tuple->tasks[version];
+
+		if (!(event->pending & (1u << version)))
+			continue;
+		if (task->state == TASK_CALLING && task->local_call && task->call.nr == SYS_futex)
+			continue;
+		return event;
+	}
+	return NULL;
+}
+
 bool follow_pump(struct group *group, int version)
 {
-	struct event *event = event_next(group, version);
+	struct event *event = next_runnable(group, version);
 	struct task *holder = group->baton[version], *task;
 
 	if (!group->bereft && group->leader != version && vet(group, version))

@@ -336,13 +336,23 @@ static int give_by_socket(struct task *task, const struct newfd *newfd)
 	return rc < 0 ? rc : moved < 0 ? (int)moved : 0;
 }
 
+/* O_PATH descriptors are refused by ADDFD (EBADF), but can be sent over a socket. */
+static bool can_be_added(const struct event *event)
+{
+	for (int i = 0; i < event->nfds; i++) {
+		if (fcntl(event->fds[i].fd, F_GETFL) & O_PATH)
+			return false;
+	}
+	return true;
+}
+
 int install_give(struct task *task, struct event *event, bool *ret_runs)
 {
 	struct version *version = &task->tuple->group->mxm->versions[task->version];
 	int rc = 0;
 
 	if (version->listener >= 0 && !task->tracee.mm->no_gateway && task->at_entry_stop &&
-		!event->sig) {
+		!event->sig && can_be_added(event)) {
 		*ret_runs = true;
 		return give_by_notification(task, event);
 	}

@@ -111,7 +111,7 @@ static int explain(const struct mxm_version_config *version, const struct report
 
 /* Leads the child to the end of its execve. */
 static int run_to_exec(pid_t pid, int sock, struct version *version,
-	const struct mxm_version_config *config, struct err *err)
+	const struct mxm_version_config *config, bool least, struct err *err)
 {
 	struct tracee t = { .tid = pid, .tgid = pid };
 	struct report report = { STEP_BEGIN, EPIPE };
@@ -135,6 +135,10 @@ static int run_to_exec(pid_t pid, int sock, struct version *version,
 			return err_errno(err, -rc, "resuming the %s version", config->name);
 	}
 	while (receive_report(sock, &report, &version->listener) == 0) {
+	}
+	if (least && version->listener >= 0) {
+		close(version->listener);
+		version->listener = -1;
 	}
 	return 0;
 }
@@ -170,7 +174,7 @@ static int launch_version(struct mxm *mxm, int v, const struct filter *filter, s
 		waitpid(pid, NULL, __WALL);
 		return rc;
 	}
-	return run_to_exec(pid, ours, version, config, err);
+	return run_to_exec(pid, ours, version, config, mxm->config.lock_memory_ways, err);
 }
 
 static int launch_all(struct group *group, struct err *err)

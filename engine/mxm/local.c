@@ -162,6 +162,12 @@ void local_left(struct task *task)
 	if (!regs)
 		return;
 	result = (int64_t)regs->rax;
+	if (result <= -512 && result >= -516) {
+		/* A signal broke in, and is passed over: the kernel makes the call again. */
+		task_enter(task, TASK_AGAIN);
+		task_resume(task, RESUME_RUN, 0);
+		return;
+	}
 	task->local_call = false;
 	if (makes_fd(&task->call) && result >= 0)
 		fds_set_private(task->tuple->proc, task->version, (int)result, true);
@@ -170,5 +176,10 @@ void local_left(struct task *task)
 		regs->rax = ids_to_known(task->tuple->group->mxm, task->version, (pid_t)result);
 	}
 	task_enter(task, TASK_RUNNING);
+	if (task->call.nr == SYS_futex && !task->starting && task_follows(task)) {
+		/* Out of order: it goes on when the baton is free. */
+		task->preempted = true;
+		return;
+	}
 	task_resume(task, RESUME_RUN, 0);
 }

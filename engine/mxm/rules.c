@@ -61,6 +61,7 @@ static bool looks(const struct call *call)
 	case SYS_gettimeofday:
 	case SYS_time:
 	case SYS_getcpu:
+	case SYS_futex:
 		return true;
 	}
 	return false;

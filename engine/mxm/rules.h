@@ -19,6 +19,10 @@ bool rules_temporary_name(struct task *task, const struct event *event);
  * addresses are). The follower's own: answered for it alone; it can run on, and the event is still to
  * come. Safe: nobody outside sees it, and what follows from the answer is compared like all else.
  */
+/*
+ * The same goes for futex calls: whether a lock was contended depends on where a time slice ended.
+ * A follower's waits and wakes that the leader did not need are made by it alone.
+ */
 bool rules_is_extra_look(struct task *task, const struct event *event);
 /* The leader's: a follower that asks for something else can pass the event over. */
 bool rules_is_look(const struct event *event);

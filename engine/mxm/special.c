@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
 #include "base/xalloc.h"
 #include "mxm/fds.h"
@@ -27,6 +28,8 @@ const struct special *special_of(const struct sys_row *row)
 		[SPECIAL_CRED] = &special_cred,
 	};
 
+	if (row->nr == SYS_futex)
+		return &special_futex;
 	return row->special < ARRAY_SIZE(families) ? families[row->special] : NULL;
 }
 
