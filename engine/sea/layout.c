@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Signs that a structure is laid out otherwise in the other version, from code alone: the same
+ * instruction reads another offset, walks with another stride, or asks for objects of another
+ * size. A function that shows one must not run on the other version's data.
+ */
+#include "sea/analysis.h"
+
+#include <capstone/capstone.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/xalloc.h"
+
+#define MAX_SIZES    64
+#define MAX_WRAPPER  120 /* instructions of a function that passes a size on to the allocator */
+#define MAX_OBJECT   65536
+
+struct sizes {
+	uint32_t small, big;
+};
+
+struct layout {
+	struct sea_analysis *a;
+	uint8_t *allocates[2]; /* by function: hands memory out */
+	struct sizes sizes[MAX_SIZES];
+	uint32_t n_sizes;
+};
+
+static bool is_allocator(const char *name)
+{
+	static const char *const names[] = { "malloc", "calloc", "realloc", "reallocarray",
+		"aligned_alloc", "memalign", "posix_memalign", "_Znwm", "_Znam",
+		"_ZnwmRKSt9nothrow_t", "_ZnamRKSt9nothrow_t", "mallocx", "rallocx", "g_malloc",
+		"g_malloc0", "g_slice_alloc", "apr_palloc", "palloc", "palloc0", "OPENSSL_malloc",
+		"CRYPTO_malloc", "CRYPTO_zalloc" };
+
+	for (size_t i = 0; name && i < ARRAY_SIZE(names); i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+static bool leads_to_allocator(const struct layout *l, enum sea_side side, const struct sea_ref *r)
+{
+	const struct sea_image *im = l->a->im[side];
+	uint32_t f;
+
+	if (r->kind != SEA_R_CALL && r->kind != SEA_R_JUMP && r->kind != SEA_R_READ)
+		return false;
+	if (r->kind == SEA_R_READ) {
+		const struct sea_reloc *slot = sea_reloc_at(im, r->target);
+
+		return slot && is_allocator(sea_reloc_import(im, slot));
+	}
+	f = sea_func_at(im, r->target);
+	if (f != SEA_NONE)
+		return l->allocates[side][f];
+	return is_allocator(sea_stub_import(im, r->target, NULL));
+}
+
+/* Short functions that call the allocator are allocators, two deep. */
+static void find_allocators(struct layout *l, enum sea_side side)
+{
+	const struct sea_image *im = l->a->im[side];
+
+	l->allocates[side] = xzalloc(im->n_funcs);
+	for (uint32_t i = 0; i < im->n_funcs; i++)
+		l->allocates[side][i] = is_allocator(im->funcs[i].name);
+	for (int round = 0; round < 2; round++)
+		for (uint32_t i = 0; i < im->n_refs; i++) {
+			const struct sea_ref *r = &im->refs[i];
+
+			if (im->funcs[r->func].n_insn <= MAX_WRAPPER &&
+				leads_to_allocator(l, side, r))
+				l->allocates[side][r->func] = 1;
+		}
+}
+
+static bool is_frame_reg(uint16_t reg)
+{
+	return reg == X86_REG_RSP || reg == X86_REG_ESP || reg == X86_REG_RIP || reg == 0;
+}
+
+/* Whether the function keeps its frame in rbp: then rbp + offset is its own. */
+static bool uses_frame_pointer(const struct sea_image *im, const struct sea_func *f)
+{
+	for (uint32_t i = 0; i < f->n_insn && i < 24; i++) {
+		const struct sea_insn *in = &im->insns[f->insn + i];
+		const uint8_t *p = sea_bytes(im, f->addr + in->off, in->len);
+
+		/* mov %rsp,%rbp in its two encodings */
+		if (p && in->len == 3 && p[0] == 0x48 &&
+			((p[1] == 0x89 && p[2] == 0xe5) || (p[1] == 0x8b && p[2] == 0xec)))
+			return true;
+	}
+	return false;
+}
+
+static bool is_size_argument(uint16_t reg)
+{
+	return reg == X86_REG_EDI || reg == X86_REG_RDI || reg == X86_REG_ESI ||
+		reg == X86_REG_RSI || reg == X86_REG_EDX || reg == X86_REG_RDX;
+}
+
+/* The call that the constant loaded at @insn is for: the next one, if it is near. */
+static const struct sea_ref *next_call(const struct sea_image *im, const struct sea_func *f, uint32_t insn)
+{
+	for (uint32_t i = insn + 1; i < f->insn + f->n_insn && i < insn + 8; i++) {
+		const struct sea_insn *in = &im->insns[i];
+
+		if (in->ref != SEA_NONE && (in->kind == SEA_I_CALL || in->kind == SEA_I_JUMP ||
+						   in->kind == SEA_I_CALL_INDIRECT))
+			return &im->refs[in->ref];
+		if (in->kind != SEA_I_PLAIN && in->kind != SEA_I_PADDING)
+			return NULL;
+	}
+	return NULL;
+}
+
+/* A 64-bit register: what holds a pointer. */
+static bool is_wide(uint16_t reg)
+{
+	return (reg >= X86_REG_RAX && reg <= X86_REG_RSP) ||
+		(reg >= X86_REG_R8 && reg <= X86_REG_R15);
+}
+
+static bool is_stride(const struct sea_insn *in)
+{
+	return in->id == X86_INS_IMUL ||
+		((in->id == X86_INS_ADD || in->id == X86_INS_SUB) && !is_frame_reg(in->reg) &&
+			is_wide(in->reg));
+}
+
+static void both(struct sea_analysis *a, uint32_t fo, uint32_t fn, const char *why)
+{
+	sea_refuse(a, SEA_OLD, fo, xstrdup(why));
+	sea_refuse(a, SEA_NEW, fn, xstrdup(why));
+}
+
+static void compare_insns(struct layout *l, uint32_t fo, uint32_t fn, uint32_t io, uint32_t in,
+	bool frame_pointer)
+{
+	struct sea_analysis *a = l->a;
+	const struct sea_insn *x = &a->im[0]->insns[io], *y = &a->im[1]->insns[in];
+	cleanup_free char *why = NULL;
+
+	if (x->disp != y->disp && x->base == y->base && !is_frame_reg(x->base) &&
+		!(frame_pointer && x->base == X86_REG_RBP))
+		why = xasprintf("reads offset %#x of a structure where the other version reads %#x "
+				"(at +%#x)",
+			(unsigned)y->disp, (unsigned)x->disp, y->off);
+	if (!why && x->imm != y->imm && x->id == X86_INS_MOV && is_size_argument(x->reg) &&
+		x->imm >= 8 && y->imm >= 8 && x->imm <= MAX_OBJECT && y->imm <= MAX_OBJECT) {
+		const struct sea_ref *c = next_call(a->im[0], &a->im[0]->funcs[fo], io);
+		const struct sea_ref *d = next_call(a->im[1], &a->im[1]->funcs[fn], in);
+
+		if (c && d && leads_to_allocator(l, SEA_OLD, c) &&
+			leads_to_allocator(l, SEA_NEW, d)) {
+			why = xasprintf("allocates objects of %d bytes in the old version, of %d in "
+					"the new",
+				x->imm, y->imm);
+			if (l->n_sizes < MAX_SIZES)
+				l->sizes[l->n_sizes++] = (struct sizes){
+					x->imm < y->imm ? x->imm : y->imm,
+					x->imm < y->imm ? y->imm : x->imm,
+				};
+		}
+	}
+	if (!why && x->imm != y->imm && is_stride(x) && x->imm > 7 && y->imm > 7)
+		why = xasprintf("walks in steps of %d in the old version, of %d in the new", x->imm,
+			y->imm);
+	if (why)
+		both(a, fo, fn, why);
+}
+
+static void compare_pair(struct layout *l, uint32_t fo, uint32_t fn)
+{
+	struct sea_analysis *a = l->a;
+	bool lockstep, fp = uses_frame_pointer(a->im[0], &a->im[0]->funcs[fo]) &&
+		uses_frame_pointer(a->im[1], &a->im[1]->funcs[fn]);
+	struct sea_aligned *al;
+	uint32_t n;
+
+	sea_align(&a->m, fo, fn, &al, &n, &lockstep);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct sea_insn *x = &a->im[0]->insns[al[i].o];
+		const struct sea_insn *y = &a->im[1]->insns[al[i].n];
+
+		if (x->disp != y->disp || x->imm != y->imm)
+			compare_insns(l, fo, fn, al[i].o, al[i].n, fp);
+	}
+	free(al);
+}
+
+/* References to data whose layout is in conflict. */
+static void check_conflicts(struct sea_analysis *a, enum sea_side side, uint32_t func)
+{
+	const struct sea_image *im = a->im[side];
+	const struct sea_func *f = &im->funcs[func];
+
+	for (uint32_t i = 0; i < f->n_ref && a->n_conflicts; i++) {
+		const struct sea_ref *r = &im->refs[f->ref + i];
+		const struct sea_conflict *c =
+			r->kind == SEA_R_TLS ? NULL : sea_conflict_of(a, side, r->target);
+
+		if (c) {
+			sea_refuse(a, side, func, xasprintf("uses data whose layout differs: %s", c->why));
+			return;
+		}
+	}
+}
+
+/* A field past the end of the objects that the other version allocates. */
+static void check_growth(struct layout *l, enum sea_side side, uint32_t func)
+{
+	const struct sea_image *im = l->a->im[side];
+	const struct sea_func *f = &im->funcs[func];
+
+	for (uint32_t i = 0; i < f->n_insn && l->n_sizes; i++) {
+		const struct sea_insn *in = &im->insns[f->insn + i];
+
+		if (!in->base || is_frame_reg(in->base) || in->disp <= 0)
+			continue;
+		for (uint32_t k = 0; k < l->n_sizes; k++)
+			if ((uint32_t)in->disp < l->sizes[k].big &&
+				in->disp + (uint32_t)in->mem_size > l->sizes[k].small) {
+				sea_refuse(l->a, side, func,
+					xasprintf("may use offset %#x of objects that have %u bytes in "
+						  "one version and %u in the other",
+						in->disp, l->sizes[k].small, l->sizes[k].big));
+				return;
+			}
+	}
+}
+
+void sea_judge_layout(struct sea_analysis *a)
+{
+	struct layout l = { .a = a };
+
+	find_allocators(&l, SEA_OLD);
+	find_allocators(&l, SEA_NEW);
+	for (uint32_t i = 0; i < a->im[0]->n_funcs; i++)
+		if (a->m.peer[0][i] != SEA_NONE && a->func[0][i].verdict != SEA_V_IDENTICAL)
+			compare_pair(&l, i, a->m.peer[0][i]);
+	for (int s = 0; s < 2; s++)
+		for (uint32_t i = 0; i < a->im[s]->n_funcs; i++)
+			if (a->func[s][i].verdict != SEA_V_IDENTICAL) {
+				check_conflicts(a, s, i);
+				check_growth(&l, s, i);
+			}
+	free(l.allocates[0]);
+	free(l.allocates[1]);
+}
