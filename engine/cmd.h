@@ -25,7 +25,7 @@ struct cmd {
 	const char *help; /* the options and more, ends with a newline; may be NULL */
 };
 
-extern const struct cmd cmd_run, cmd_syscalls;
+extern const struct cmd cmd_analyze, cmd_run, cmd_syscalls;
 
 /* Prints the verb's synopsis, summary and options. */
 void cmd_print_help(const struct cmd *cmd);

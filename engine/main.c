@@ -14,6 +14,7 @@
 /* In the order in which help shows them; NULL ends the list. */
 static const struct cmd *const cmds[] = {
 	&cmd_run,
+	&cmd_analyze,
 	&cmd_syscalls,
 	NULL,
 };

@@ -76,8 +76,7 @@ void sea_find_spans(struct sea_analysis *a, enum sea_side side);
 /* Ranges and conflicts from symbols, votes and spans. */
 void sea_map_data(struct sea_analysis *a);
 /* Where the byte at @addr of @side is in the other version; false where not known or refused. */
-bool sea_data_peer(
-	const struct sea_analysis *a, enum sea_side side, uint64_t addr, uint64_t *ret);
+bool sea_data_peer(const struct sea_analysis *a, enum sea_side side, uint64_t addr, uint64_t *ret);
 /* The conflict that covers @addr of @side, or NULL. */
 const struct sea_conflict *sea_conflict_of(
 	const struct sea_analysis *a, enum sea_side side, uint64_t addr);
@@ -88,8 +87,6 @@ void sea_add_conflict(struct sea_analysis *a, uint64_t old_lo, uint64_t old_hi, 
 void sea_judge(struct sea_analysis *a);
 /* Functions that must not be injected because a layout they use differs. */
 void sea_judge_layout(struct sea_analysis *a);
-/* Types whose layout changed, and the functions that touch them; runs apart, under limits. */
-void sea_judge_types(struct sea_analysis *a, const char *const paths[2]);
 /* Sets the first refusal of a function; takes over @why. */
 void sea_refuse(struct sea_analysis *a, enum sea_side side, uint32_t func, char *why);
 

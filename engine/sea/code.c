@@ -219,7 +219,7 @@ static void record(struct decoder *d, uint32_t func, const cs_insn *in)
 static bool ends_flow(uint8_t kind, uint16_t id)
 {
 	return kind == SEA_I_RETURN || kind == SEA_I_JUMP || kind == SEA_I_JUMP_INDIRECT ||
-		id == X86_INS_UD2 || id == X86_INS_HLT;
+	       id == X86_INS_UD2 || id == X86_INS_HLT;
 }
 
 /* Decodes one function; of one that only a reference names this also finds the end. */
@@ -258,7 +258,8 @@ static int decode(struct decoder *d, uint32_t func, struct err *err)
 		record(d, func, d->insn);
 		rec = &im->insns[im->n_insns - 1];
 		hash = sea_hash(hash, &rec->exact, 4);
-		if (rec->ref == SEA_NONE && (rec->kind == SEA_I_BRANCH || rec->kind == SEA_I_JUMP)) {
+		if (rec->ref == SEA_NONE &&
+			(rec->kind == SEA_I_BRANCH || rec->kind == SEA_I_JUMP)) {
 			uint64_t to = d->insn->detail->x86.operands[0].imm;
 
 			furthest = to > furthest ? to : furthest;
@@ -331,10 +332,9 @@ static void insert_found(struct sea_image *im, const uint64_t *v, uint32_t n)
 			all[m++] = im->funcs[i++];
 			continue;
 		}
-		all[m] = (struct sea_func){ .addr = v[k],
-			.flags = SEA_F_FOUND,
-			.fde = SEA_NONE,
-			.parent = SEA_NONE };
+		all[m] = (struct sea_func){
+			.addr = v[k], .flags = SEA_F_FOUND, .fde = SEA_NONE, .parent = SEA_NONE
+		};
 		all[m].size = sea_bytes_after(im, v[k]);
 		if (i < im->n_funcs && im->funcs[i].addr - v[k] < all[m].size)
 			all[m].size = im->funcs[i].addr - v[k];
@@ -384,7 +384,7 @@ static void collect_targets(struct sea_image *im)
 		if (sea_place_of(im, r->target) != SEA_P_CODE)
 			v[n++] = r->target;
 		else if ((r->kind == SEA_R_LEA || r->kind == SEA_R_ABS) &&
-			(f = sea_func_at(im, r->target)) != SEA_NONE)
+			 (f = sea_func_at(im, r->target)) != SEA_NONE)
 			im->funcs[f].flags |= SEA_F_ADDRESS;
 	}
 	for (uint32_t i = 0; i < im->n_relocs; i++) {
@@ -438,8 +438,8 @@ static void find_fragments(struct sea_image *im)
 		if (to == SEA_NONE || to == r->func)
 			continue;
 		if (r->kind != SEA_R_JUMP || (from[to] != SEA_NONE && from[to] != r->func))
-			bad[to] = r->kind != SEA_R_JUMP || r->target == im->funcs[to].addr ||
-				bad[to];
+			bad[to] =
+				r->kind != SEA_R_JUMP || r->target == im->funcs[to].addr || bad[to];
 		if (r->kind != SEA_R_JUMP)
 			continue;
 		if (from[to] == SEA_NONE)

@@ -20,8 +20,8 @@ void sea_add_conflict(struct sea_analysis *a, uint64_t old_lo, uint64_t old_hi, 
 {
 	if (a->n_conflicts == a->room_conflicts) {
 		a->room_conflicts = a->room_conflicts ? a->room_conflicts * 2 : 32;
-		a->conflicts = xreallocarray(
-			a->conflicts, a->room_conflicts, sizeof(*a->conflicts));
+		a->conflicts =
+			xreallocarray(a->conflicts, a->room_conflicts, sizeof(*a->conflicts));
 	}
 	a->conflicts[a->n_conflicts++] =
 		(struct sea_conflict){ { old_lo, new_lo }, { old_hi, new_hi }, why };
@@ -119,7 +119,7 @@ static uint32_t place_flags(const struct sea_image *im, uint64_t addr)
 	enum sea_place p = sea_place_of(im, addr);
 
 	return (p == SEA_P_DATA || p == SEA_P_BSS ? SEA_D_WRITABLE : 0) |
-		(p == SEA_P_BSS ? SEA_D_BSS : 0);
+	       (p == SEA_P_BSS ? SEA_D_BSS : 0);
 }
 
 static void pair_objects(struct sea_analysis *a, uint32_t *room)
@@ -251,14 +251,14 @@ static void check_span(struct sea_analysis *a, struct witness *w, uint32_t n, ui
 			from = i;
 		} else if (w[i].new_addr - w[i].old_addr != w[from].new_addr - w[from].old_addr) {
 			int64_t by = (int64_t)(w[i].new_addr - w[i].old_addr) -
-				(int64_t)(w[from].new_addr - w[from].old_addr);
+				     (int64_t)(w[from].new_addr - w[from].old_addr);
 
 			sea_add_conflict(a, lo, hi, lo - w[from].old_addr + w[from].new_addr,
 				hi - w[i].old_addr + w[i].new_addr,
 				xasprintf("the layout of %s%s%#lx changed: what lies at +%lu "
 					  "moved by %+ld against what lies at +%lu",
-					name ? name : "the object", " at ", lo,
-					w[i].old_addr - lo, by, w[from].old_addr - lo));
+					name ? name : "the object", " at ", lo, w[i].old_addr - lo,
+					by, w[from].old_addr - lo));
 			return;
 		}
 	}
@@ -270,8 +270,8 @@ static void check_spans(struct sea_analysis *a, struct witness *w, uint32_t n)
 	uint32_t named = a->n_ranges;
 
 	for (uint32_t i = 0; i < named; i++)
-		check_span(a, w, n, a->ranges[i].old_addr, a->ranges[i].old_addr + a->ranges[i].size,
-			a->ranges[i].name);
+		check_span(a, w, n, a->ranges[i].old_addr,
+			a->ranges[i].old_addr + a->ranges[i].size, a->ranges[i].name);
 	for (uint32_t i = 0; i < a->spans[0].n; i++)
 		check_span(a, w, n, a->spans[0].v[i].lo, a->spans[0].v[i].hi, NULL);
 	/* And as the new version sees it: what is one object there. */
@@ -342,8 +342,9 @@ static void doubt_shifts(struct sea_analysis *a, struct witness *w, uint32_t n)
 		/* Back to a multiple soon after: only what lies between is in doubt. */
 		sea_add_conflict(a, w[i].old_addr, w[end - 1].old_addr + w[end - 1].len,
 			w[i].new_addr, w[end - 1].new_addr + w[end - 1].len,
-			xasprintf("the data at %#lx moved by %+ld bytes against what lies before: a "
-				  "field may have been put in",
+			xasprintf(
+				"the data at %#lx moved by %+ld bytes against what lies before: a "
+				"field may have been put in",
 				w[i].old_addr, by));
 		prev = end - 1;
 		i = end - 1;
@@ -359,39 +360,62 @@ static int by_old_addr(const void *x, const void *y)
 	return a->size > b->size ? -1 : a->size < b->size;
 }
 
+/* Where the first named range that ends behind @addr begins; *@ret_inside: @addr is in it. */
+static uint64_t next_named(
+	const struct sea_range *named, uint32_t n, uint64_t addr, bool *ret_inside)
+{
+	uint32_t lo = 0, hi = n;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (named[mid].old_addr + named[mid].size <= addr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	*ret_inside = lo < n && named[lo].old_addr <= addr;
+	return lo < n ? named[lo].old_addr : UINT64_MAX;
+}
+
+static bool in_conflict(const struct sea_analysis *a, const struct witness *w)
+{
+	return w->dropped || sea_conflict_of(a, SEA_OLD, w->old_addr) ||
+	       sea_conflict_of(a, SEA_NEW, w->new_addr);
+}
+
+/* Runs of witnesses that moved together, between the named ranges. */
 static void ranges_of_witnesses(
 	struct sea_analysis *a, const struct witness *w, uint32_t n, uint32_t *room)
 {
-	for (uint32_t i = 0; i < n;) {
-		struct sea_range r = { w[i].old_addr, w[i].new_addr, w[i].len, SEA_D_SEEN, NULL };
-		uint32_t k = i + 1;
-		bool writable = place_flags(a->im[0], w[i].old_addr) & SEA_D_WRITABLE;
+	uint32_t n_named = a->n_ranges, k;
 
-		if (w[i].dropped || sea_conflict_of(a, SEA_OLD, w[i].old_addr) ||
-			sea_conflict_of(a, SEA_NEW, w[i].new_addr)) {
-			i++;
+	for (uint32_t i = 0; i < n; i = k) {
+		struct sea_range r = { w[i].old_addr, w[i].new_addr, w[i].len, SEA_D_SEEN, NULL };
+		enum sea_place place = sea_place_of(a->im[0], w[i].old_addr);
+		bool inside;
+		uint64_t limit = next_named(a->ranges, n_named, w[i].old_addr, &inside);
+
+		k = i + 1;
+		if (inside || in_conflict(a, &w[i]))
 			continue;
-		}
-		for (; k < n && writable; k++) {
-			if (w[k].dropped)
-				break;
-			if (w[k].old_addr - r.old_addr != w[k].new_addr - r.new_addr ||
-				w[k].old_addr - (r.old_addr + r.size) > MAX_GAP ||
-				sea_conflict_of(a, SEA_OLD, w[k].old_addr) ||
-				sea_conflict_of(a, SEA_NEW, w[k].new_addr) ||
-				sea_place_of(a->im[0], w[k].old_addr) !=
-					sea_place_of(a->im[0], r.old_addr))
+		for (; k < n && (place == SEA_P_DATA || place == SEA_P_BSS); k++) {
+			if (w[k].old_addr >= limit || in_conflict(a, &w[k]) ||
+				w[k].old_addr - r.old_addr != w[k].new_addr - r.new_addr ||
+				w[k].old_addr > r.old_addr + r.size + MAX_GAP ||
+				sea_place_of(a->im[0], w[k].old_addr) != place)
 				break;
 			if (w[k].old_addr + w[k].len - r.old_addr > r.size)
 				r.size = w[k].old_addr + w[k].len - r.old_addr;
 		}
+		if (r.size > limit - r.old_addr)
+			r.size = limit - r.old_addr;
 		r.flags |= place_flags(a->im[0], r.old_addr);
 		add_range(a, room, r);
-		i = k;
 	}
 }
 
-/* Sorts, cuts overlaps (names come first), and drops what touches a conflict. */
+/* Sorts, and cuts what overlaps: of two the first stays whole. */
 static void settle(struct sea_analysis *a)
 {
 	uint32_t n = 0;
@@ -399,28 +423,19 @@ static void settle(struct sea_analysis *a)
 	if (a->n_ranges)
 		qsort(a->ranges, a->n_ranges, sizeof(*a->ranges), by_old_addr);
 	for (uint32_t i = 0; i < a->n_ranges; i++) {
-		struct sea_range r = a->ranges[i], *last = n ? &a->ranges[n - 1] : NULL;
+		struct sea_range *r = &a->ranges[i], *last = n ? &a->ranges[n - 1] : NULL;
 		uint64_t end = last ? last->old_addr + last->size : 0;
 
-		if (last && r.old_addr < end) {
-			bool agree = r.new_addr - r.old_addr == last->new_addr - last->old_addr;
-
-			if (agree && last->flags & SEA_D_NAMED && !(r.flags & SEA_D_NAMED) &&
-				r.old_addr + r.size > end) {
-				r.new_addr += end - r.old_addr;
-				r.size -= end - r.old_addr;
-				r.old_addr = end;
-			} else if (r.flags & SEA_D_NAMED && !(last->flags & SEA_D_NAMED)) {
-				last->size = r.old_addr - last->old_addr;
-				if (!last->size)
-					n--;
-			} else {
-				last->flags |= r.flags & SEA_D_SEEN;
-				free(r.name);
-				continue;
-			}
+		if (last && r->old_addr < end && r->old_addr + r->size <= end) {
+			free(r->name);
+			continue;
 		}
-		a->ranges[n++] = r;
+		if (last && r->old_addr < end) {
+			r->new_addr += end - r->old_addr;
+			r->size -= end - r->old_addr;
+			r->old_addr = end;
+		}
+		a->ranges[n++] = *r;
 	}
 	a->n_ranges = n;
 }
@@ -437,7 +452,7 @@ static void drop_conflicts(struct sea_analysis *a)
 			const struct sea_conflict *c = &a->conflicts[k];
 
 			hit = (r->old_addr < c->hi[0] && c->lo[0] < r->old_addr + r->size) ||
-				(r->new_addr < c->hi[1] && c->lo[1] < r->new_addr + r->size);
+			      (r->new_addr < c->hi[1] && c->lo[1] < r->new_addr + r->size);
 			/* A long run around the conflict keeps what lies before it. */
 			if (hit && r->old_addr < c->lo[0] &&
 				!(r->new_addr < c->hi[1] &&
@@ -529,6 +544,7 @@ void sea_map_data(struct sea_analysis *a)
 	struct witness *w;
 
 	pair_objects(a, &room);
+	settle(a);
 	w = collect_witnesses(a, &n);
 	check_spans(a, w, n);
 	if (!a->im[0]->has_symtab || !a->im[1]->has_symtab)
@@ -549,8 +565,7 @@ bool sea_data_peer(const struct sea_analysis *a, enum sea_side side, uint64_t ad
 
 	while (lo < hi) {
 		uint32_t mid = lo + (hi - lo) / 2;
-		const struct sea_range *r =
-			&a->ranges[side == SEA_OLD ? mid : a->by_new[mid]];
+		const struct sea_range *r = &a->ranges[side == SEA_OLD ? mid : a->by_new[mid]];
 
 		if ((side == SEA_OLD ? r->old_addr : r->new_addr) <= addr)
 			lo = mid + 1;

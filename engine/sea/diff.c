@@ -66,8 +66,8 @@ static int by_position(const void *x, const void *y)
 }
 
 /* Tokens that occur once in each range, by position in a. */
-static struct anchor *unique_anchors(const struct diff *d, uint32_t a0, uint32_t a1, uint32_t b0,
-	uint32_t b1, uint32_t *ret_n)
+static struct anchor *unique_anchors(
+	const struct diff *d, uint32_t a0, uint32_t a1, uint32_t b0, uint32_t b1, uint32_t *ret_n)
 {
 	struct token *ta = sorted(d->a, a0, a1), *tb = sorted(d->b, b0, b1);
 	uint32_t na = a1 - a0, nb = b1 - b0, i = 0, k = 0, n = 0;
@@ -157,8 +157,8 @@ static void small_lcs(const struct diff *d, uint32_t a0, uint32_t a1, uint32_t b
 	free(len);
 }
 
-static void diff(const struct diff *d, uint32_t a0, uint32_t a1, uint32_t b0, uint32_t b1,
-	unsigned depth)
+static void diff(
+	const struct diff *d, uint32_t a0, uint32_t a1, uint32_t b0, uint32_t b1, unsigned depth)
 {
 	uint32_t tail = 0, n;
 	struct anchor *v;
@@ -210,7 +210,8 @@ static void take_pair(void *ctx, uint32_t i, uint32_t k)
 	out->v[out->n++] = (struct sea_aligned){ out->o0 + i, out->n0 + k };
 }
 
-static bool is_lockstep(const struct sea_match *m, const struct sea_func *fo, const struct sea_func *fn)
+static bool is_lockstep(
+	const struct sea_match *m, const struct sea_func *fo, const struct sea_func *fn)
 {
 	const struct sea_insn *a = m->im[0]->insns + fo->insn, *b = m->im[1]->insns + fn->insn;
 
@@ -237,12 +238,12 @@ static uint64_t token_of(const struct sea_match *m, enum sea_side side, uint32_t
 
 	if (full && in->kind != SEA_I_BRANCH && in->kind != SEA_I_JUMP)
 		t ^= ((uint64_t)(uint32_t)in->disp << 32 | (uint32_t)in->imm) *
-			0xc4ceb9fe1a85ec53ull;
+		     0xc4ceb9fe1a85ec53ull;
 	return t;
 }
 
-static uint64_t *tokens(const struct sea_match *m, enum sea_side side, const struct sea_func *f,
-	bool full)
+static uint64_t *tokens(
+	const struct sea_match *m, enum sea_side side, const struct sea_func *f, bool full)
 {
 	uint64_t *t = xreallocarray(NULL, f->n_insn, sizeof(*t));
 
@@ -285,8 +286,7 @@ void sea_align(const struct sea_match *m, uint32_t fo, uint32_t fn, struct sea_a
 	const struct sea_func *a = &m->im[0]->funcs[fo], *b = &m->im[1]->funcs[fn];
 	struct out out = { .o0 = a->insn, .n0 = b->insn };
 
-	out.v = xreallocarray(
-		NULL, a->n_insn < b->n_insn ? a->n_insn : b->n_insn, sizeof(*out.v));
+	out.v = xreallocarray(NULL, a->n_insn < b->n_insn ? a->n_insn : b->n_insn, sizeof(*out.v));
 	*ret_lockstep = is_lockstep(m, a, b);
 	if (*ret_lockstep)
 		for (uint32_t i = 0; i < a->n_insn; i++)

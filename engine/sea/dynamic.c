@@ -16,7 +16,8 @@
 #define TAG_RELR   36
 
 struct dynamic {
-	uint64_t symtab, strtab, strsz, rela, relasz, jmprel, pltrelsz, relr, relrsz, hash, gnu_hash;
+	uint64_t symtab, strtab, strsz, rela, relasz, jmprel, pltrelsz, relr, relrsz, hash,
+		gnu_hash;
 	uint64_t soname, verneed;
 	bool has_soname;
 };
@@ -131,8 +132,7 @@ static int add_relative(struct sea_image *im, uint32_t *room, uint64_t addr, str
 	if (!p)
 		return err_set(err, EINVAL, "a relative relocation lies outside the file");
 	memcpy(&addend, p, 8);
-	return add_reloc(
-		im, room, (struct sea_reloc){ addr, addend, R_X86_64_RELATIVE, 0 }, err);
+	return add_reloc(im, room, (struct sea_reloc){ addr, addend, R_X86_64_RELATIVE, 0 }, err);
 }
 
 /* DT_RELR: an address, then bitmaps of the 63 words that follow. */

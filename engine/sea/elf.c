@@ -143,9 +143,9 @@ static void read_sections(struct sea_image *im, const Elf64_Ehdr *eh)
 		/* The index is what sh_link counts in, so a bad section keeps its place. */
 		if (!name || (sh.sh_type != SHT_NOBITS && !in_file(im, sh.sh_offset, sh.sh_size)))
 			sh = (Elf64_Shdr){ 0 };
-		im->sects[im->n_sects++] = (struct sea_section){ name ?: "", sh.sh_addr,
-			sh.sh_offset, sh.sh_size, sh.sh_flags, sh.sh_type, sh.sh_link,
-			sh.sh_entsize };
+		im->sects[im->n_sects++] =
+			(struct sea_section){ name ?: "", sh.sh_addr, sh.sh_offset, sh.sh_size,
+				sh.sh_flags, sh.sh_type, sh.sh_link, sh.sh_entsize };
 	}
 }
 
@@ -305,6 +305,23 @@ enum sea_place sea_place_of(const struct sea_image *im, uint64_t addr)
 	return SEA_P_DATA;
 }
 
+/* Length of the well-formed UTF-8 sequence at @p, of at most @room bytes; 0 for none. */
+static size_t utf8_length(const uint8_t *p, size_t room)
+{
+	size_t n = *p < 0x80		     ? 1
+		   : *p >= 0xc2 && *p < 0xe0 ? 2
+		   : *p >= 0xe0 && *p < 0xf0 ? 3
+		   : *p >= 0xf0 && *p < 0xf5 ? 4
+					     : 0;
+
+	if (!n || n > room)
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	return n;
+}
+
 size_t sea_string_at(const struct sea_image *im, uint64_t addr)
 {
 	uint64_t room = sea_bytes_after(im, addr);
@@ -317,10 +334,11 @@ size_t sea_string_at(const struct sea_image *im, uint64_t addr)
 		room = 4096;
 	while (n < room && p[n]) {
 		uint8_t c = p[n];
+		size_t step = utf8_length(p + n, room - n);
 
-		if (c < 32 && c != '\n' && c != '\t' && c != '\r' && c != 27)
+		if (!step || c == 127 || (c < 32 && !strchr("\n\t\r\b\f\v\a\033", c)))
 			return 0;
-		n++;
+		n += step;
 	}
 	return n < room ? n : 0;
 }
@@ -364,7 +382,7 @@ int sea_image_parse(const char *path, uint8_t *data, size_t size, const struct s
 	if (rc == 0)
 		rc = sea_read_frames(im, opts->budget, err);
 	if (rc == 0)
-		rc = sea_find_functions(im, err);
+		rc = sea_find_functions(im, opts, err);
 	if (rc == 0)
 		rc = sea_disassemble(im, opts->budget, err);
 	if (rc < 0) {
@@ -375,8 +393,8 @@ int sea_image_parse(const char *path, uint8_t *data, size_t size, const struct s
 	return 0;
 }
 
-int sea_image_load(const char *path, const struct sea_load_opts *opts, struct sea_image **ret,
-	struct err *err)
+int sea_image_load(
+	const char *path, const struct sea_load_opts *opts, struct sea_image **ret, struct err *err)
 {
 	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	cleanup_str struct str text = STR_INIT;

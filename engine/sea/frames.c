@@ -114,7 +114,8 @@ static uint64_t take_pointer(struct cursor *c, uint8_t enc, uint64_t pc)
 	if ((enc & 0x70) == DW_EH_PE_pcrel)
 		v += pc;
 	else if (enc & 0x70)
-		c->over = true; /* textrel, datarel, aligned: no compiler for x86-64 uses them here */
+		c->over =
+			true; /* textrel, datarel, aligned: no compiler for x86-64 uses them here */
 	return v;
 }
 
@@ -301,7 +302,8 @@ struct rules {
 	uint16_t cfa_reg;
 	int64_t cfa_off;
 	int64_t at[N_REGS];   /* offset from the CFA */
-	uint8_t kind[N_REGS]; /* 0: as the caller left it, 1: saved at an offset, 2: anything else */
+	uint8_t kind[N_REGS]; /* 0: as the caller left it, 1: saved at an offset, 2: anything else
+			       */
 };
 
 static void set_rule(struct rules *r, uint64_t reg, uint8_t kind, int64_t at)
@@ -488,8 +490,8 @@ int sea_frame_rows(const struct sea_image *im, const struct sea_fde *fde,
 	m.first = m.now;
 	m.loc = fde->addr;
 	if (!run(im,
-		    (struct cursor){ im->eh + fde->prog_at,
-			    im->eh + fde->prog_at + fde->prog_len, false },
+		    (struct cursor){
+			    im->eh + fde->prog_at, im->eh + fde->prog_at + fde->prog_len, false },
 		    &cie, &m, &rows, &n))
 		return -EINVAL;
 	*ret_rows = take_ptr(rows);

@@ -45,8 +45,8 @@ static int by_start(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-static void add_symbols(
-	struct sea_image *im, uint32_t *room, const struct sea_sym *syms, uint32_t n, uint32_t flags)
+static void add_symbols(struct sea_image *im, uint32_t *room, const struct sea_sym *syms,
+	uint32_t n, uint32_t flags)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		const struct sea_sym *s = &syms[i];
@@ -140,7 +140,7 @@ static void settle(struct sea_image *im)
 	}
 }
 
-int sea_find_functions(struct sea_image *im, struct err *err)
+int sea_find_functions(struct sea_image *im, const struct sea_load_opts *opts, struct err *err)
 {
 	uint32_t room = 0;
 
@@ -156,7 +156,8 @@ int sea_find_functions(struct sea_image *im, struct err *err)
 		add_func(im, &room, f);
 	}
 	add_symbols(im, &room, im->syms, im->n_syms, 0);
-	add_symbols(im, &room, im->dynsyms, im->n_dynsyms, SEA_F_EXPORTED);
+	if (!opts->no_exports)
+		add_symbols(im, &room, im->dynsyms, im->n_dynsyms, SEA_F_EXPORTED);
 	add_roots(im, &room);
 	if (im->n_funcs >= MAX_FUNCS)
 		return err_set(err, EFBIG, "more than %u functions", MAX_FUNCS);

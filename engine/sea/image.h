@@ -58,15 +58,15 @@ struct sea_sym {
 };
 
 enum {
-	SEA_F_SYMBOL = 1,     /* a symbol names it */
-	SEA_F_FDE = 2,	      /* call-frame information covers it */
-	SEA_F_FOUND = 4,      /* found by a reference alone */
-	SEA_F_FRAGMENT = 8,   /* the cold part of another function */
-	SEA_F_PARTIAL = 16,   /* holds bytes that are no instruction */
-	SEA_F_INDIRECT = 32,  /* jumps through a register that no known table feeds */
-	SEA_F_EXPORTED = 64,  /* in .dynsym */
-	SEA_F_ADDRESS = 128,  /* its address is taken, by code or by a relocated word */
-	SEA_F_LSDA = 256,     /* its frame has a language-specific area (C++ exceptions) */
+	SEA_F_SYMBOL = 1,    /* a symbol names it */
+	SEA_F_FDE = 2,	     /* call-frame information covers it */
+	SEA_F_FOUND = 4,     /* found by a reference alone */
+	SEA_F_FRAGMENT = 8,  /* the cold part of another function */
+	SEA_F_PARTIAL = 16,  /* holds bytes that are no instruction */
+	SEA_F_INDIRECT = 32, /* jumps through a register that no known table feeds */
+	SEA_F_EXPORTED = 64, /* in .dynsym */
+	SEA_F_ADDRESS = 128, /* its address is taken, by code or by a relocated word */
+	SEA_F_LSDA = 256,    /* its frame has a language-specific area (C++ exceptions) */
 };
 
 struct sea_insn {
@@ -75,11 +75,11 @@ struct sea_insn {
 	uint32_t shape; /* hash of operation and operands, without constants */
 	int32_t disp;	/* of a memory operand that is not a reference */
 	int32_t imm;
-	uint32_t ref;	/* in sea_image.refs, or SEA_NONE */
-	uint16_t base;	/* base register of the memory operand (capstone's number), or 0 */
-	uint16_t reg;	/* register of the first operand, or 0 */
+	uint32_t ref;  /* in sea_image.refs, or SEA_NONE */
+	uint16_t base; /* base register of the memory operand (capstone's number), or 0 */
+	uint16_t reg;  /* register of the first operand, or 0 */
 	uint16_t mem_size;
-	uint16_t id;	/* capstone's instruction number */
+	uint16_t id; /* capstone's instruction number */
 	uint8_t len;
 	uint8_t kind;	/* enum sea_insn_kind */
 	uint8_t writes; /* the first operand is a register that is written */
@@ -88,24 +88,24 @@ struct sea_insn {
 
 enum sea_insn_kind {
 	SEA_I_PLAIN,
-	SEA_I_CALL,	     /* direct */
+	SEA_I_CALL, /* direct */
 	SEA_I_CALL_INDIRECT,
 	SEA_I_JUMP,
-	SEA_I_BRANCH,	     /* conditional */
+	SEA_I_BRANCH, /* conditional */
 	SEA_I_JUMP_INDIRECT,
 	SEA_I_RETURN,
-	SEA_I_PADDING,	     /* nop */
+	SEA_I_PADDING, /* nop */
 	SEA_I_BAD,
 };
 
 enum sea_ref_kind {
-	SEA_R_CALL,  /* rel32 of a call */
-	SEA_R_JUMP,  /* rel8/rel32 of a jump that leaves the function */
-	SEA_R_LEA,   /* address taken, RIP-relative */
-	SEA_R_READ,  /* memory operand, RIP-relative */
+	SEA_R_CALL, /* rel32 of a call */
+	SEA_R_JUMP, /* rel8/rel32 of a jump that leaves the function */
+	SEA_R_LEA,  /* address taken, RIP-relative */
+	SEA_R_READ, /* memory operand, RIP-relative */
 	SEA_R_WRITE,
-	SEA_R_ABS,   /* a constant that may be an absolute address (non-PIE) */
-	SEA_R_TLS,   /* %fs:constant */
+	SEA_R_ABS, /* a constant that may be an absolute address (non-PIE) */
+	SEA_R_TLS, /* %fs:constant */
 };
 
 struct sea_ref {
@@ -123,12 +123,12 @@ struct sea_func {
 	const char *name; /* or NULL */
 	const char *file; /* source file of a local symbol, or NULL */
 	uint32_t flags;
-	uint32_t fde;	   /* in sea_image.fdes, or SEA_NONE */
+	uint32_t fde; /* in sea_image.fdes, or SEA_NONE */
 	uint32_t insn, n_insn;
 	uint32_t ref, n_ref;
-	uint32_t parent;   /* of a fragment, or SEA_NONE */
-	uint64_t exact;	   /* hash of the instructions, references masked */
-	uint64_t context;  /* the same with imports and literals */
+	uint32_t parent;  /* of a fragment, or SEA_NONE */
+	uint64_t exact;	  /* hash of the instructions, references masked */
+	uint64_t context; /* the same with imports and literals */
 };
 
 struct sea_fde {
@@ -144,7 +144,7 @@ struct sea_image {
 	uint8_t sha[SHA256_LEN];
 	uint8_t id[SEA_ID_MAX];
 	uint32_t id_len;
-	bool is_pie;	/* ET_DYN: every address is relative to the load address */
+	bool is_pie;	 /* ET_DYN: every address is relative to the load address */
 	bool is_program; /* has an interpreter or is ET_EXEC */
 	uint64_t entry;
 	uint64_t lo, hi; /* the loaded range */
@@ -158,34 +158,35 @@ struct sea_image {
 	uint32_t n_sects;
 	struct sea_reloc *relocs; /* sorted by address */
 	uint32_t n_relocs;
-	struct sea_sym *dynsyms;  /* by symbol index */
+	struct sea_sym *dynsyms; /* by symbol index */
 	uint32_t n_dynsyms;
-	struct sea_sym *syms;	  /* .symtab, debug file, .gnu_debugdata */
+	struct sea_sym *syms; /* .symtab, debug file, .gnu_debugdata */
 	uint32_t n_syms;
-	bool has_symtab;	  /* local functions have names */
+	bool has_symtab; /* local functions have names */
 	const uint8_t *eh;
 	uint64_t eh_addr;
 	size_t eh_len;
-	struct sea_fde *fdes;	  /* sorted by address */
+	struct sea_fde *fdes; /* sorted by address */
 	uint32_t n_fdes;
-	struct sea_func *funcs;	  /* sorted by address, not overlapping */
+	struct sea_func *funcs; /* sorted by address, not overlapping */
 	uint32_t n_funcs;
 	struct sea_insn *insns;
 	uint32_t n_insns;
 	struct sea_ref *refs;
 	uint32_t n_refs;
-	uint64_t *ref_targets;	  /* every target outside code, sorted, once each */
+	uint64_t *ref_targets; /* every target outside code, sorted, once each */
 	uint32_t n_ref_targets;
 
-	struct sea_image *names;  /* another object that lent its symbols (kept for the strings) */
-	uint8_t *spare;		  /* its bytes, where they were unpacked */
-	struct str notes;	  /* for people: what was not usable, one line each */
+	struct sea_image *names; /* another object that lent its symbols (kept for the strings) */
+	uint8_t *spare;		 /* its bytes, where they were unpacked */
+	struct str notes;	 /* for people: what was not usable, one line each */
 };
 
 /* What may be used besides the file itself. */
 struct sea_load_opts {
 	const char *debug_root; /* where <root>/.build-id/xx/yyy.debug lie, or NULL for none */
-	bool no_symbols;	/* act as if the file were stripped (tests) */
+	bool no_symbols;	/* act as if the file were stripped */
+	bool no_exports;	/* and as if exported functions had no names */
 	struct sea_budget *budget;
 };
 
@@ -201,8 +202,8 @@ MUST_CHECK int sea_image_parse(const char *path, uint8_t *data, size_t size,
 void sea_image_free(struct sea_image *im);
 
 /* Headers, relocations and symbols only: for pairing files, and for debug files. */
-MUST_CHECK int sea_image_headers(const char *path, uint8_t *data, size_t size,
-	struct sea_image **ret, struct err *err);
+MUST_CHECK int sea_image_headers(
+	const char *path, uint8_t *data, size_t size, struct sea_image **ret, struct err *err);
 
 /* The bytes at an address that the file initialises: at least @len of them, or NULL. */
 const uint8_t *sea_bytes(const struct sea_image *im, uint64_t addr, size_t len);
@@ -215,10 +216,10 @@ const struct sea_section *sea_section_of(const struct sea_image *im, uint64_t ad
 const struct sea_section *sea_section_named(const struct sea_image *im, const char *name);
 
 enum sea_place {
-	SEA_P_NONE,	/* outside the object */
+	SEA_P_NONE, /* outside the object */
 	SEA_P_CODE,
-	SEA_P_RODATA,	/* never written, no relocations */
-	SEA_P_RELRO,	/* written by the loader only */
+	SEA_P_RODATA, /* never written, no relocations */
+	SEA_P_RELRO,  /* written by the loader only */
 	SEA_P_GOT,
 	SEA_P_DATA,
 	SEA_P_BSS,
@@ -251,7 +252,8 @@ MUST_CHECK int sea_read_dynamic(struct sea_image *im, struct err *err);
 MUST_CHECK int sea_read_symbols(
 	struct sea_image *im, const struct sea_load_opts *opts, struct err *err);
 MUST_CHECK int sea_read_frames(struct sea_image *im, struct sea_budget *b, struct err *err);
-MUST_CHECK int sea_find_functions(struct sea_image *im, struct err *err);
+MUST_CHECK int sea_find_functions(
+	struct sea_image *im, const struct sea_load_opts *opts, struct err *err);
 MUST_CHECK int sea_disassemble(struct sea_image *im, struct sea_budget *b, struct err *err);
 
 /* Appends symbols of the table in section @table to @im, with strings from @from's data. */
@@ -263,7 +265,7 @@ struct sea_frame_row {
 	uint64_t addr;
 	uint16_t cfa_reg; /* DWARF number; 0xffff: an expression */
 	int64_t cfa_off;
-	uint64_t saved;	  /* hash of which registers are saved where */
+	uint64_t saved; /* hash of which registers are saved where */
 };
 
 /* Rows of the frame @fde, sorted; malloc'ed. A program that cannot be followed gives -EINVAL. */

@@ -105,8 +105,9 @@ static void find_literals(const struct sea_image *im, struct offers *o)
 		size_t len = sea_string_at(im, addr);
 
 		if (len)
-			o->literals[o->n_literals++] = (struct literal){
-				sea_hash(2, sea_bytes(im, addr, len), len), addr };
+			o->literals[o->n_literals++] =
+				(struct literal){ sea_hash(2, sea_bytes(im, addr, len), len),
+					addr };
 	}
 	if (o->n_literals)
 		qsort(o->literals, o->n_literals, sizeof(*o->literals), by_literal);
@@ -209,7 +210,7 @@ static void add_table_slots(struct sea_analysis *a, enum sea_side side, uint64_t
 static bool same_group(const struct sea_image *im, uint32_t f, uint32_t g)
 {
 	return f == g || im->funcs[f].parent == g || im->funcs[g].parent == f ||
-		(im->funcs[f].parent != SEA_NONE && im->funcs[f].parent == im->funcs[g].parent);
+	       (im->funcs[f].parent != SEA_NONE && im->funcs[f].parent == im->funcs[g].parent);
 }
 
 /* Code inside the object. @stored: the address may end up in memory. */
@@ -247,8 +248,8 @@ static const char *resolve_code(const struct plan *p, enum sea_side side, uint32
 	else if (func != SEA_NONE && same_group(im, func, f))
 		op->klass = SEA_C_SELF;
 	else
-		op->klass = a->func[side][f].verdict == SEA_V_IDENTICAL ? SEA_C_FUNC
-									: SEA_C_INJECTED;
+		op->klass =
+			a->func[side][f].verdict == SEA_V_IDENTICAL ? SEA_C_FUNC : SEA_C_INJECTED;
 	return NULL;
 }
 
@@ -330,7 +331,8 @@ static const char *copy_pointers(struct plan *p, enum sea_side side, uint64_t ad
 		const char *why = "";
 
 		if (sea_reloc_import(im, r)) {
-			lookup_import(&p->offers[!side], sea_reloc_import(im, r), &s.peer, &op.slot);
+			lookup_import(
+				&p->offers[!side], sea_reloc_import(im, r), &s.peer, &op.slot);
 			s.klass = s.peer ? SEA_C_IMPORT : SEA_C_UNKNOWN;
 		} else if (sea_reloc_target(im, r, &s.target)) {
 			enum sea_place place = sea_place_of(im, s.target);
@@ -340,7 +342,7 @@ static const char *copy_pointers(struct plan *p, enum sea_side side, uint64_t ad
 			else if (sea_data_peer(a, side, s.target, &op.peer))
 				why = NULL, op.klass = SEA_C_DATA;
 			else if ((place == SEA_P_RODATA || place == SEA_P_RELRO) &&
-				add_copy_around(p, side, s.target))
+				 add_copy_around(p, side, s.target))
 				why = NULL, op.klass = SEA_C_COPY;
 			if (!why) {
 				s.klass = op.klass;
@@ -374,9 +376,8 @@ static bool is_named_elsewhere(const struct sea_image *im, const struct sea_sym 
 static bool copy_new_object(struct plan *p, enum sea_side side, uint64_t addr)
 {
 	struct sea_analysis *a = p->a;
-	const struct sea_sym *s = a->im[0]->has_symtab && a->im[1]->has_symtab
-		? object_at(a->im[side], addr)
-		: NULL;
+	const struct sea_sym *s =
+		a->im[0]->has_symtab && a->im[1]->has_symtab ? object_at(a->im[side], addr) : NULL;
 	struct sea_map_copy c = { .align = 64, .flags = SEA_CF_WRITABLE };
 
 	if (!s || is_named_elsewhere(a->im[!side], s))
@@ -480,7 +481,8 @@ static void plan_func(struct plan *p, enum sea_side side, uint32_t func)
 		if (why && (op.klass == SEA_C_IMPORT || op.klass == SEA_C_SLOT) &&
 			!strchr(why, ' '))
 			sea_refuse(a, side, func,
-				xasprintf("needs the import %s, which the other version lacks", why));
+				xasprintf(
+					"needs the import %s, which the other version lacks", why));
 		else if (why)
 			sea_refuse(a, side, func, xasprintf("%s (at +%#x)", why, in->off));
 		if (why) {

@@ -117,12 +117,13 @@ static enum same same_read_only(const struct sea_analysis *a, const struct sea_r
 	const uint8_t *p, *q;
 	uint32_t to, tn;
 
-	if (canon_differs)
-		return OTHER_LITERAL;
 	to = sea_jump_table(a->im[0], o->func, o->target);
 	tn = sea_jump_table(a->im[1], n->func, n->target);
 	if (to || tn)
-		return same_tables(a, o->func, o->target, to, n->func, n->target, tn) ? SAME : OTHER;
+		return same_tables(a, o->func, o->target, to, n->func, n->target, tn) ? SAME
+										      : OTHER;
+	if (canon_differs)
+		return OTHER_LITERAL;
 	if (o->access)
 		len = len_n = o->access;
 	if (len > len_n)
@@ -210,9 +211,8 @@ static uint8_t judge_pair(const struct sea_analysis *a, uint32_t fo, uint32_t fn
 		if (x->shape != y->shape || x->kind != y->kind || x->disp != y->disp ||
 			(x->ref == SEA_NONE) != (y->ref == SEA_NONE))
 			return SEA_V_CHANGED;
-		if (x->exact != y->exact &&
-			inner_target(a->im[0], o, o->insn + i) !=
-				inner_target(a->im[1], n, n->insn + i))
+		if (x->exact != y->exact && inner_target(a->im[0], o, o->insn + i) !=
+						    inner_target(a->im[1], n, n->insn + i))
 			return SEA_V_CHANGED;
 		/* A frame of another size is another frame. */
 		if (x->imm != y->imm && x->reg == X86_REG_RSP)
@@ -236,17 +236,19 @@ static void tie_fragments(struct sea_analysis *a, enum sea_side side)
 	for (uint32_t round = 0; round < 2; round++)
 		for (uint32_t i = 0; i < im->n_funcs; i++) {
 			uint32_t p = im->funcs[i].parent;
-			uint8_t *x = &a->func[side][i].verdict, *y;
+			uint8_t *x = &a->func[side][i].verdict, *y, both;
 
 			if (p == SEA_NONE)
 				continue;
 			y = &a->func[side][p].verdict;
-			if (*x == SEA_V_ALONE && *y < SEA_V_CHANGED)
-				*y = SEA_V_CHANGED;
-			else if (*x < *y && *y != SEA_V_ALONE)
-				*x = *y;
-			else if (*x > *y)
-				*y = *x;
+			both = *x > *y ? *x : *y;
+			/* Without a partner the one stays so; for the other that is a change. */
+			if (both == SEA_V_ALONE)
+				both = SEA_V_CHANGED;
+			if (*x != SEA_V_ALONE)
+				*x = both;
+			if (*y != SEA_V_ALONE)
+				*y = both;
 		}
 }
 

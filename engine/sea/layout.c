@@ -12,9 +12,9 @@
 
 #include "base/xalloc.h"
 
-#define MAX_SIZES    64
-#define MAX_WRAPPER  120 /* instructions of a function that passes a size on to the allocator */
-#define MAX_OBJECT   65536
+#define MAX_SIZES   64
+#define MAX_WRAPPER 120 /* instructions of a function that passes a size on to the allocator */
+#define MAX_OBJECT  65536
 
 struct sizes {
 	uint32_t small, big;
@@ -100,11 +100,18 @@ static bool uses_frame_pointer(const struct sea_image *im, const struct sea_func
 static bool is_size_argument(uint16_t reg)
 {
 	return reg == X86_REG_EDI || reg == X86_REG_RDI || reg == X86_REG_ESI ||
-		reg == X86_REG_RSI || reg == X86_REG_EDX || reg == X86_REG_RDX;
+	       reg == X86_REG_RSI;
+}
+
+/* Structures that hold anything but characters are multiples of four. */
+static bool is_object_size(int32_t n)
+{
+	return n >= 8 && n <= MAX_OBJECT && n % 4 == 0;
 }
 
 /* The call that the constant loaded at @insn is for: the next one, if it is near. */
-static const struct sea_ref *next_call(const struct sea_image *im, const struct sea_func *f, uint32_t insn)
+static const struct sea_ref *next_call(
+	const struct sea_image *im, const struct sea_func *f, uint32_t insn)
 {
 	for (uint32_t i = insn + 1; i < f->insn + f->n_insn && i < insn + 8; i++) {
 		const struct sea_insn *in = &im->insns[i];
@@ -122,14 +129,13 @@ static const struct sea_ref *next_call(const struct sea_image *im, const struct 
 static bool is_wide(uint16_t reg)
 {
 	return (reg >= X86_REG_RAX && reg <= X86_REG_RSP) ||
-		(reg >= X86_REG_R8 && reg <= X86_REG_R15);
+	       (reg >= X86_REG_R8 && reg <= X86_REG_R15);
 }
 
 static bool is_stride(const struct sea_insn *in)
 {
-	return in->id == X86_INS_IMUL ||
-		((in->id == X86_INS_ADD || in->id == X86_INS_SUB) && !is_frame_reg(in->reg) &&
-			is_wide(in->reg));
+	return in->id == X86_INS_IMUL || ((in->id == X86_INS_ADD || in->id == X86_INS_SUB) &&
+						 !is_frame_reg(in->reg) && is_wide(in->reg));
 }
 
 static void both(struct sea_analysis *a, uint32_t fo, uint32_t fn, const char *why)
@@ -138,8 +144,8 @@ static void both(struct sea_analysis *a, uint32_t fo, uint32_t fn, const char *w
 	sea_refuse(a, SEA_NEW, fn, xstrdup(why));
 }
 
-static void compare_insns(struct layout *l, uint32_t fo, uint32_t fn, uint32_t io, uint32_t in,
-	bool frame_pointer)
+static void compare_insns(
+	struct layout *l, uint32_t fo, uint32_t fn, uint32_t io, uint32_t in, bool frame_pointer)
 {
 	struct sea_analysis *a = l->a;
 	const struct sea_insn *x = &a->im[0]->insns[io], *y = &a->im[1]->insns[in];
@@ -151,14 +157,15 @@ static void compare_insns(struct layout *l, uint32_t fo, uint32_t fn, uint32_t i
 				"(at +%#x)",
 			(unsigned)y->disp, (unsigned)x->disp, y->off);
 	if (!why && x->imm != y->imm && x->id == X86_INS_MOV && is_size_argument(x->reg) &&
-		x->imm >= 8 && y->imm >= 8 && x->imm <= MAX_OBJECT && y->imm <= MAX_OBJECT) {
+		is_object_size(x->imm) && is_object_size(y->imm)) {
 		const struct sea_ref *c = next_call(a->im[0], &a->im[0]->funcs[fo], io);
 		const struct sea_ref *d = next_call(a->im[1], &a->im[1]->funcs[fn], in);
 
 		if (c && d && leads_to_allocator(l, SEA_OLD, c) &&
 			leads_to_allocator(l, SEA_NEW, d)) {
-			why = xasprintf("allocates objects of %d bytes in the old version, of %d in "
-					"the new",
+			why = xasprintf(
+				"allocates objects of %d bytes in the old version, of %d in "
+				"the new",
 				x->imm, y->imm);
 			if (l->n_sizes < MAX_SIZES)
 				l->sizes[l->n_sizes++] = (struct sizes){
@@ -178,7 +185,7 @@ static void compare_pair(struct layout *l, uint32_t fo, uint32_t fn)
 {
 	struct sea_analysis *a = l->a;
 	bool lockstep, fp = uses_frame_pointer(a->im[0], &a->im[0]->funcs[fo]) &&
-		uses_frame_pointer(a->im[1], &a->im[1]->funcs[fn]);
+			    uses_frame_pointer(a->im[1], &a->im[1]->funcs[fn]);
 	struct sea_aligned *al;
 	uint32_t n;
 
@@ -205,7 +212,8 @@ static void check_conflicts(struct sea_analysis *a, enum sea_side side, uint32_t
 			r->kind == SEA_R_TLS ? NULL : sea_conflict_of(a, side, r->target);
 
 		if (c) {
-			sea_refuse(a, side, func, xasprintf("uses data whose layout differs: %s", c->why));
+			sea_refuse(a, side, func,
+				xasprintf("uses data whose layout differs: %s", c->why));
 			return;
 		}
 	}
@@ -226,7 +234,8 @@ static void check_growth(struct layout *l, enum sea_side side, uint32_t func)
 			if ((uint32_t)in->disp < l->sizes[k].big &&
 				in->disp + (uint32_t)in->mem_size > l->sizes[k].small) {
 				sea_refuse(l->a, side, func,
-					xasprintf("may use offset %#x of objects that have %u bytes in "
+					xasprintf("may use offset %#x of objects that have %u "
+						  "bytes in "
 						  "one version and %u in the other",
 						in->disp, l->sizes[k].small, l->sizes[k].big));
 				return;

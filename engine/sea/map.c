@@ -41,7 +41,7 @@ static bool table_fits(const struct sea_map *map, const struct sea_map_table *t,
 	if (!t->count)
 		return true;
 	return t->size == size && t->off % 8 == 0 && t->off >= sizeof(struct sea_map_header) &&
-		t->off <= map->size && len <= map->size - t->off;
+	       t->off <= map->size && len <= map->size - t->off;
 }
 
 static bool string_ok(const struct sea_map *map, uint32_t off)
@@ -72,7 +72,8 @@ static int check_header(const struct sea_map *map, struct err *err)
 		return err_set(err, ENOTSUP, "map format %u, this program reads %u", h->version,
 			SEA_MAP_VERSION);
 	if (h->header_size != sizeof(*h) || h->file_size != map->size)
-		return err_set(err, EINVAL, "the map file is cut off or has a tail (%lu of %lu bytes)",
+		return err_set(err, EINVAL,
+			"the map file is cut off or has a tail (%lu of %lu bytes)",
 			(unsigned long)map->size, (unsigned long)h->file_size);
 	digest(map, sum);
 	if (memcmp(sum, h->checksum, sizeof(sum)))
@@ -157,9 +158,11 @@ static bool check_sites(const struct sea_map *map, const struct sea_map_object *
 	sea_map_records(map, o, SEA_T_FUNCS_OLD, &n_old);
 	sea_map_records(map, o, SEA_T_FUNCS_NEW, &n_new);
 	for (uint32_t i = 0; i < n; i++) {
-		if (s[i].old_func >= n_old || s[i].new_func >= n_new || !string_ok(map, s[i].callee))
+		if (s[i].old_func >= n_old || s[i].new_func >= n_new ||
+			!string_ok(map, s[i].callee))
 			return false;
-		if (i && (side ? s[i].new_ret < s[i - 1].new_ret : s[i].old_ret <= s[i - 1].old_ret))
+		if (i &&
+			(side ? s[i].new_ret < s[i - 1].new_ret : s[i].old_ret <= s[i - 1].old_ret))
 			return false;
 	}
 	return true;
@@ -179,13 +182,11 @@ static bool check_rest(const struct sea_map *map, const struct sea_map_object *o
 		if (!string_ok(map, t[i].name) || !string_ok(map, t[i].what))
 			return false;
 	for (int side = 0; side < 2; side++) {
-		const struct sea_map_copy *k =
-			sea_map_records(map, o, SEA_T_COPIES_OLD + side, &n);
+		const struct sea_map_copy *k = sea_map_records(map, o, SEA_T_COPIES_OLD + side, &n);
 		const struct sea_map_slot *s;
 
 		for (uint32_t i = 0; i < n; i++)
-			if (k[i].addr > UINT64_MAX - k[i].size ||
-				(i && k[i].addr < k[i - 1].addr))
+			if (k[i].addr > UINT64_MAX - k[i].size || (i && k[i].addr < k[i - 1].addr))
 				return false;
 		s = sea_map_records(map, o, SEA_T_SLOTS_OLD + side, &n);
 		for (uint32_t i = 0; i < n; i++)
@@ -199,20 +200,32 @@ static bool check_rest(const struct sea_map *map, const struct sea_map_object *o
 static int check_object(
 	const struct sea_map *map, const struct sea_map_object *o, uint32_t i, struct err *err)
 {
-	bool ok = o->state >= SEA_O_IDENTICAL && o->state <= SEA_O_ONLY_NEW &&
-		o->id_len[0] <= sizeof(o->id[0]) && o->id_len[1] <= sizeof(o->id[1]) &&
-		string_ok(map, o->path[0]) && string_ok(map, o->path[1]) &&
-		string_ok(map, o->reason) && string_ok(map, o->notes);
+	const char *what = NULL;
 
-	for (int t = 0; t < SEA_T_COUNT && ok; t++)
-		ok = table_fits(map, &o->table[t], record_size[t]);
-	ok = ok && o->table[SEA_T_DATA].count == o->table[SEA_T_DATA_BY_NEW].count &&
-		o->table[SEA_T_SITES].count == o->table[SEA_T_SITES_BY_NEW].count;
-	for (int side = 0; side < 2 && ok; side++)
-		ok = check_funcs(map, o, side) && check_operands(map, o, side) &&
-			check_data(map, o, side) && check_sites(map, o, side);
-	ok = ok && check_rest(map, o);
-	return ok ? 0 : err_set(err, EINVAL, "object %u of the map file is damaged", i);
+	if (o->state < SEA_O_IDENTICAL || o->state > SEA_O_ONLY_NEW ||
+		o->id_len[0] > sizeof(o->id[0]) || o->id_len[1] > sizeof(o->id[1]) ||
+		!string_ok(map, o->path[0]) || !string_ok(map, o->path[1]) ||
+		!string_ok(map, o->reason) || !string_ok(map, o->notes))
+		what = "description";
+	for (int t = 0; t < SEA_T_COUNT && !what; t++)
+		if (!table_fits(map, &o->table[t], record_size[t]))
+			what = "tables";
+	if (!what && (o->table[SEA_T_DATA].count != o->table[SEA_T_DATA_BY_NEW].count ||
+			     o->table[SEA_T_SITES].count != o->table[SEA_T_SITES_BY_NEW].count))
+		what = "tables";
+	for (int side = 0; side < 2 && !what; side++) {
+		if (!check_funcs(map, o, side))
+			what = "functions";
+		else if (!check_operands(map, o, side))
+			what = "operands";
+		else if (!check_data(map, o, side))
+			what = "data";
+		else if (!check_sites(map, o, side))
+			what = "return addresses";
+	}
+	if (!what && !check_rest(map, o))
+		what = "copies, conflicts or types";
+	return what ? err_set(err, EINVAL, "object %u of the map is damaged: its %s", i, what) : 0;
 }
 
 static int check(const struct sea_map *map, struct err *err)

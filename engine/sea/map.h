@@ -50,7 +50,7 @@ enum sea_object_state {
 
 /* Tables of one pair of objects. */
 enum sea_map_tables {
-	SEA_T_FUNCS_OLD,   /* sea_map_func, by address */
+	SEA_T_FUNCS_OLD, /* sea_map_func, by address */
 	SEA_T_FUNCS_NEW,
 	SEA_T_DATA,	   /* sea_map_data, by old address, not overlapping */
 	SEA_T_DATA_BY_NEW, /* the same records, by new address */
@@ -94,12 +94,12 @@ enum sea_verdict {
 };
 
 enum {
-	SEA_FF_FRAGMENT = 1,   /* the cold part of `parent` */
-	SEA_FF_AMBIGUOUS = 2,  /* alone because no partner stood out, not because there is none */
-	SEA_FF_PATCHABLE = 4,  /* a five-byte jump fits at the entry, and nothing jumps into it */
-	SEA_FF_ADDRESS = 8,    /* its address is stored somewhere */
+	SEA_FF_FRAGMENT = 1,  /* the cold part of `parent` */
+	SEA_FF_AMBIGUOUS = 2, /* alone because no partner stood out, not because there is none */
+	SEA_FF_PATCHABLE = 4, /* a five-byte jump fits at the entry, and nothing jumps into it */
+	SEA_FF_ADDRESS = 8,   /* its address is stored somewhere */
 	SEA_FF_EXPORTED = 16,
-	SEA_FF_REFUSED = 32,   /* must not be injected; `refusal` says why */
+	SEA_FF_REFUSED = 32,	/* must not be injected; `refusal` says why */
 	SEA_FF_EXCEPTIONS = 64, /* has a language-specific area (C++) */
 };
 
@@ -110,9 +110,9 @@ struct sea_map_func {
 	uint32_t peer;	 /* index in the other side's table, or SEA_MAP_NONE */
 	uint32_t parent; /* of a fragment: index in this table, or SEA_MAP_NONE */
 	uint32_t flags;
-	uint32_t refusal; /* string */
+	uint32_t refusal;	      /* string */
 	uint32_t operand, n_operands; /* in this side's operands; for functions to inject */
-	uint8_t verdict;    /* enum sea_verdict */
+	uint8_t verdict;	      /* enum sea_verdict */
 	uint8_t evidence;   /* how the pair was found: enum sea_evidence, see sea_evidence_text() */
 	uint8_t confidence; /* 0..100 */
 	uint8_t similarity; /* 0..100 */
@@ -134,8 +134,9 @@ struct sea_map_data {
 };
 
 enum {
-	SEA_S_SAFE = 1,	 /* its function is identical in both versions */
-	SEA_S_FRAME = 2, /* the frames at the two addresses are alike: the address may be rewritten */
+	SEA_S_SAFE = 1, /* its function is identical in both versions */
+	SEA_S_FRAME =
+		2, /* the frames at the two addresses are alike: the address may be rewritten */
 };
 
 struct sea_map_site {
@@ -146,8 +147,9 @@ struct sea_map_site {
 };
 
 enum sea_operand_class {
-	SEA_C_SELF = 1, /* inside the function itself, or its fragment or parent: goes to the copy */
-	SEA_C_FUNC,	/* a call or jump to an unchanged function: to `peer` */
+	SEA_C_SELF =
+		1,  /* inside the function itself, or its fragment or parent: goes to the copy */
+	SEA_C_FUNC, /* a call or jump to an unchanged function: to `peer` */
 	SEA_C_INJECTED, /* a call or jump to a function that is injected too: to its copy */
 	SEA_C_ADDRESS,	/* the address of a function: `peer`; 0: it has no entry there, its copy */
 	SEA_C_IMPORT,	/* a call or jump to an import: `peer` is the stub; 0: `slot` is its word */

@@ -10,11 +10,11 @@
 #include "sea/image.h"
 
 struct sea_map_builder {
-	struct str body;    /* tables; offsets in it start behind the header */
+	struct str body; /* tables; offsets in it start behind the header */
 	struct str strings;
 	struct sea_map_object *objects;
 	uint32_t n_objects, room_objects;
-	uint32_t *buckets;  /* offsets of strings by hash, 0 for none */
+	uint32_t *buckets; /* offsets of strings by hash, 0 for none */
 	uint32_t n_buckets, n_strings;
 };
 
@@ -85,6 +85,16 @@ struct sea_map_object *sea_map_add_object(struct sea_map_builder *b)
 	}
 	memset(&b->objects[b->n_objects], 0, sizeof(*b->objects));
 	return &b->objects[b->n_objects++];
+}
+
+uint32_t sea_map_builder_count(const struct sea_map_builder *b)
+{
+	return b->n_objects;
+}
+
+struct sea_map_object *sea_map_builder_object(struct sea_map_builder *b, uint32_t i)
+{
+	return &b->objects[i];
 }
 
 static void pad(struct str *s)
@@ -182,7 +192,8 @@ int sea_map_finish(struct sea_map_builder *b, uint8_t **ret, size_t *ret_size, s
 	h.file_size = sizeof(h) + b->body.len;
 	if (h.file_size > SEA_MAP_MAX) {
 		sea_map_builder_free(b);
-		return err_set(err, EFBIG, "the map would be larger than %u MiB", SEA_MAP_MAX >> 20);
+		return err_set(
+			err, EFBIG, "the map would be larger than %u MiB", SEA_MAP_MAX >> 20);
 	}
 	sha256_init(&sha);
 	sha256_update(&sha, &h, sizeof(h));

@@ -11,7 +11,12 @@ struct sea_map_builder *sea_map_builder_new(void);
 void sea_map_builder_free(struct sea_map_builder *b);
 /* The offset of @text in the string table; equal texts share one. */
 uint32_t sea_map_add_string(struct sea_map_builder *b, const char *text);
-/* Begins an object; the tables that follow are its own. */
+uint32_t sea_map_builder_count(const struct sea_map_builder *b);
+struct sea_map_object *sea_map_builder_object(struct sea_map_builder *b, uint32_t i);
+/*
+ * Begins an object; the tables that follow are its own. The pointer
+ * is good until the next object.
+ */
 struct sea_map_object *sea_map_add_object(struct sea_map_builder *b);
 void sea_map_add_table(struct sea_map_builder *b, enum sea_map_tables table, const void *records,
 	uint32_t count, uint32_t size);

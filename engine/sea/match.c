@@ -180,8 +180,8 @@ static void match_unique(struct sea_match *m, key_fn *key, enum sea_evidence how
 			k += lk;
 		} else {
 			if (li == 1 && lk == 1 && sea_may_pair(m, o[i].func, n[k].func) &&
-				(!min_similarity || sea_similarity(m, o[i].func, n[k].func) >=
-							    min_similarity))
+				(!min_similarity ||
+					sea_similarity(m, o[i].func, n[k].func) >= min_similarity))
 				sea_pair(m, o[i].func, n[k].func, how, conf);
 			i += li;
 			k += lk;
@@ -278,8 +278,8 @@ static void hash_context(struct sea_match *m, enum sea_side side)
 	for (uint32_t i = 0; i < im->n_funcs; i++) {
 		struct sea_func *f = &im->funcs[i];
 
-		f->context = sea_hash(
-			f->exact, m->canon[side] + f->ref, f->n_ref * sizeof(uint64_t));
+		f->context =
+			sea_hash(f->exact, m->canon[side] + f->ref, f->n_ref * sizeof(uint64_t));
 	}
 }
 

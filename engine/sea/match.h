@@ -14,12 +14,12 @@ enum sea_side { SEA_OLD, SEA_NEW };
 enum sea_evidence {
 	SEA_BY_NOTHING,
 	SEA_BY_NAME,
-	SEA_BY_CONTENT,	   /* the only one with these instructions, imports and literals */
-	SEA_BY_CODE,	   /* the only one with these instructions */
-	SEA_BY_LITERALS,   /* the only one with these strings and imports */
-	SEA_BY_CALLS,	   /* matched callers refer to it at the same place */
-	SEA_BY_POINTERS,   /* matched tables of pointers hold it at the same place */
-	SEA_BY_ORDER,	   /* between the same neighbours */
+	SEA_BY_CONTENT,	 /* the only one with these instructions, imports and literals */
+	SEA_BY_CODE,	 /* the only one with these instructions */
+	SEA_BY_LITERALS, /* the only one with these strings and imports */
+	SEA_BY_CALLS,	 /* matched callers refer to it at the same place */
+	SEA_BY_POINTERS, /* matched tables of pointers hold it at the same place */
+	SEA_BY_ORDER,	 /* between the same neighbours */
 	SEA_N_EVIDENCE,
 };
 

@@ -10,12 +10,12 @@
 
 #include "base/xalloc.h"
 
-#define MAX_VOTES     (16u << 20)
-#define LOCKSTEP_VOTE 4
-#define TABLE_VOTE    3
-#define ALIGNED_VOTE  1
-#define MAX_SLOTS     4096 /* of one table of pointers */
-#define ENOUGH_FOR_SHAPE 8 /* instructions below which shape says little */
+#define MAX_VOTES	 (16u << 20)
+#define LOCKSTEP_VOTE	 4
+#define TABLE_VOTE	 3
+#define ALIGNED_VOTE	 1
+#define MAX_SLOTS	 4096 /* of one table of pointers */
+#define ENOUGH_FOR_SHAPE 8    /* instructions below which shape says little */
 
 void sea_vote_add(struct sea_votes *v, struct sea_vote vote)
 {
@@ -65,8 +65,8 @@ void sea_votes_settle(struct sea_votes *v)
 }
 
 /* A vote from two references at the same place of a matched pair. */
-static void vote_refs(struct sea_match *m, const struct sea_ref *a, const struct sea_ref *b,
-	unsigned weight)
+static void vote_refs(
+	struct sea_match *m, const struct sea_ref *a, const struct sea_ref *b, unsigned weight)
 {
 	enum sea_place pa, pb;
 	struct sea_vote vote = { a->target, b->target, weight, a->access, SEA_BY_CALLS };
@@ -169,9 +169,9 @@ static void vote_table(struct sea_match *m, uint64_t old_at, uint64_t new_at)
 		b[i] = sea_canon_reloc(m, SEA_NEW, &m->im[1]->relocs[t.n + i]);
 	for (uint32_t i = 0; i < no && t.same_shape; i++)
 		t.same_shape = no == nn &&
-			m->im[0]->relocs[t.o + i].addr - old_at ==
-				m->im[1]->relocs[t.n + i].addr - new_at &&
-			(a[i] == b[i] || !a[i] || !b[i]);
+			       m->im[0]->relocs[t.o + i].addr - old_at ==
+				       m->im[1]->relocs[t.n + i].addr - new_at &&
+			       (a[i] == b[i] || !a[i] || !b[i]);
 	if (t.same_shape)
 		for (uint32_t i = 0; i < no; i++)
 			vote_slot(&t, i, i);
@@ -203,8 +203,8 @@ static uint32_t winner(const struct sea_votes *v, uint32_t i, uint32_t *ret_end)
 	return (uint32_t)v->v[best].weight > 3 * second ? best : SEA_NONE;
 }
 
-static bool convincing(const struct sea_match *m, uint32_t fo, uint32_t fn, unsigned weight,
-	unsigned *ret_conf)
+static bool convincing(
+	const struct sea_match *m, uint32_t fo, uint32_t fn, unsigned weight, unsigned *ret_conf)
 {
 	unsigned alike = sea_similarity(m, fo, fn);
 	const struct sea_func *a = &m->im[0]->funcs[fo], *b = &m->im[1]->funcs[fn];
@@ -225,8 +225,8 @@ static bool convincing(const struct sea_match *m, uint32_t fo, uint32_t fn, unsi
 }
 
 /* Whether no other old function has as strong a claim on @fn. */
-static bool uncontested(const struct sea_match *m, const struct sea_votes *by_new, uint64_t new_addr,
-	uint64_t old_addr, unsigned weight)
+static bool uncontested(const struct sea_match *m, const struct sea_votes *by_new,
+	uint64_t new_addr, uint64_t old_addr, unsigned weight)
 {
 	uint32_t lo = 0, hi = by_new->n;
 
@@ -257,8 +257,8 @@ static uint32_t resolve(struct sea_match *m)
 	for (uint32_t i = 0; i < m->code.n; i++) {
 		struct sea_vote t = m->code.v[i];
 
-		sea_vote_add(&turned,
-			(struct sea_vote){ t.new_addr, t.old_addr, t.weight, 0, t.kind });
+		sea_vote_add(
+			&turned, (struct sea_vote){ t.new_addr, t.old_addr, t.weight, 0, t.kind });
 	}
 	sea_votes_settle(&turned);
 	for (uint32_t i = 0, end; i < m->code.n; i = end) {

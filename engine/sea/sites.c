@@ -57,7 +57,7 @@ static bool same_frame(const struct site_job *j, uint64_t o, uint64_t n)
 	const struct sea_frame_row *y = row_at(&j->frames[1], n - 1);
 
 	return x && y && x->cfa_reg == y->cfa_reg && x->cfa_off == y->cfa_off &&
-		x->saved == y->saved;
+	       x->saved == y->saved;
 }
 
 static void add_site(struct site_job *j, uint32_t io, uint32_t in)
@@ -103,9 +103,8 @@ static void same_callee(void *ctx, uint32_t i, uint32_t k)
 	add_site(j, j->calls[0][i], j->calls[1][k]);
 }
 
-static uint32_t *calls_between(
-	const struct sea_match *m, enum sea_side side, uint32_t from, uint32_t to, uint32_t *ret_n,
-	uint64_t **ret_tokens)
+static uint32_t *calls_between(const struct sea_match *m, enum sea_side side, uint32_t from,
+	uint32_t to, uint32_t *ret_n, uint64_t **ret_tokens)
 {
 	uint32_t *v = xreallocarray(NULL, to - from, sizeof(*v)), n = 0;
 	uint64_t *t = xreallocarray(NULL, to - from, sizeof(*t));

@@ -67,8 +67,8 @@ static bool is_writable(const struct sea_image *im, uint64_t addr)
 	return p == SEA_P_DATA || p == SEA_P_BSS;
 }
 
-static void filled_by_call(
-	const struct sea_image *im, const struct sea_ref *r, const struct known *k, struct sea_spans *out)
+static void filled_by_call(const struct sea_image *im, const struct sea_ref *r,
+	const struct known *k, struct sea_spans *out)
 {
 	static const char *const fillers[] = { "memset", "memcpy", "memmove", "__memset_chk",
 		"__memcpy_chk", "__memmove_chk" };

@@ -10,9 +10,9 @@
 #include "base/io.h"
 #include "base/xalloc.h"
 
-#define MAX_SYMS	   (8u << 20)
-#define MAX_UNPACKED	   (64u << 20)
-#define UNPACK_MEMORY	   (64u << 20)
+#define MAX_SYMS      (8u << 20)
+#define MAX_UNPACKED  (64u << 20)
+#define UNPACK_MEMORY (64u << 20)
 
 int sea_add_symtab(struct sea_image *im, const struct sea_image *from,
 	const struct sea_section *table, struct err *err)
@@ -51,8 +51,7 @@ int sea_add_symtab(struct sea_image *im, const struct sea_image *from,
 			.bind = ELF64_ST_BIND(s.st_info),
 			.defined = true,
 		};
-		if (ELF64_ST_TYPE(s.st_info) == STT_FUNC &&
-			ELF64_ST_BIND(s.st_info) == STB_LOCAL)
+		if (ELF64_ST_TYPE(s.st_info) == STT_FUNC && ELF64_ST_BIND(s.st_info) == STB_LOCAL)
 			im->has_symtab = true;
 	}
 	return 0;

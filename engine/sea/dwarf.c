@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Layouts of structures in the debug information, and which functions use them (in a child). */
+#include "sea/types.h"
+
+#include <dwarf.h>
+#include <elfutils/libdw.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/xalloc.h"
+
+#define MAX_DEPTH   32
+#define MAX_MEMBERS 4096
+
+struct layout {
+	char *name;
+	uint64_t size;
+	struct str text; /* one line a member: offset, type, size, name */
+	bool twice;	 /* the same name stands for several layouts */
+	bool differs;
+};
+
+struct layouts {
+	struct layout *v;
+	uint32_t n, room;
+	uint32_t *buckets; /* index + 1 */
+	uint32_t n_buckets;
+};
+
+static struct layout *find(const struct layouts *t, const char *name)
+{
+	uint32_t i;
+
+	if (!t->n_buckets)
+		return NULL;
+	i = sea_hash(0, name, strlen(name)) & (t->n_buckets - 1);
+	for (; t->buckets[i]; i = (i + 1) & (t->n_buckets - 1))
+		if (strcmp(t->v[t->buckets[i] - 1].name, name) == 0)
+			return &t->v[t->buckets[i] - 1];
+	return NULL;
+}
+
+static void put(struct layouts *t, uint32_t at)
+{
+	uint32_t i = sea_hash(0, t->v[at].name, strlen(t->v[at].name)) & (t->n_buckets - 1);
+
+	while (t->buckets[i])
+		i = (i + 1) & (t->n_buckets - 1);
+	t->buckets[i] = at + 1;
+}
+
+static struct layout *add(struct layouts *t, const char *name)
+{
+	if (t->n == t->room) {
+		t->room = t->room ? t->room * 2 : 512;
+		t->v = xreallocarray(t->v, t->room, sizeof(*t->v));
+		free(t->buckets);
+		t->n_buckets = t->room * 2;
+		t->buckets = xzalloc(t->n_buckets * sizeof(*t->buckets));
+		for (uint32_t i = 0; i < t->n; i++)
+			put(t, i);
+	}
+	t->v[t->n] = (struct layout){ .name = xstrdup(name) };
+	put(t, t->n);
+	return &t->v[t->n++];
+}
+
+static bool is_record(Dwarf_Die *die)
+{
+	int tag = dwarf_tag(die);
+
+	return tag == DW_TAG_structure_type || tag == DW_TAG_class_type || tag == DW_TAG_union_type;
+}
+
+/* The type behind typedefs, qualifiers and arrays; with @through also behind pointers. */
+static bool peel(Dwarf_Die *type, bool through, bool *ret_pointer)
+{
+	for (int depth = 0; depth < MAX_DEPTH; depth++) {
+		Dwarf_Attribute attr;
+		int tag = dwarf_tag(type);
+		bool pointer = tag == DW_TAG_pointer_type || tag == DW_TAG_reference_type ||
+			       tag == DW_TAG_rvalue_reference_type;
+
+		if (tag == DW_TAG_typedef || tag == DW_TAG_const_type ||
+			tag == DW_TAG_volatile_type || tag == DW_TAG_restrict_type ||
+			tag == DW_TAG_atomic_type || tag == DW_TAG_array_type ||
+			(pointer && through)) {
+			if (pointer && ret_pointer)
+				*ret_pointer = true;
+			if (!dwarf_attr_integrate(type, DW_AT_type, &attr) ||
+				!dwarf_formref_die(&attr, type))
+				return false;
+			continue;
+		}
+		return true;
+	}
+	return false;
+}
+
+static bool type_of(Dwarf_Die *die, Dwarf_Die *ret)
+{
+	Dwarf_Attribute attr;
+
+	return dwarf_attr_integrate(die, DW_AT_type, &attr) && dwarf_formref_die(&attr, ret);
+}
+
+static uint64_t number(Dwarf_Die *die, unsigned name)
+{
+	Dwarf_Attribute attr;
+	Dwarf_Word w = 0;
+
+	if (dwarf_attr_integrate(die, name, &attr) && dwarf_formudata(&attr, &w) == 0)
+		return w;
+	return 0;
+}
+
+static void put_clean(struct str *out, const char *text)
+{
+	for (; *text; text++)
+		str_putc(out, *text == '\t' || *text == '\n' ? ' ' : *text);
+}
+
+static void describe_members(Dwarf_Die *record, struct str *out, int depth)
+{
+	Dwarf_Die child;
+	unsigned n = 0;
+
+	if (dwarf_child(record, &child) != 0)
+		return;
+	do {
+		Dwarf_Die type, inner;
+		Dwarf_Word size = 0;
+		const char *name;
+
+		if (dwarf_tag(&child) != DW_TAG_member && dwarf_tag(&child) != DW_TAG_inheritance)
+			continue;
+		if (++n > MAX_MEMBERS || !type_of(&child, &type))
+			break;
+		name = dwarf_diename(&child);
+		if (dwarf_aggregate_size(&type, &size) < 0)
+			size = 0;
+		str_printf(out, "%lu %lu+%lu ",
+			(unsigned long)number(&child, DW_AT_data_member_location),
+			(unsigned long)number(&child, DW_AT_data_bit_offset),
+			(unsigned long)number(&child, DW_AT_bit_size));
+		put_clean(out, name ? name : "");
+		inner = type;
+		if (peel(&inner, false, NULL) && is_record(&inner)) {
+			str_putc(out, ' ');
+			put_clean(out, dwarf_diename(&inner) ?: "");
+			/* A nameless one has no entry of its own to be compared. */
+			if (!dwarf_diename(&inner) && depth < 4) {
+				str_putc(out, '\n');
+				describe_members(&inner, out, depth + 1);
+			}
+		}
+		str_printf(out, " %lu\n", (unsigned long)size);
+	} while (dwarf_siblingof(&child, &child) == 0);
+}
+
+static void take_record(struct layouts *t, Dwarf_Die *die)
+{
+	struct str text = STR_INIT;
+	const char *name = dwarf_diename(die);
+	struct layout *l;
+
+	if (!name || dwarf_hasattr_integrate(die, DW_AT_declaration))
+		return;
+	describe_members(die, &text, 0);
+	l = find(t, name);
+	if (l) {
+		if (strcmp(str_text(&l->text), str_text(&text)))
+			l->twice = true;
+		str_free(&text);
+		return;
+	}
+	l = add(t, name);
+	l->size = number(die, DW_AT_byte_size);
+	l->text = text;
+}
+
+static void walk_types(struct layouts *t, Dwarf_Die *die, int depth)
+{
+	Dwarf_Die child;
+
+	if (depth > MAX_DEPTH || dwarf_child(die, &child) != 0)
+		return;
+	do {
+		int tag = dwarf_tag(&child);
+
+		if (is_record(&child))
+			take_record(t, &child);
+		if (is_record(&child) || tag == DW_TAG_namespace || tag == DW_TAG_subprogram ||
+			tag == DW_TAG_lexical_block)
+			walk_types(t, &child, depth + 1);
+	} while (dwarf_siblingof(&child, &child) == 0);
+}
+
+/* The first line that the two do not share: what to tell people. */
+static void first_difference(const struct layout *o, const struct layout *n, struct str *out)
+{
+	const char *a = str_text(&o->text), *b = str_text(&n->text);
+
+	while (*a && *b) {
+		size_t la = strcspn(a, "\n"), lb = strcspn(b, "\n");
+
+		if (la != lb || memcmp(a, b, la))
+			break;
+		a += la + (a[la] == '\n');
+		b += lb + (b[lb] == '\n');
+	}
+	str_printf(out, "%.*s | %.*s", (int)strcspn(a, "\n"), a, (int)strcspn(b, "\n"), b);
+}
+
+static void compare(struct layouts t[2], struct str *out)
+{
+	for (uint32_t i = 0; i < t[0].n; i++) {
+		struct layout *o = &t[0].v[i], *n = find(&t[1], o->name);
+
+		if (!n || (!o->twice && !n->twice && o->size == n->size &&
+				  strcmp(str_text(&o->text), str_text(&n->text)) == 0))
+			continue;
+		if (o->twice && n->twice)
+			continue; /* several types of one name: which changed is not known */
+		o->differs = n->differs = true;
+		str_puts(out, "T\t");
+		put_clean(out, o->name);
+		str_printf(out, "\t%lu\t%lu\t", (unsigned long)o->size, (unsigned long)n->size);
+		first_difference(o, n, out);
+		str_putc(out, '\n');
+	}
+}
+
+/* The layout in @t that differs and that @type is, holds, or (one step) points to; or NULL. */
+static const char *touched(const struct layouts *t, Dwarf_Die *type, int depth)
+{
+	Dwarf_Die inner = *type, child;
+	struct layout *l;
+	bool pointer = false;
+
+	if (!peel(&inner, true, &pointer) || !is_record(&inner))
+		return NULL;
+	l = dwarf_diename(&inner) ? find(t, dwarf_diename(&inner)) : NULL;
+	if (l && l->differs)
+		return l->name;
+	if (depth >= 2 || dwarf_child(&inner, &child) != 0)
+		return NULL;
+	do {
+		Dwarf_Die member;
+		const char *name;
+
+		if (dwarf_tag(&child) != DW_TAG_member && dwarf_tag(&child) != DW_TAG_inheritance)
+			continue;
+		if (type_of(&child, &member) && (name = touched(t, &member, depth + 1)))
+			return name;
+	} while (dwarf_siblingof(&child, &child) == 0);
+	return NULL;
+}
+
+static const char *uses(const struct layouts *t, Dwarf_Die *scope, int depth)
+{
+	Dwarf_Die child, type;
+	const char *name;
+
+	if (depth > MAX_DEPTH || dwarf_child(scope, &child) != 0)
+		return NULL;
+	do {
+		int tag = dwarf_tag(&child);
+
+		if ((tag == DW_TAG_variable || tag == DW_TAG_formal_parameter) &&
+			type_of(&child, &type) && (name = touched(t, &type, 0)))
+			return name;
+		if ((tag == DW_TAG_lexical_block || tag == DW_TAG_inlined_subroutine) &&
+			(name = uses(t, &child, depth + 1)))
+			return name;
+	} while (dwarf_siblingof(&child, &child) == 0);
+	return NULL;
+}
+
+static void walk_funcs(
+	const struct layouts *t, Dwarf_Die *die, int side, struct str *out, int depth)
+{
+	Dwarf_Die child;
+
+	if (depth > 4 || dwarf_child(die, &child) != 0)
+		return;
+	do {
+		int tag = dwarf_tag(&child);
+		Dwarf_Addr base, lo, hi;
+		const char *name;
+		ptrdiff_t at = 0;
+
+		if (tag == DW_TAG_namespace)
+			walk_funcs(t, &child, side, out, depth + 1);
+		if (tag != DW_TAG_subprogram || !(name = uses(t, &child, 0)))
+			continue;
+		while ((at = dwarf_ranges(&child, at, &base, &lo, &hi)) > 0) {
+			str_printf(out, "F\t%d\t%lx\t", side, (unsigned long)lo);
+			put_clean(out, name);
+			str_putc(out, '\n');
+		}
+	} while (dwarf_siblingof(&child, &child) == 0);
+}
+
+static void for_units(Dwarf *dbg, struct layouts *t, int side, struct str *out)
+{
+	Dwarf_CU *cu = NULL;
+	Dwarf_Die die;
+	uint8_t type;
+
+	while (dwarf_get_units(dbg, cu, &cu, NULL, &type, &die, NULL) == 0) {
+		if (out)
+			walk_funcs(t, &die, side, out, 0);
+		else
+			walk_types(t, &die, 0);
+	}
+}
+
+void sea_read_types(const char *const paths[2], struct str *out)
+{
+	struct layouts t[2] = { 0 };
+	Dwarf *dbg[2] = { 0 };
+
+	for (int s = 0; s < 2; s++) {
+		int fd = open(paths[s], O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+		dbg[s] = fd < 0 ? NULL : dwarf_begin(fd, DWARF_C_READ);
+		if (dbg[s])
+			for_units(dbg[s], &t[s], s, NULL);
+		if (!t[s].n)
+			str_puts(out, "N\n");
+	}
+	compare(t, out);
+	for (int s = 0; s < 2; s++)
+		if (dbg[s] && t[s].n)
+			for_units(dbg[s], &t[s], s, out);
+	str_puts(out, "\nE\n");
+}
