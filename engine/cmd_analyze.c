@@ -47,7 +47,7 @@ static const struct option options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-static int parse_option(struct request *r, int c)
+static int parse_option(struct request *r, int c, const char *word)
 {
 	long n;
 
@@ -93,9 +93,9 @@ static int parse_option(struct request *r, int c)
 		r->opts.no_types = true;
 		return 0;
 	case ':':
-		return cmd_usage_error(&cmd_analyze, "%s wants a value", "the option");
+		return cmd_usage_error(&cmd_analyze, "%s wants a value", word);
 	default:
-		return cmd_usage_error(&cmd_analyze, "there is no such option");
+		return cmd_usage_error(&cmd_analyze, "no such option: %s", word);
 	}
 }
 
@@ -147,7 +147,7 @@ static int run(int argc, char **argv)
 	optind = 0;
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, "+:jo:f:aq", options, NULL)) != -1) {
-		status = parse_option(&r, c);
+		status = parse_option(&r, c, argv[optind - 1]);
 		if (status)
 			return status;
 	}

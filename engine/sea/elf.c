@@ -393,14 +393,11 @@ int sea_image_parse(const char *path, uint8_t *data, size_t size, const struct s
 	return 0;
 }
 
-int sea_image_load(
-	const char *path, const struct sea_load_opts *opts, struct sea_image **ret, struct err *err)
+int sea_file_read(const char *path, uint8_t **ret, size_t *ret_size, struct err *err)
 {
 	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	cleanup_str struct str text = STR_INIT;
-	uint8_t *data;
 	struct stat st;
-	int rc;
 
 	if (fd < 0)
 		return err_errno(err, errno, "open %s", path);
@@ -411,9 +408,19 @@ int sea_image_load(
 	if (st.st_size > SEA_MAX_FILE)
 		return err_set(err, EFBIG, "%s: larger than %u MiB", path, SEA_MAX_FILE >> 20);
 	str_reserve(&text, st.st_size);
-	rc = io_read_fd(fd, SEA_MAX_FILE, &text, err);
-	if (rc < 0)
+	if (io_read_fd(fd, SEA_MAX_FILE, &text, err) < 0)
 		return err_context(err, "%s", path);
-	data = (uint8_t *)take_ptr(text.data);
-	return sea_image_parse(path, data, text.len, opts, ret, err);
+	*ret = (uint8_t *)take_ptr(text.data);
+	*ret_size = text.len;
+	return 0;
+}
+
+int sea_image_load(
+	const char *path, const struct sea_load_opts *opts, struct sea_image **ret, struct err *err)
+{
+	uint8_t *data;
+	size_t size;
+	int rc = sea_file_read(path, &data, &size, err);
+
+	return rc < 0 ? rc : sea_image_parse(path, data, size, opts, ret, err);
 }

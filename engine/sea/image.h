@@ -190,6 +190,9 @@ struct sea_load_opts {
 	struct sea_budget *budget;
 };
 
+/* The bytes of a regular file, malloc'ed, followed by a NUL. -ENOEXEC: not a regular file. */
+MUST_CHECK int sea_file_read(const char *path, uint8_t **ret, size_t *ret_size, struct err *err);
+
 /*
  * Reads the object at @path and everything that this header describes. -ENOEXEC: not an ELF object
  * for x86-64; -EINVAL: damaged; -EFBIG, -ETIME: over a limit.

@@ -99,8 +99,7 @@ static bool uses_frame_pointer(const struct sea_image *im, const struct sea_func
 
 static bool is_size_argument(uint16_t reg)
 {
-	return reg == X86_REG_EDI || reg == X86_REG_RDI || reg == X86_REG_ESI ||
-	       reg == X86_REG_RSI;
+	return reg == X86_REG_EDI || reg == X86_REG_RDI || reg == X86_REG_ESI || reg == X86_REG_RSI;
 }
 
 /* Structures that hold anything but characters are multiples of four. */
@@ -174,7 +173,8 @@ static void compare_insns(
 				};
 		}
 	}
-	if (!why && x->imm != y->imm && is_stride(x) && x->imm > 7 && y->imm > 7)
+	if (!why && x->imm != y->imm && is_stride(x) && is_object_size(x->imm) &&
+		is_object_size(y->imm))
 		why = xasprintf("walks in steps of %d in the old version, of %d in the new", x->imm,
 			y->imm);
 	if (why)

@@ -2,13 +2,10 @@
 #include "sea/pair.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "base/io.h"
 #include "base/xalloc.h"
 #include "sea/outlook.h"
 #include "sea/types.h"
@@ -264,17 +261,12 @@ static bool settle_early(struct sea_map_builder *b, struct sea_map_object *o,
 	uint8_t sha[2][SHA256_LEN];
 
 	for (int s = 0; s < 2; s++) {
-		cleanup_str struct str text = STR_INIT;
 		struct sea_image *im;
 		size_t size;
 		uint8_t *data;
-		int rc = io_read_file(paths[s], SEA_MAX_FILE, &text, err);
 
-		if (rc < 0)
-			return true;
-		size = text.len;
-		data = (uint8_t *)take_ptr(text.data);
-		if (sea_image_headers(paths[s], data, size, &im, err) < 0)
+		if (sea_file_read(paths[s], &data, &size, err) < 0 ||
+			sea_image_headers(paths[s], data, size, &im, err) < 0)
 			return true;
 		describe(b, o, s, im);
 		memcpy(sha[s], im->sha, SHA256_LEN);

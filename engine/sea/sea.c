@@ -17,22 +17,26 @@
 
 static const struct sea_opts no_opts;
 
-static int hash_file(const char *path, struct sha256 *sha)
+static bool hash_file(const char *path, uint8_t ret[SHA256_LEN])
 {
-	cleanup_str struct str text = STR_INIT;
+	cleanup_free uint8_t *data = NULL;
+	struct sha256 sha;
+	size_t size;
 
-	if (io_read_file(path, SEA_MAX_FILE, &text, NULL) < 0)
-		return -EIO;
-	sha256_update(sha, &text.len, sizeof(text.len));
-	sha256_update(sha, str_text(&text), text.len);
-	return 0;
+	if (sea_file_read(path, &data, &size, NULL) < 0)
+		return false;
+	sha256_init(&sha);
+	sha256_update(&sha, data, size);
+	sha256_final(&sha, ret);
+	return true;
 }
 
 /*
  * The name of a pair in the cache: a digest of both files' bytes and of what else decides the
  * result. A build-id alone would not do: a file can claim any.
  */
-static char *cache_path(const char *old_path, const char *new_path, const struct sea_opts *opts)
+static char *cache_path(
+	const char *const paths[2], const struct sea_opts *opts, uint8_t ret_sha[2][SHA256_LEN])
 {
 	uint32_t salt[] = { SEA_MAP_VERSION, SEA_CACHE_VERSION, opts->no_symbols, opts->no_exports,
 		opts->no_types };
@@ -45,30 +49,15 @@ static char *cache_path(const char *old_path, const char *new_path, const struct
 		return NULL;
 	sha256_init(&sha);
 	sha256_update(&sha, salt, sizeof(salt));
-	if (hash_file(old_path, &sha) < 0 || hash_file(new_path, &sha) < 0)
-		return NULL;
+	for (int s = 0; s < 2; s++) {
+		if (!hash_file(paths[s], ret_sha[s]))
+			return NULL;
+		sha256_update(&sha, ret_sha[s], SHA256_LEN);
+	}
 	sha256_final(&sha, digest);
 	for (int i = 0; i < SHA256_LEN; i++)
 		str_printf(&name, "%02x", digest[i]);
 	return xasprintf("%s/%s.map", opts->cache_dir, str_text(&name));
-}
-
-static bool same_files(const struct sea_map *m, const char *const paths[2])
-{
-	for (int s = 0; s < 2; s++) {
-		cleanup_str struct str text = STR_INIT;
-		uint8_t digest[SHA256_LEN];
-		struct sha256 sha;
-
-		if (io_read_file(paths[s], SEA_MAX_FILE, &text, NULL) < 0)
-			return false;
-		sha256_init(&sha);
-		sha256_update(&sha, str_text(&text), text.len);
-		sha256_final(&sha, digest);
-		if (memcmp(digest, sea_map_object(m, 0)->sha[s], sizeof(digest)))
-			return false;
-	}
-	return true;
 }
 
 /* A cache that cannot be written costs time, nothing else. */
@@ -83,8 +72,9 @@ static void keep(const char *path, const struct sea_map *map)
 static void one_pair(struct sea_map_builder *b, const char *old_path, const char *new_path,
 	const char *name, const struct sea_opts *opts)
 {
-	cleanup_free char *path = cache_path(old_path, new_path, opts);
 	const char *const paths[2] = { old_path, new_path };
+	uint8_t sha[2][SHA256_LEN];
+	cleanup_free char *path = cache_path(paths, opts, sha);
 	cleanup_free uint8_t *data = NULL;
 	struct sea_map_builder *one;
 	struct sea_map *map = NULL;
@@ -94,7 +84,8 @@ static void one_pair(struct sea_map_builder *b, const char *old_path, const char
 	size_t size;
 
 	if (path && sea_map_open(path, &map, NULL) == 0 &&
-		(sea_map_count(map) != 1 || !same_files(map, paths))) {
+		(sea_map_count(map) != 1 ||
+			memcmp(sha, sea_map_object(map, 0)->sha, sizeof(sha)))) {
 		sea_map_close(map);
 		map = NULL;
 	}

@@ -1,0 +1,207 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# mx analyze on small programs that are built here, with symbols, with debug information, stripped.
+
+load lib
+
+setup_file() {
+	need gcc strip jq
+	cd "$BATS_FILE_TMPDIR" || return
+	cat >base.c <<-'C'
+		#include <stdio.h>
+		#include <stdlib.h>
+		#include <string.h>
+		#include <unistd.h>
+		struct item { long key; long value; char name[32]; };
+		static struct item table[16];
+		static int used;
+		static long total;
+		__attribute__((noinline)) static long mix(long a, long b)
+		{
+			long r = a * 31 + b;
+			for (int i = 0; i < 5; i++)
+				r ^= r >> (3 + i), r *= 0x7feb352d;
+			return r;
+		}
+		__attribute__((noinline)) static struct item *find(long key)
+		{
+			for (int i = 0; i < used; i++)
+				if (table[i].key == key)
+					return &table[i];
+			return NULL;
+		}
+		__attribute__((noinline)) static void put(long key, long value, const char *name)
+		{
+			struct item *it = find(key);
+			if (!it && used < 16)
+				it = &table[used++];
+			if (!it) {
+				fprintf(stderr, "full at %ld\n", key);
+				return;
+			}
+			it->key = key;
+			it->value = mix(value, total);
+			total += value;
+			strncpy(it->name, name, sizeof(it->name) - 1);
+		}
+		__attribute__((noinline)) static void show(const char *title)
+		{
+			printf("%s: %d items, total %ld\n", title, used, total);
+			for (int i = 0; i < used; i++)
+				printf("  %ld %ld %s\n", table[i].key, table[i].value, table[i].name);
+		}
+		int main(int argc, char **argv)
+		{
+			for (int i = 1; i < argc; i++)
+				put(atol(argv[i]), i, argv[i]);
+			show("table");
+			return used == 0;
+		}
+	C
+	sed 's/struct item { long key;/struct item { long key; long stamp;/' base.c >grown.c
+	sed 's/"full at %ld/"no room for %ld/; s/0x7feb352d/0x7feb352f/' base.c >constants.c
+	sed 's/it->key = key;/if (key < 0) { fputs("negative\\n", stderr); return; } it->key = key;/' base.c >changed.c
+	for f in base grown constants changed; do
+		gcc -O2 -g -o "$f.debug" "$f.c"
+		strip -g -o "$f.symbols" "$f.debug"
+		strip -o "$f.stripped" "$f.debug"
+	done
+}
+
+# analyze NEW KIND [OPTION...]: the JSON of base against NEW in $json.
+analyze() {
+	json=$BATS_TEST_TMPDIR/map.json
+	"$MX" analyze --json "${@:3}" "$BATS_FILE_TMPDIR/base.$2" "$BATS_FILE_TMPDIR/$1.$2" >"$json"
+}
+
+# verdict NAME: of the old version's function, by its name in the unstripped program.
+verdict() {
+	local addr
+	addr=$(nm "$BATS_FILE_TMPDIR/base.symbols" | awk -v n="$1" '{ sub(/[.].*/, "", $3) } $3 == n { print $1 }')
+	jq -r --arg a "0x$(sed 's/^0*//' <<<"$addr")" \
+		'.objects[0].old_functions[] | select(.address == $a) | .verdict' "$json"
+}
+
+refusals() {
+	jq -r '[.objects[0].new_functions[] | select(.refused)] | length' "$json"
+}
+
+@test "the same file is identical, and said at once" {
+	run -0 "$MX" analyze "$BATS_FILE_TMPDIR/base.debug" "$BATS_FILE_TMPDIR/base.debug"
+	[[ $output = *": identical"* ]]
+	[ "${#lines[@]}" -eq 1 ]
+}
+
+@test "unrelated programs are refused with the evidence" {
+	run -3 "$MX" analyze /bin/ls "$BATS_FILE_TMPDIR/base.stripped"
+	[[ $output = *"not the same program"*"strings are shared"* ]]
+	run -3 "$MX" analyze /bin/ls /bin/bash
+	[[ $output = *"not the same program"* ]]
+}
+
+@test "other constants are told from changed code, stripped or not" {
+	for kind in debug symbols stripped; do
+		analyze constants $kind
+		[ "$(verdict mix)" = constants ]
+		[ "$(verdict put)" = constants ]
+		[ "$(verdict find)" = identical ]
+		[ "$(verdict show)" = identical ]
+		analyze changed $kind
+		[ "$(verdict put)" = changed ]
+		[ "$(verdict mix)" = identical ]
+		[ "$(refusals)" = 0 ]
+	done
+}
+
+@test "a structure that grew by one field is refused for the functions that use it" {
+	for kind in debug symbols stripped; do
+		analyze grown $kind
+		echo "$kind: $(jq -c '.objects[0].new_functions[] | {name,verdict,refused} | select(.verdict != "identical")' "$json")"
+		for name in find put show; do
+			addr=0x$(nm "$BATS_FILE_TMPDIR/grown.symbols" | awk -v n=$name '{ sub(/[.].*/, "", $3) } $3 == n { print $1 }' | sed 's/^0*//')
+			jq -e --arg a "$addr" '.objects[0].new_functions[] | select(.address == $a) |
+				.verdict == "identical" or .refused != null' "$json" ||
+				fail "$kind: $name is not refused"
+		done
+		[ "$(refusals)" -ge 3 ]
+	done
+	analyze grown debug
+	jq -e '.objects[0].types[] | select(.name == "item") | .new_size == .old_size + 8' "$json"
+}
+
+@test "a map is written, read back, and reported the same" {
+	cd "$BATS_TEST_TMPDIR" || return
+	old=$BATS_FILE_TMPDIR/base.stripped new=$BATS_FILE_TMPDIR/changed.stripped
+	"$MX" analyze -o a.map "$old" "$new" >direct
+	"$MX" analyze --read a.map >read
+	cmp direct read
+	for damage in 's/^MXSEAMAP/MXSEAMAQ/' 's/put/pot/' '$d'; do
+		sed "$damage" a.map >bad.map
+		cmp -s a.map bad.map && continue
+		run -1 "$MX" analyze --read bad.map
+		[[ $output = *"mx analyze: bad.map: "* ]]
+	done
+	head -c 100 a.map >short.map
+	run -1 "$MX" analyze --read short.map
+}
+
+@test "the cache gives the same map, and damage to it is repaired" {
+	cd "$BATS_TEST_TMPDIR" || return
+	mkdir cache
+	old=$BATS_FILE_TMPDIR/base.stripped new=$BATS_FILE_TMPDIR/changed.stripped
+	"$MX" analyze -o plain.map "$old" "$new" >/dev/null
+	for pass in made kept broken mended; do
+		[ "$pass" = broken ] && printf 'x' | dd of="$(echo cache/*.map)" bs=1 seek=200 conv=notrunc status=none
+		"$MX" analyze --cache cache -o "$pass.map" "$old" "$new" >/dev/null
+		cmp plain.map "$pass.map"
+	done
+	[ "$(ls cache | wc -l)" = 1 ]
+}
+
+@test "one function side by side, by name and by address" {
+	run -0 "$MX" analyze -f put "$BATS_FILE_TMPDIR/base.symbols" "$BATS_FILE_TMPDIR/changed.symbols"
+	[[ $output = *"changed; matched by name"* && $output = *" > "*'"negative'* ]]
+	run -1 "$MX" analyze -f nonsense "$BATS_FILE_TMPDIR/base.symbols" "$BATS_FILE_TMPDIR/changed.symbols"
+	[[ $output = *"neither version has a function nonsense"* ]]
+}
+
+@test "directories are paired by path, and by path without versions" {
+	cd "$BATS_TEST_TMPDIR" || return
+	mkdir -p old/usr/bin old/usr/lib new/usr/bin new/usr/lib
+	cp "$BATS_FILE_TMPDIR/base.stripped" old/usr/bin/prog
+	cp "$BATS_FILE_TMPDIR/changed.stripped" new/usr/bin/prog
+	cp "$BATS_FILE_TMPDIR/base.stripped" old/usr/lib/libx.so.1.2.3
+	cp "$BATS_FILE_TMPDIR/base.stripped" new/usr/lib/libx.so.1.3.0
+	cp "$BATS_FILE_TMPDIR/base.stripped" new/usr/bin/added
+	ln -s /usr/bin old/loop
+	run -0 "$MX" analyze --json old new
+	jq -e '.objects | length == 3' <<<"$output"
+	jq -e '.objects[] | select(.old == "usr/bin/prog") | .state == "analysed"' <<<"$output"
+	jq -e '.objects[] | select(.new == "usr/bin/added") | .state == "only in the new version"' <<<"$output"
+	jq -e '.objects[] | select(.state == "identical")' <<<"$output"
+}
+
+@test "what is not an object of this machine is refused with a reason" {
+	cd "$BATS_TEST_TMPDIR" || return
+	echo text >text
+	run -1 "$MX" analyze text "$BATS_FILE_TMPDIR/base.debug"
+	[[ $output = *"not an ELF object"* ]]
+	run -1 "$MX" analyze nowhere text
+	[[ $output = *"mx analyze: nowhere: "* ]]
+	run -1 "$MX" analyze . text
+	[[ $output = *"one is a directory"* ]]
+	head -c 3000 "$BATS_FILE_TMPDIR/base.stripped" >short
+	run -1 "$MX" analyze short "$BATS_FILE_TMPDIR/base.debug"
+	[[ $output = *"cut off"* ]]
+	mkfifo pipe
+	run -1 timeout 5 "$MX" analyze pipe "$BATS_FILE_TMPDIR/base.debug"
+	[[ $output = *"pipe"* ]]
+}
+
+@test "a wrong command line is a usage error" {
+	run -2 "$MX" analyze
+	run -2 "$MX" analyze --nonsense a b
+	[[ $output = *nonsense* ]]
+	run -2 "$MX" analyze --time-limit 0 a b
+	run -2 "$MX" analyze -f x --json a b
+}
