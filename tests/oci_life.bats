@@ -1,0 +1,211 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# The life of a container of two versions, step by step beside the plain runtime: start, exec, logs,
+# top, pause, update, health checks, signals, stop, exit status, restart, removal.
+
+load podman.bash
+
+setup_file() {
+	podman_setup
+	make_image daemon sh -c 'cat >bin/daemon <<-"END"
+		#!/bin/sh
+		trap "echo got TERM; exit 7" TERM
+		trap "echo got USR1" USR1
+		trap "echo got HUP" HUP
+		echo ready
+		while :; do sleep 0.1; done
+	END
+	chmod 755 bin/daemon'
+	make_image daemon-old sh -c 'cp ../image.daemon/bin/daemon bin/'
+}
+
+teardown_file() {
+	podman_teardown
+}
+
+mx_flags=(--mount 'type=image,source=test:daemon-old,destination=/.mx/old' --annotation io.mx.old=/.mx/old)
+
+# both COMMAND DELEGATE: runs the command with $runtime and $options for each, and compares what it
+# prints. The command names its container c1 and removes it.
+both() {
+	local command=$1 d=$2 runtime options want got
+
+	runtime=$d options=()
+	want=$($command 2>&1) || :
+	podman rm -f -t 0 c1 >/dev/null 2>&1
+	runtime=mx-$d options=("${mx_flags[@]}")
+	got=$($command 2>&1) || :
+	podman rm -f -t 0 c1 >/dev/null 2>&1
+	got=${got//mx-$d/$d}
+	if [ "$want" != "$got" ]; then
+		printf '%s: what %s prints alone (-) and with two versions (+):\n' "$command" "$d"
+		diff -u <(printf '%s\n' "$want") <(printf '%s\n' "$got") | tail -n +3
+		return 1
+	fi
+	printf '%s\n' "$got"
+}
+
+start() {
+	podman --runtime "$runtime" run -d --name c1 "${options[@]}" "$@" >/dev/null || return
+	for _ in {1..100}; do
+		podman logs c1 2>&1 | grep -q ready && return
+		sleep 0.05
+	done
+	echo "not ready"
+	return 1
+}
+
+state() {
+	podman inspect -f '{{.State.Status}} {{.State.ExitCode}} {{.State.OOMKilled}}' c1
+}
+
+each() {
+	local d
+	for d in $(delegates); do
+		both "$1" "$d"
+	done
+}
+
+exec_steps() {
+	start test:daemon daemon || return
+	podman exec c1 cat /etc/version
+	podman exec c1 sh -c 'echo out; echo err >&2; exit 9'
+	echo "status $?"
+	podman exec --user 1000 -w /var -e A=b c1 sh -c 'id -u; pwd; echo $A'
+	echo data | podman exec -i c1 cat
+	podman exec -t c1 tty
+	podman exec c1 no-such-program
+	echo "status $?"
+	podman exec -d c1 sh -c 'echo detached >/tmp/detached' >/dev/null
+	sleep 0.5
+	podman exec c1 cat /tmp/detached
+}
+@test "exec" { each exec_steps; }
+
+signal_steps() {
+	start test:daemon daemon || return
+	podman kill -s USR1 c1 >/dev/null
+	sleep 0.5
+	podman kill -s HUP c1 >/dev/null
+	sleep 0.5
+	podman stop -t 5 c1 >/dev/null
+	podman logs c1
+	state
+	podman wait c1
+}
+@test "signals, stop and the exit status" { each signal_steps; }
+
+kill_steps() {
+	start test:daemon daemon || return
+	podman kill c1 >/dev/null
+	podman wait c1
+	state
+}
+@test "kill" { each kill_steps; }
+
+stubborn_steps() {
+	start test:daemon sh -c 'trap "" TERM; echo ready; sleep 100' || return
+	podman stop -t 1 c1 2>&1 | sed 's/^time=[^ ]* //'
+	state
+}
+@test "stop of one that ignores the signal" { each stubborn_steps; }
+
+pause_steps() {
+	start test:daemon daemon || return
+	podman pause c1 >/dev/null
+	state
+	podman exec c1 true 2>&1 | sed 's/[0-9a-f]\{64\}/ID/'
+	podman unpause c1 >/dev/null
+	state
+	podman exec c1 echo alive
+}
+@test "pause and resume" { each pause_steps; }
+
+update_steps() {
+	start --memory 128m test:daemon daemon || return
+	podman update --memory 64m c1 >/dev/null
+	podman exec c1 cat /sys/fs/cgroup/memory/memory.limit_in_bytes
+}
+@test "update" { each update_steps; }
+
+top_steps() {
+	start test:daemon daemon || return
+	podman top c1 user args | grep -cE 'root +(/bin/sh )?/bin/daemon$' | sed 's/^[1-9].*/some/'
+	podman stats --no-stream --format '{{.Name}}' c1
+	podman port c1
+	podman diff c1 | grep -vE ' /(\.mx|etc|run|bin|tmp|dev|proc|sys|var|home)(/|$)'
+}
+@test "top, stats, diff" { each top_steps; }
+
+health_steps() {
+	start --health-cmd 'test -e /tmp/healthy' --health-interval disable test:daemon daemon || return
+	podman healthcheck run c1
+	echo "status $?"
+	podman exec c1 touch /tmp/healthy
+	podman healthcheck run c1
+	echo "status $?"
+}
+@test "healthcheck run" { each health_steps; }
+
+restart_steps() {
+	start test:daemon daemon || return
+	podman exec c1 sh -c 'echo kept >/tmp/kept'
+	podman restart -t 5 c1 >/dev/null
+	podman exec c1 cat /tmp/kept
+	podman stop -t 5 c1 >/dev/null
+	podman start c1 >/dev/null
+	sleep 0.5
+	podman exec c1 cat /tmp/kept
+	podman logs c1
+	state
+}
+@test "restart, stop and start again" { each restart_steps; }
+
+oom_steps() {
+	podman --runtime "$runtime" run --name c1 "${options[@]}" --memory 48m --memory-swap 48m test:daemon \
+		sh -c 'tail /dev/zero; exit 4'
+	echo "status $?"
+	state
+}
+@test "out of memory" { each oom_steps; }
+
+attach_steps() {
+	podman --runtime "$runtime" create -i --name c1 "${options[@]}" test:daemon sh -c 'read a; echo "<$a>"; exit 6' >/dev/null
+	echo typed | podman start -ai c1
+	echo "status $?"
+}
+@test "create, start, attach" { each attach_steps; }
+
+orphan_steps() {
+	# The shell dies and leaves a child, which PID 1 has to reap.
+	start test:daemon sh -c 'for i in 1 2 3; do sh -c "sleep 0.2 & exit"; done; sleep 1; echo ready; sleep 100' || return
+	podman exec c1 ps -o stat,args | grep -c '^Z'
+}
+@test "orphans are reaped" {
+	local d runtime options
+	for d in $(delegates); do
+		runtime=mx-$d options=("${mx_flags[@]}")
+		[ "$(orphan_steps)" = 0 ]
+		podman rm -f -t 0 c1
+	done
+}
+
+inspect_steps() {
+	start --label a=b -e C=D -v "$BATS_FILE_TMPDIR:/data:ro" -p 127.0.0.1::80 test:daemon daemon || return
+	podman inspect c1 | jq -S '.[0] | del(.Id, .Created, .Name, .OCIRuntime, .ExecIDs,
+		.State.Pid, .State.ConmonPid, .State.StartedAt, .State.FinishedAt, .State.CgroupPath,
+		.State.CheckpointedAt, .State.RestoredAt, .OCIConfigPath, .ResolvConfPath, .HostnamePath,
+		.HostsPath, .StaticDir, .ConmonPidFile, .PidFile, .NetworkSettings, .GraphDriver, .LockNumber,
+		.Config.Hostname, .Config.CreateCommand, .Config.Annotations, .HostConfig.PortBindings,
+		.HostConfig.Annotations, .HostConfig.CgroupParent, .HostConfig.LogConfig.Path,
+		.HostConfig.ContainerIDFile)
+		| .Config.Env |= map(select(startswith("HOSTNAME=") | not))
+		| .Mounts |= map(select(.Destination != "/.mx/old"))
+		| .HostConfig.Binds |= map(select(test("/.mx/old") | not))'
+}
+@test "inspect" { each inspect_steps; }
+
+@test "nothing is left when the containers are gone" {
+	[ "$(podman ps -aq)" = "" ]
+	nothing_left
+}
