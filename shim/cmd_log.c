@@ -14,6 +14,8 @@
 #include "shim/report.h"
 #include "shim/shim.h"
 
+#define OBJECT_MAX 60
+
 static bool is_plain(const char *s)
 {
 	for (; *s; s++) {
@@ -23,14 +25,25 @@ static bool is_plain(const char *s)
 	return true;
 }
 
+/* Objects (the registers at a crash) are cut; --json has all of it. */
 static void put_value(const struct json *value, struct str *out)
 {
+	cleanup_str struct str object = STR_INIT;
 	const char *text = json_string(value);
 
-	if (text && text[0] && is_plain(text))
+	if (text && text[0] && is_plain(text)) {
 		str_puts(out, text);
-	else
+		return;
+	}
+	if (json_type(value) != JSON_OBJECT) {
 		json_print(value, out);
+		return;
+	}
+	json_print(value, &object);
+	if (object.len > OBJECT_MAX)
+		str_printf(out, "%.*s...}", OBJECT_MAX, object.data);
+	else
+		str_puts(out, object.data);
 }
 
 /* "12:00:00.123456 crash version=new signal=SIGSEGV"; lists are put on lines of their own. */
