@@ -14,8 +14,13 @@
 
 #include "base/io.h"
 #include "base/xalloc.h"
+#include "caps.h"
 #include "cmd.h"
 #include "director.h"
+#include "oci/json.h"
+
+#define OLD_ARGS_MAX (1u << 20)
+#define NEW_ONLY_MAX 4096
 
 enum {
 	OPT_LEADER = 256,
@@ -32,6 +37,9 @@ enum {
 	OPT_STATS,
 	OPT_PATIENCE,
 	OPT_LEAST,
+	OPT_DROP_CHROOT,
+	OPT_OLD_ARGS,
+	OPT_NEW_ONLY_IF,
 };
 
 static const struct option options[] = {
@@ -48,6 +56,9 @@ static const struct option options[] = {
 	{ "init", no_argument, NULL, OPT_INIT },
 	{ "stats", no_argument, NULL, OPT_STATS },
 	{ "patience", required_argument, NULL, OPT_PATIENCE },
+	{ "drop-chroot", no_argument, NULL, OPT_DROP_CHROOT },
+	{ "old-args", required_argument, NULL, OPT_OLD_ARGS },
+	{ "new-only-if", required_argument, NULL, OPT_NEW_ONLY_IF },
 	{ "least-privilege", no_argument, NULL, OPT_LEAST },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
@@ -70,6 +81,10 @@ static const char help[] =
 	"                          shared path version-private\n"
 	"  --new-root DIR          chroot of the new version\n"
 	"  --shared-path PATH      the same for both versions, with roots; can be repeated\n"
+	"  --old-args FILE         the old version's whole argument vector, a JSON array of\n"
+	"                          strings (default: the same arguments for both)\n"
+	"  --drop-chroot           give CAP_SYS_CHROOT up before either program starts\n"
+	"  --new-only-if FILE      where FILE exists, run NEW alone; its text is the reason\n"
 	"  --init                  be the init of a container: stay until the program ends\n"
 	"  --patience SECONDS      how long one version waits for the other before it goes on\n"
 	"                          alone (default: 30; 0: for ever)\n"
@@ -84,6 +99,7 @@ static const char help[] =
 struct run_options {
 	struct director_config config;
 	const char *argv0, *log_path;
+	const char *old_args, *new_only_if;
 	const char **shared;
 	int nshared;
 	bool init, verbose;
@@ -176,6 +192,15 @@ static int parse_option(struct run_options *o, int opt, const char *arg)
 		return 0;
 	case OPT_INIT:
 		o->init = true;
+		return 0;
+	case OPT_DROP_CHROOT:
+		mxm->drop_chroot = caps_drop_chroot;
+		return 0;
+	case OPT_OLD_ARGS:
+		o->old_args = arg;
+		return 0;
+	case OPT_NEW_ONLY_IF:
+		o->new_only_if = arg;
 		return 0;
 	case OPT_STATS:
 		o->config.stats = true;
@@ -283,6 +308,8 @@ static int engine(struct run_options *o, int status_fd)
 		fprintf(stderr, "mx run: %s\n", err.text);
 		return failure_status(rc);
 	}
+	/* The programs may have the engine's user id: its memory is not for them. */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	passed_signals(&set);
 	p.d = d;
 	p.sigfd = signalfd(-1, &set, SFD_CLOEXEC);
@@ -367,6 +394,48 @@ static int run_with_front(struct run_options *o)
 	return end_like(front(pid, pipefd[0]));
 }
 
+/* A JSON array of strings as an argument vector; the strings live as long as the process. */
+static int read_args(const char *path, char ***ret_argv, struct err *err)
+{
+	cleanup_json struct json *j = NULL;
+	cleanup_free char **argv = NULL;
+	int rc = json_read_file(path, OLD_ARGS_MAX, &j, err);
+	size_t n;
+
+	if (rc < 0)
+		return rc;
+	n = json_type(j) == JSON_ARRAY ? json_count(j) : 0;
+	if (!n)
+		return err_set(err, EINVAL, "%s: not an array of strings", path);
+	argv = xreallocarray(NULL, n + 1, sizeof(*argv));
+	for (size_t i = 0; i < n; i++) {
+		const char *text = json_string(json_at(j, i));
+
+		if (!text)
+			return err_set(err, EINVAL, "%s: element %zu is not a string", path, i);
+		argv[i] = xstrdup(text);
+	}
+	argv[n] = NULL;
+	*ret_argv = take_ptr(argv);
+	return 0;
+}
+
+/* The operator wants the new version without the old one where the two cannot be run together. */
+static void choose_new_only(struct run_options *o)
+{
+	struct mxm_config *mxm = &o->config.mxm;
+	cleanup_str struct str reason = STR_INIT;
+
+	if (!o->new_only_if || io_read_file(o->new_only_if, NEW_ONLY_MAX, &reason, NULL) < 0)
+		return;
+	while (reason.len && reason.data[reason.len - 1] == '\n')
+		reason.data[--reason.len] = '\0';
+	o->config.new_only = xstrdup(str_text(&reason));
+	mxm->versions[0] = mxm->versions[1];
+	mxm->nversions = 1;
+	mxm->leader = 0;
+}
+
 static int run(int argc, char **argv)
 {
 	struct run_options o = { .config = { .prefer = PREFER_NEW,
@@ -375,6 +444,7 @@ static int run(int argc, char **argv)
 	struct mxm_config *mxm = &o.config.mxm;
 	cleanup_free char **args = NULL;
 	char cwd[PATH_MAX];
+	struct err err;
 	sigset_t set;
 	int opt, rc, n = 0;
 
@@ -404,6 +474,11 @@ static int run(int argc, char **argv)
 		args[n++] = argv[i];
 	args[n] = NULL;
 	mxm->versions[0].argv = mxm->versions[1].argv = args;
+	if (o.old_args && read_args(o.old_args, (char ***)&mxm->versions[0].argv, &err) < 0) {
+		fprintf(stderr, "mx run: --old-args: %s\n", err.text);
+		return MX_EXIT_ENGINE;
+	}
+	choose_new_only(&o);
 	mxm->shared_paths = o.shared;
 	if ((mxm->versions[0].root || mxm->versions[1].root) && getcwd(cwd, sizeof(cwd)))
 		mxm->cwd = cwd;

@@ -7,6 +7,10 @@
 #include <sys/wait.h>
 
 #include "base/xalloc.h"
+#include "rem/core.h"
+#include "rem/unwind.h"
+
+#define FRAMES_MAX 64
 
 struct director {
 	struct director_config config;
@@ -51,6 +55,42 @@ static void put_registers(struct event_out *ev, struct tracee *t)
 	event_object_end(ev);
 }
 
+static void put_backtrace(struct event_out *ev, struct tracee *t)
+{
+	cleanup_free struct unwind_frame *frames = xreallocarray(NULL, FRAMES_MAX, sizeof(*frames));
+	struct err err;
+	int n = unwind_backtrace(t, frames, FRAMES_MAX, &err);
+
+	event_list_begin(ev, "backtrace");
+	for (int i = 0; i < n; i++) {
+		cleanup_str struct str line = STR_INIT;
+
+		unwind_print_frame(&line, &frames[i]);
+		event_list_add(ev, str_text(&line));
+	}
+	event_list_end(ev);
+}
+
+static void put_core(struct director *d, struct event_out *ev, const struct mxm_crash *crash)
+{
+	cleanup_free char *path = xasprintf("%s/core.%s.%d.%lu", d->config.core_dir,
+		name_of(d, crash->version), crash->known, crash->seq);
+	struct core_thread thread = { .tid = crash->tracee->tid };
+	const struct user_regs_struct *regs = tracee_regs(crash->tracee);
+	struct core_request req = { .tracee = crash->tracee, .threads = &thread, .nthreads = 1,
+		.sig = crash->sig, .info = &crash->info };
+	struct err err;
+	uint64_t bytes;
+
+	if (!regs)
+		return;
+	thread.regs = *regs;
+	if (core_write(path, &req, &bytes, &err) < 0)
+		event_str(ev, "core_error", err.text);
+	else
+		event_str(ev, "core", path);
+}
+
 static void on_crash(void *arg, const struct mxm_crash *crash)
 {
 	struct director *d = arg;
@@ -62,8 +102,12 @@ static void on_crash(void *arg, const struct mxm_crash *crash)
 	event_str(&ev, "signal", sys_signal_name(crash->sig));
 	if (crash->info.si_code > 0 && crash->sig != SIGKILL)
 		event_hex(&ev, "address", (uint64_t)crash->info.si_addr);
-	if (crash->tracee && crash->sig != SIGKILL)
+	if (crash->tracee && crash->sig != SIGKILL) {
 		put_registers(&ev, crash->tracee);
+		put_backtrace(&ev, crash->tracee);
+		if (d->config.core_dir)
+			put_core(d, &ev, crash);
+	}
 	event_end(&ev);
 }
 
@@ -194,6 +238,12 @@ static void log_start(struct director *d)
 		event_str(&ev, c->versions[v].name, c->versions[v].program);
 	event_str(&ev, "leader", name_of(d, c->leader));
 	event_str(&ev, "sync", syncs[c->sync]);
+	event_end(&ev);
+	if (!d->config.new_only)
+		return;
+	eventlog_begin(d->config.log, &ev, "new-only");
+	event_version(&ev, "new", 0, -1);
+	event_str(&ev, "reason", d->config.new_only);
 	event_end(&ev);
 }
 

@@ -15,6 +15,7 @@ struct director_config {
 	struct mxm_config mxm;
 	enum prefer prefer;
 	const char *core_dir; /* where a crashed version's core file goes; NULL: none */
+	const char *new_only; /* why the new version runs alone; NULL: both run */
 	bool stats;	      /* say at the end what was counted */
 	struct eventlog *log;
 };
