@@ -319,28 +319,10 @@ static int put_times(struct task *task, struct str *s, uint64_t at)
 	return 0;
 }
 
-/* How many bytes of a buffer are input. */
-static uint64_t input_bytes(const struct task *task, const struct sys_arg *arg, int i)
-{
-	uint64_t size = arg->size ? arg->size : 1;
-
-	switch (arg->len) {
-	case LEN_FIXED:
-		return arg->head + arg->size;
-	case LEN_ARG:
-		return arg->head + task->call.args[(int)arg->from] * size;
-	case LEN_PTR:
-		return arg->head + task->lens[i];
-	case LEN_SELF:
-		return arg->head + task->lens[i] * size;
-	}
-	return 0;
-}
-
 static int put_block(struct task *task, struct str *s, const struct sys_arg *arg, int i)
 {
 	uint64_t at = task->call.args[i];
-	uint64_t len = input_bytes(task, arg, i);
+	uint64_t len = sys_arg_bytes(task->call.row, i, task->call.args, task->lens[i], 0);
 	char *buf;
 	int rc;
 
@@ -389,7 +371,7 @@ static int put_packed_sigset(struct task *task, struct str *s, uint64_t at)
 static int put_pointer_arg(struct task *task, struct str *s, const struct sys_arg *arg, int i)
 {
 	const uint64_t *args = task->call.args;
-	uint64_t at = args[i], count = arg->from >= 0 ? args[(int)arg->from] : 0;
+	uint64_t at = args[i], count = arg->from >= 0 ? sys_arg_value(task->call.row, arg->from, args) : 0;
 	uint32_t word = 0;
 
 	switch (arg->kind) {

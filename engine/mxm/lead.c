@@ -229,13 +229,30 @@ void lead_asks_again(struct task *task)
 	task_resume(task, RESUME_TO_EXIT, 0);
 }
 
+static bool makes_cloexec(struct task *task)
+{
+	const struct sys_row *row = task->call.row;
+	uint64_t how = 0;
+
+	switch (row->cloexec_arg) {
+	case SYS_CLOEXEC_NEVER:
+		return false;
+	case SYS_CLOEXEC_ALWAYS:
+		return true;
+	case SYS_CLOEXEC_HOW:
+		return tracee_read(&task->tracee, raddr(task->call.args[2]), &how, sizeof(how)) == 0 &&
+		       (how & row->cloexec);
+	}
+	return task->call.args[(int)row->cloexec_arg] & row->cloexec;
+}
+
 static int take_new_fds(struct task *task, struct event *event, int64_t result)
 {
 	const struct sys_row *row = task->call.row;
 	struct mxm *mxm = task->tuple->group->mxm;
 	struct proc *proc = task->tuple->proc;
 	const uint64_t *args = task->call.args;
-	bool cloexec = row->cloexec_arg >= 0 && (args[(int)row->cloexec_arg] & row->cloexec);
+	bool cloexec = makes_cloexec(task);
 	int rc = 0;
 
 	if (result < 0)
@@ -248,7 +265,7 @@ static int take_new_fds(struct task *task, struct event *event, int64_t result)
 		int pair[2];
 
 		if (row->args[i].kind == ARG_MSG_OUT && event)
-			rc = special_received_fds(task, event);
+			rc = special_received_fds(task, event, cloexec);
 		if (row->args[i].kind != ARG_FDS_OUT)
 			continue;
 		rc = tracee_read(&task->tracee, raddr(args[i]), pair, sizeof(pair));

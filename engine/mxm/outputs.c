@@ -100,31 +100,18 @@ static int take_messages(struct task *task, const struct sys_arg *arg, int i, in
 static uint64_t out_bytes(struct task *task, const struct sys_arg *arg, int i, int64_t result)
 {
 	const uint64_t *args = task->call.args;
-	uint64_t size = arg->size ? arg->size : 1, n;
-	uint32_t after = 0;
+	uint32_t word = 0;
 
-	switch (arg->len) {
-	case LEN_FIXED:
-		return arg->head + arg->size;
-	case LEN_ARG:
-		return arg->head + args[(int)arg->from] * size;
-	case LEN_RESULT:
-		n = result > 0 ? (uint64_t)result : 0;
-		if (arg->from >= 0 && n > args[(int)arg->from])
-			n = args[(int)arg->from];
-		return arg->head + n * size;
-	case LEN_PTR:
-		if (tracee_read(&task->tracee, raddr(args[(int)arg->from]), &after, 4) < 0)
+	if (arg->len == LEN_PTR || arg->len == LEN_SELF) {
+		uint64_t at = arg->len == LEN_PTR ? args[(int)arg->from]
+						  : args[i] + (uint64_t)arg->from;
+
+		if (tracee_read(&task->tracee, raddr(at), &word, sizeof(word)) < 0)
 			return 0;
-		return arg->head + (after < task->lens[i] ? after : task->lens[i]);
-	case LEN_SELF:
-		if (tracee_read(&task->tracee, raddr(args[i] + (uint64_t)arg->from), &after, 4) < 0)
-			return 0;
-		if (arg->kind == ARG_INOUT && after > task->lens[i])
-			after = task->lens[i];
-		return arg->head + after * size;
+		if (word > task->lens[i] && (arg->len == LEN_PTR || arg->kind == ARG_INOUT))
+			word = task->lens[i];
 	}
-	return 0;
+	return sys_arg_bytes(task->call.row, i, args, word, result);
 }
 
 /* Has the kernel written this buffer? */
@@ -152,7 +139,7 @@ static int take_arg(struct task *task, const struct sys_arg *arg, int i, int64_t
 	struct str *out)
 {
 	const uint64_t *args = task->call.args;
-	uint64_t count = arg->from >= 0 ? args[(int)arg->from] : 0;
+	uint64_t count = arg->from >= 0 ? sys_arg_value(task->call.row, arg->from, args) : 0;
 	struct msghdr m;
 	uint32_t room;
 
@@ -309,7 +296,7 @@ static int give_arg(
 	struct task *task, struct blocks *b, const struct sys_arg *arg, int i, int64_t result)
 {
 	const uint64_t *args = task->call.args;
-	uint64_t count = arg->from >= 0 ? args[(int)arg->from] : 0;
+	uint64_t count = arg->from >= 0 ? sys_arg_value(task->call.row, arg->from, args) : 0;
 
 	switch (arg->kind) {
 	case ARG_INOUT:

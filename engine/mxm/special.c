@@ -68,7 +68,7 @@ void special_restore_args(struct task *task)
 		*arg_register(regs, k) = task->saved_args[k];
 }
 
-int special_received_fds(struct task *task, struct event *event)
+int special_received_fds(struct task *task, struct event *event, bool cloexec)
 {
 	struct mxm *mxm = task->tuple->group->mxm;
 	cleanup_free uint8_t *buf = NULL;
@@ -95,7 +95,6 @@ int special_received_fds(struct task *task, struct event *event)
 		for (size_t k = sizeof(h); h.cmsg_level == SOL_SOCKET && h.cmsg_type == SCM_RIGHTS &&
 					   k + sizeof(int) <= h.cmsg_len && rc == 0;
 			k += sizeof(int)) {
-			bool cloexec = (int)task->call.args[2] & MSG_CMSG_CLOEXEC;
 			int fd;
 
 			memcpy(&fd, buf + pos + k, sizeof(fd));

@@ -44,6 +44,6 @@ MUST_CHECK int special_set_arg(struct task *task, int i, uint64_t value);
 void special_restore_args(struct task *task);
 
 /* Descriptors in a received message's control data (SCM_RIGHTS). */
-MUST_CHECK int special_received_fds(struct task *task, struct event *event);
+MUST_CHECK int special_received_fds(struct task *task, struct event *event, bool cloexec);
 
 #endif
