@@ -60,7 +60,7 @@ setup_file() {
 	C
 	sed 's/struct item { long key;/struct item { long key; long stamp;/' base.c >grown.c
 	sed 's/"full at %ld/"no room for %ld/; s/0x7feb352d/0x7feb352f/' base.c >constants.c
-	sed 's/it->key = key;/if (key < 0) { fputs("negative\\n", stderr); return; } it->key = key;/' base.c >changed.c
+	sed 's/it->key = key;/if (key < 0) { fprintf(stderr, "negative %ld\\n", key); return; } it->key = key;/' base.c >changed.c
 	for f in base grown constants changed; do
 		gcc -O2 -g -o "$f.debug" "$f.c"
 		strip -g -o "$f.symbols" "$f.debug"

@@ -20,6 +20,11 @@ struct sea_range {
 struct sea_conflict {
 	uint64_t lo[2], hi[2]; /* in either version; empty where not known */
 	char *why;
+	/*
+	 * The places correspond, one by one, but whether they are variables or fields of something
+	 * larger is not known. Code that is the same may use them, code that is put there may not.
+	 */
+	bool doubt;
 };
 
 /* A run of bytes that functions of one side use through one base: part of one object. */
@@ -80,8 +85,8 @@ bool sea_data_peer(const struct sea_analysis *a, enum sea_side side, uint64_t ad
 /* The conflict that covers @addr of @side, or NULL. */
 const struct sea_conflict *sea_conflict_of(
 	const struct sea_analysis *a, enum sea_side side, uint64_t addr);
-void sea_add_conflict(struct sea_analysis *a, uint64_t old_lo, uint64_t old_hi, uint64_t new_lo,
-	uint64_t new_hi, char *why);
+struct sea_conflict *sea_add_conflict(struct sea_analysis *a, uint64_t old_lo, uint64_t old_hi,
+	uint64_t new_lo, uint64_t new_hi, char *why);
 
 /* Identical, constants, changed, on one side: for every function. */
 void sea_judge(struct sea_analysis *a);

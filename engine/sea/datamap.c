@@ -15,8 +15,8 @@
 #define MAX_GAP	     65536 /* between two witnesses of one range */
 #define OBJECT_ALIGN 32	   /* what compilers align objects of 32 bytes and more to */
 
-void sea_add_conflict(struct sea_analysis *a, uint64_t old_lo, uint64_t old_hi, uint64_t new_lo,
-	uint64_t new_hi, char *why)
+struct sea_conflict *sea_add_conflict(struct sea_analysis *a, uint64_t old_lo, uint64_t old_hi,
+	uint64_t new_lo, uint64_t new_hi, char *why)
 {
 	if (a->n_conflicts == a->room_conflicts) {
 		a->room_conflicts = a->room_conflicts ? a->room_conflicts * 2 : 32;
@@ -24,7 +24,8 @@ void sea_add_conflict(struct sea_analysis *a, uint64_t old_lo, uint64_t old_hi, 
 			xreallocarray(a->conflicts, a->room_conflicts, sizeof(*a->conflicts));
 	}
 	a->conflicts[a->n_conflicts++] =
-		(struct sea_conflict){ { old_lo, new_lo }, { old_hi, new_hi }, why };
+		(struct sea_conflict){ { old_lo, new_lo }, { old_hi, new_hi }, why, false };
+	return &a->conflicts[a->n_conflicts - 1];
 }
 
 const struct sea_conflict *sea_conflict_of(
@@ -312,54 +313,6 @@ static void check_spans(struct sea_analysis *a, struct witness *w, uint32_t n)
 	free(by_new);
 }
 
-/*
- * Without symbols a field that was put into a structure looks like a variable that was put before
- * others. But large objects are aligned, so a variable moves them by a multiple of that; a shift
- * by less, past a place of that alignment, is within one object, or among small ones: not known.
- */
-static void doubt_shifts(struct sea_analysis *a, struct witness *w, uint32_t n)
-{
-	uint32_t prev = SEA_NONE;
-
-	for (uint32_t i = 0; i < n; i++) {
-		int64_t by;
-		uint32_t end = i;
-		uint64_t shift;
-
-		if (w[i].dropped || !(place_flags(a->im[0], w[i].old_addr) & SEA_D_WRITABLE))
-			continue;
-		shift = w[i].new_addr - w[i].old_addr;
-		if (prev == SEA_NONE || w[i].old_addr - w[prev].old_addr > MAX_GAP) {
-			prev = i;
-			continue;
-		}
-		by = (int64_t)shift - (int64_t)(w[prev].new_addr - w[prev].old_addr);
-		prev = i;
-		if (by % OBJECT_ALIGN == 0)
-			continue;
-		while (end < n && (w[end].dropped || w[end].new_addr - w[end].old_addr == shift))
-			end++;
-		/* Back to a multiple soon after: only what lies between is in doubt. */
-		sea_add_conflict(a, w[i].old_addr, w[end - 1].old_addr + w[end - 1].len,
-			w[i].new_addr, w[end - 1].new_addr + w[end - 1].len,
-			xasprintf(
-				"the data at %#lx moved by %+ld bytes against what lies before: a "
-				"field may have been put in",
-				w[i].old_addr, by));
-		prev = end - 1;
-		i = end - 1;
-	}
-}
-
-static int by_old_addr(const void *x, const void *y)
-{
-	const struct sea_range *a = x, *b = y;
-
-	if (a->old_addr != b->old_addr)
-		return a->old_addr < b->old_addr ? -1 : 1;
-	return a->size > b->size ? -1 : a->size < b->size;
-}
-
 /* Where the first named range that ends behind @addr begins; *@ret_inside: @addr is in it. */
 static uint64_t next_named(
 	const struct sea_range *named, uint32_t n, uint64_t addr, bool *ret_inside)
@@ -376,6 +329,61 @@ static uint64_t next_named(
 	}
 	*ret_inside = lo < n && named[lo].old_addr <= addr;
 	return lo < n ? named[lo].old_addr : UINT64_MAX;
+}
+
+/*
+ * Without symbols a field that was put into a structure looks like a variable that was put before
+ * others. But large objects are aligned, so new variables move them by a multiple of that; what
+ * moved by anything else is inside of one object, or a small one among others: not known.
+ */
+static void doubt_shifts(struct sea_analysis *a, const struct witness *w, uint32_t n)
+{
+	uint32_t n_named = a->n_ranges, end, prev = SEA_NONE;
+	uint64_t base = 0;
+
+	for (uint32_t i = 0; i < n; i = end) {
+		uint64_t shift = w[i].new_addr - w[i].old_addr, last = w[i].old_addr, limit;
+		uint32_t flags = place_flags(a->im[0], w[i].old_addr);
+		struct sea_conflict *c;
+		bool inside;
+
+		end = i + 1;
+		limit = next_named(a->ranges, n_named, w[i].old_addr, &inside);
+		if (w[i].dropped || inside || !(flags & SEA_D_WRITABLE))
+			continue;
+		while (end < n && w[end].old_addr < limit &&
+			(w[end].dropped || w[end].new_addr - w[end].old_addr == shift) &&
+			place_flags(a->im[0], w[end].old_addr) == flags) {
+			if (!w[end].dropped)
+				last = w[end].old_addr + w[end].len;
+			end++;
+		}
+		/* Another section, or far away: nothing to compare with. */
+		if (prev == SEA_NONE || w[i].old_addr - w[prev].old_addr > MAX_GAP ||
+			place_flags(a->im[0], w[prev].old_addr) != flags ||
+			(shift - base) % OBJECT_ALIGN == 0) {
+			base = shift;
+			prev = end - 1;
+			continue;
+		}
+		prev = end - 1;
+		if (last < w[i].old_addr + w[i].len)
+			last = w[i].old_addr + w[i].len;
+		c = sea_add_conflict(a, w[i].old_addr, last, w[i].new_addr, last + shift,
+			xasprintf("the data at %#lx moved by %+ld bytes against what lies around "
+				  "it: it may be part of a structure that changed",
+				w[i].old_addr, (int64_t)(shift - base)));
+		c->doubt = true;
+	}
+}
+
+static int by_old_addr(const void *x, const void *y)
+{
+	const struct sea_range *a = x, *b = y;
+
+	if (a->old_addr != b->old_addr)
+		return a->old_addr < b->old_addr ? -1 : 1;
+	return a->size > b->size ? -1 : a->size < b->size;
 }
 
 static bool in_conflict(const struct sea_analysis *a, const struct witness *w)

@@ -135,6 +135,14 @@ static enum same same_read_only(const struct sea_analysis *a, const struct sea_r
 	return p && q && memcmp(p, q, len) == 0 ? SAME : OTHER_LITERAL;
 }
 
+/* One place in both, although what it belongs to may be laid out otherwise. */
+static bool same_doubtful_place(const struct sea_analysis *a, uint64_t o, uint64_t n)
+{
+	const struct sea_conflict *c = sea_conflict_of(a, SEA_OLD, o);
+
+	return c && c->doubt && o - c->lo[0] == n - c->lo[1];
+}
+
 static enum same same_ref(const struct sea_analysis *a, uint32_t ro, uint32_t rn)
 {
 	const struct sea_ref *o = &a->im[0]->refs[ro], *n = &a->im[1]->refs[rn];
@@ -171,7 +179,9 @@ static enum same same_ref(const struct sea_analysis *a, uint32_t ro, uint32_t rn
 		}
 		return OTHER;
 	}
-	return sea_data_peer(a, SEA_OLD, o->target, &peer) && peer == n->target ? SAME : OTHER;
+	if (sea_data_peer(a, SEA_OLD, o->target, &peer))
+		return peer == n->target ? SAME : OTHER;
+	return same_doubtful_place(a, o->target, n->target) ? SAME : OTHER;
 }
 
 /* Where a jump inside its function goes, as an index of instruction; SEA_NONE for none. */

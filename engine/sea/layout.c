@@ -131,6 +131,38 @@ static bool is_wide(uint16_t reg)
 	       (reg >= X86_REG_R8 && reg <= X86_REG_R15);
 }
 
+static bool fills_memory(const struct sea_image *im, const struct sea_ref *r)
+{
+	static const char *const names[] = { "memset", "memcpy", "memmove", "mempcpy", "bzero",
+		"explicit_bzero", "__memset_chk", "__memcpy_chk", "__memmove_chk" };
+	const char *name = sea_stub_import(im, r->target, NULL);
+
+	for (size_t i = 0; name && i < ARRAY_SIZE(names); i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+/* A count of bytes, of words of a string instruction, or of anything else that is filled. */
+static bool is_fill(const struct sea_image *im, const struct sea_func *f, uint32_t insn)
+{
+	const struct sea_insn *in = &im->insns[insn];
+	const struct sea_ref *call;
+
+	if (in->id != X86_INS_MOV)
+		return false;
+	if (in->reg == X86_REG_ECX || in->reg == X86_REG_RCX)
+		for (uint32_t i = insn + 1; i < f->insn + f->n_insn && i < insn + 6; i++)
+			if (im->insns[i].id == X86_INS_STOSQ || im->insns[i].id == X86_INS_MOVSQ ||
+				im->insns[i].id == X86_INS_STOSB ||
+				im->insns[i].id == X86_INS_MOVSB)
+				return true;
+	if (in->reg != X86_REG_EDX && in->reg != X86_REG_RDX && in->reg != X86_REG_ESI)
+		return false;
+	call = next_call(im, f, insn);
+	return call && fills_memory(im, call);
+}
+
 static bool is_stride(const struct sea_insn *in)
 {
 	return in->id == X86_INS_IMUL || ((in->id == X86_INS_ADD || in->id == X86_INS_SUB) &&
@@ -173,6 +205,10 @@ static void compare_insns(
 				};
 		}
 	}
+	if (!why && x->imm != y->imm && is_fill(a->im[0], &a->im[0]->funcs[fo], io))
+		why = xasprintf(
+			"fills or copies another amount (%d in the old version, %d in the new)",
+			x->imm, y->imm);
 	if (!why && x->imm != y->imm && is_stride(x) && is_object_size(x->imm) &&
 		is_object_size(y->imm))
 		why = xasprintf("walks in steps of %d in the old version, of %d in the new", x->imm,
@@ -219,27 +255,48 @@ static void check_conflicts(struct sea_analysis *a, enum sea_side side, uint32_t
 	}
 }
 
-/* A field past the end of the objects that the other version allocates. */
+static bool is_past_end(const struct layout *l, const struct sea_insn *in, struct sizes *ret)
+{
+	if (!in->base || is_frame_reg(in->base) || in->disp <= 0)
+		return false;
+	for (uint32_t k = 0; k < l->n_sizes; k++)
+		if ((uint32_t)in->disp < l->sizes[k].big &&
+			in->disp + (uint32_t)in->mem_size > l->sizes[k].small) {
+			*ret = l->sizes[k];
+			return true;
+		}
+	return false;
+}
+
+/*
+ * Fields past the end of the objects that the other version allocates. An instruction that both
+ * versions have says nothing new.
+ */
 static void check_growth(struct layout *l, enum sea_side side, uint32_t func)
 {
 	const struct sea_image *im = l->a->im[side];
 	const struct sea_func *f = &im->funcs[func];
+	cleanup_free uint8_t *shared = xzalloc(f->n_insn);
+	uint32_t peer = l->a->m.peer[side][func], n = 0;
+	struct sea_aligned *al = NULL;
+	struct sizes sizes;
+	bool lockstep;
 
-	for (uint32_t i = 0; i < f->n_insn && l->n_sizes; i++) {
+	if (peer != SEA_NONE)
+		sea_align(&l->a->m, side ? peer : func, side ? func : peer, &al, &n, &lockstep);
+	for (uint32_t i = 0; i < n; i++)
+		shared[(side ? al[i].n : al[i].o) - f->insn] = 1;
+	free(al);
+	for (uint32_t i = 0; i < f->n_insn; i++) {
 		const struct sea_insn *in = &im->insns[f->insn + i];
 
-		if (!in->base || is_frame_reg(in->base) || in->disp <= 0)
+		if (shared[i] || !is_past_end(l, in, &sizes))
 			continue;
-		for (uint32_t k = 0; k < l->n_sizes; k++)
-			if ((uint32_t)in->disp < l->sizes[k].big &&
-				in->disp + (uint32_t)in->mem_size > l->sizes[k].small) {
-				sea_refuse(l->a, side, func,
-					xasprintf("may use offset %#x of objects that have %u "
-						  "bytes in "
-						  "one version and %u in the other",
-						in->disp, l->sizes[k].small, l->sizes[k].big));
-				return;
-			}
+		sea_refuse(l->a, side, func,
+			xasprintf("may use offset %#x of objects that have %u bytes in one version "
+				  "and %u in the other",
+				in->disp, sizes.small, sizes.big));
+		return;
 	}
 }
 
@@ -256,7 +313,8 @@ void sea_judge_layout(struct sea_analysis *a)
 		for (uint32_t i = 0; i < a->im[s]->n_funcs; i++)
 			if (a->func[s][i].verdict != SEA_V_IDENTICAL) {
 				check_conflicts(a, s, i);
-				check_growth(&l, s, i);
+				if (l.n_sizes && a->func[s][i].verdict != SEA_V_CONSTANTS)
+					check_growth(&l, s, i);
 			}
 	free(l.allocates[0]);
 	free(l.allocates[1]);
