@@ -1,0 +1,255 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Everyday programs, as two copies of one: they do what they do alone, and the versions never diverge.
+
+# shellcheck disable=SC2034 # variables that lib.bash reads
+
+load lib
+
+# What each run finds in its folder.
+prepare() {
+	mkdir -p dir/sub
+	seq 1 500 >numbers
+	printf 'pear\napple\nfig\napple\n' >fruit
+	printf 'one two three\nfour five six\n' >words
+	head -c 100000 /usr/share/common-licenses/GPL-3 >text
+	cp fruit dir/a
+	cp words dir/sub/b
+	ln -s a dir/link
+	touch -d 2001-02-03T04:05:06Z fruit words dir/a
+}
+
+@test "coreutils: text" {
+	compare_self cat fruit - words
+	compare_self sort numbers
+	compare_self sort -u fruit
+	compare_self uniq -c fruit
+	compare_self wc text
+	compare_self head -n 3 numbers
+	compare_self tail -c 100 text
+	compare_self cut -d' ' -f2 words
+	compare_self paste fruit words
+	compare_self tac fruit
+	compare_self nl words
+	compare_self fold -w 20 text
+	compare_self od -c fruit
+	compare_self base64 text
+	compare_self md5sum text fruit
+	compare_self sha256sum text
+	compare_self cksum text
+	compare_self comm fruit words
+	compare_self join fruit fruit
+	compare_self seq 1 1000
+	compare_self factor 123456789 97
+	compare_self expr 6 '*' 7
+	compare_self printf '%s-%d\n' a 1
+	compare_self numfmt --to=iec 123456
+	STDIN=$ROOT/README.md compare_self tr a-z A-Z
+	STDIN=$ROOT/README.md compare_self tee copy
+}
+
+@test "coreutils: files" {
+	compare_self ls -lR --time-style=+ dir
+	compare_self cp -a dir copy
+	compare_self mv fruit dir/moved
+	compare_self rm -r dir
+	compare_self mkdir -p x/y/z
+	compare_self rmdir dir/sub
+	compare_self ln -s numbers link
+	compare_self ln numbers hard
+	compare_self touch new
+	compare_self chmod 600 fruit
+	compare_self truncate -s 10 text
+	compare_self dd if=text of=out bs=1000 skip=3 count=4 status=none
+	compare_self split -b 10000 text part-
+	compare_self install -m 700 fruit installed
+	compare_self readlink dir/link
+	compare_self realpath dir/link
+	compare_self stat -c '%n %s %a %Y' fruit
+	compare_self du -b --apparent-size dir
+	compare_self mkfifo pipe
+	compare_self shred -n 1 -u words
+	compare_self mktemp -u fixed
+	compare_self sync fruit
+}
+
+@test "coreutils: what fails, fails the same" {
+	compare_self cat missing
+	compare_self ls missing
+	compare_self rmdir dir
+	compare_self false
+	compare_self mkdir fruit
+	compare_self cp missing x
+	compare_self dd if=missing of=x
+	compare_self env nonsense
+	compare_self test 1 = 2
+	compare_self timeout 0.2 sleep 10
+}
+
+@test "coreutils: the process itself" {
+	compare_self pwd
+	compare_self env -i A=1 B=2 env
+	compare_self nice -n 5 true
+	compare_self id
+	compare_self uname -a
+	compare_self date -u -d @0
+	compare_self sleep 0.1
+	compare_self nohup true
+	compare_self timeout 5 true
+	compare_self nproc
+	compare_self tty
+	compare_self stdbuf -oL cat fruit
+	compare_self yes --version
+}
+
+@test "shells: pipelines, subshells, jobs, traps" {
+	local script='
+		sort numbers | grep 7 | wc -l
+		x=$(seq 1 50 | tail -n 1); echo $x
+		(cd dir && ls; exit 3); echo $?
+		for i in 1 2 3; do echo $i >file$i; done
+		cat <<-END | tr a-z A-Z
+			here $x
+		END
+		sleep 0.05 & wait $!; echo waited $?
+		trap "echo trapped" USR1; kill -USR1 $$; echo after
+		sh -c "kill -TERM \$\$"; echo status $?
+		seq 1 100000 | head -n 1
+		exec 5<fruit; read line <&5; echo $line
+		printf %s done >&2
+		exit 7'
+	compare_self sh -c "$script"
+	compare_self bash -c "$script"
+	compare_self bash -c 'coproc cat; echo hi >&${COPROC[1]}; read x <&${COPROC[0]}; echo $x
+		diff <(sort fruit) <(sort -u fruit); echo ${PIPESTATUS[0]} | cat; echo $((2**40))'
+}
+
+@test "grep, sed, awk, find, xargs, diff" {
+	compare_self grep -n -i license text
+	compare_self grep -rc apple .
+	compare_self grep nothing text
+	compare_self sed -n 's/License/X/gp' text
+	compare_self sed -i 2d words
+	compare_self awk '{ n += NF } END { print n, NR }' text
+	compare_self awk 'BEGIN { while (("ls dir" | getline x) > 0) print x; system("echo sub") }'
+	compare_self find . -type f -newermt 2000-01-01 -name '[a-f]*'
+	compare_self find . -name '*u*' -exec wc -c {} +
+	compare_self xargs -a numbers -n 100 echo
+	compare_self diff fruit words
+}
+
+@test "tar, gzip, bzip2, xz" {
+	need tar gzip bzip2 xz
+	compare_self gzip -n9 text
+	compare_self bzip2 text
+	compare_self xz -T1 text
+	compare_self tar -cf out.tar --sort=name --mtime=@0 --owner=0 --group=0 dir text
+}
+
+@test "sqlite3, python3, perl" {
+	need sqlite3 python3 perl
+	compare_self sqlite3 db "create table t(a, b); insert into t values (1, 'x'), (2, 'y');
+		select sum(a), group_concat(b) from t; update t set b = 'z'; vacuum; select * from t"
+	compare_self python3 -c '
+import os, subprocess, json, hashlib, tempfile, threading
+open("py", "w").write(json.dumps({"a": [1, 2]}))
+print(subprocess.run(["sort", "fruit"], capture_output=True, text=True).stdout)
+print(hashlib.sha256(open("text", "rb").read()).hexdigest())
+r, w = os.pipe()
+if os.fork() == 0:
+    os.write(w, b"child")
+    os._exit(3)
+print(os.read(r, 10), os.waitstatus_to_exitcode(os.wait()[1]))
+t = [threading.Thread(target=lambda i=i: open("t%d" % i, "w").write(str(i))) for i in range(4)]
+[x.start() for x in t]; [x.join() for x in t]
+with tempfile.TemporaryFile() as f: f.write(b"x")
+'
+	compare_self perl -e 'open(F, ">pl"); print F "x" x 1000; close F; print -s "pl", "\n";
+		print `wc -l numbers`; system("exit 3"); print $? >> 8, "\n"; @a = sort map { $_ * 7 % 11 } 1..10; print "@a\n"'
+}
+
+@test "git: init, commit, clone, gc" {
+	need git
+	export GIT_AUTHOR_DATE='2001-02-03T04:05:06Z' GIT_COMMITTER_DATE='2001-02-03T04:05:06Z'
+	export HOME=$BATS_TEST_TMPDIR GIT_CONFIG_NOSYSTEM=1
+	compare_self sh -c 'set -e
+		git init -q -b main r; cd r
+		git config user.name n; git config user.email e@example.org
+		cp ../fruit ../words ../text .; git add .; git commit -q -m one
+		echo more >>fruit; git commit -q -a -m two
+		git checkout -q -b side HEAD~1; echo x >x; git add x; git commit -q -m three
+		git merge -q -m merged main; git log --format="%H %s" --graph
+		cd ..; git clone -q r c; git -C c gc -q; git -C c fsck; git -C c show --stat
+		rm -rf r c/.git'
+}
+
+@test "a compiler with its children, and make" {
+	need gcc make
+	compare_self sh -c 'set -e
+		printf "%s\n" "#include <stdio.h>" "int main(void) { puts(\"hello\"); return 3; }" >a.c
+		gcc -O2 -c a.c; gcc a.o -o a; ./a || echo $?'
+	compare_self sh -c 'printf "all: x y z\nx y z:\n\t@cp fruit \$@\n" >Makefile; make -s -j2; cat x y z'
+}
+
+@test "openssl, ssh-keygen, curl" {
+	need openssl ssh-keygen curl python3
+	compare_self openssl dgst -sha256 text
+	compare_self openssl enc -aes-256-cbc -pbkdf2 -nosalt -k secret -in text -out sealed
+	# The keys are random: that there is one, and that it is good.
+	compare_self sh -c 'ssh-keygen -q -t ed25519 -N "" -f key -C c && ssh-keygen -y -f key >pub &&
+		cut -d" " -f1,2 key.pub | cmp - <(cut -d" " -f1,2 pub) 2>/dev/null; ls; rm -f key key.pub pub'
+	local port
+	port=$(free_port)
+	mkdir "$BATS_TEST_TMPDIR/www"
+	cp "$ROOT/README.md" "$BATS_TEST_TMPDIR/www/"
+	start_server "$port" python3 -m http.server --bind 127.0.0.1 -d "$BATS_TEST_TMPDIR/www" "$port"
+	compare_self curl -sS "http://127.0.0.1:$port/README.md" -o got
+	compare_self curl -sS -f "http://127.0.0.1:$port/missing"
+}
+
+@test "an editor: vim -es" {
+	need vim
+	compare_self vim -es -u NONE -n -c '%s/apple/orange/' -c wq fruit
+	# No shell commands here: vim alone leaves when one takes longer and standard input has ended.
+	compare_self vim -es -u NONE -i NONE -c 'r numbers' -c 'sort!' -c '%p' -c 'q!' words
+}
+
+@test "two builds of one program: -O0 and -O2, dynamic and static" {
+	need gcc
+	cat >"$BATS_TEST_TMPDIR/p.c" <<-'END'
+	#include <stdio.h>
+	#include <stdlib.h>
+	#include <string.h>
+	static int cmp(const void *a, const void *b) { return strcmp(*(char **)a, *(char **)b); }
+	int main(int argc, char **argv)
+	{
+		char line[256], *all[1000]; int n = 0; FILE *f = fopen(argv[1], "r");
+		while (f && fgets(line, sizeof line, f)) all[n++] = strdup(line);
+		qsort(all, n, sizeof *all, cmp);
+		for (int i = 0; i < n; i++) fputs(all[i], stdout);
+		f = fopen("made", "w"); fprintf(f, "%d\n", n); fclose(f);
+		return n % 7;
+	}
+	END
+	cd "$BATS_TEST_TMPDIR"
+	gcc -O0 p.c -o p0
+	gcc -O2 p.c -o p2
+	gcc -O2 -static p.c -o ps
+	local old new
+	for old in p0 p2; do
+		for new in p0 p2; do
+			compare_native "$PWD/$old" "$PWD/$new" -- fruit
+		done
+	done
+	compare_native "$PWD/ps" "$PWD/ps" -- numbers
+}
+
+@test "each way of synchronising" {
+	for sync in stream barrier lockstep; do
+		for leader in old new; do
+			MX_TEST_OPTIONS="--sync $sync --leader $leader"
+			compare_self sh -c 'sort numbers | tail -n 2; ls dir; echo $$ >/dev/null; exit 4'
+			compare_self python3 -c 'import os; print(sum(range(1000))); open("o", "w").write("x" * 100000)'
+		done
+	done
+}
