@@ -13,6 +13,7 @@
 #include "mxm/fds.h"
 #include "mxm/group.h"
 #include "mxm/ids.h"
+#include "mxm/layout.h"
 
 struct clone_call {
 	uint64_t flags, pidfd, parent_tid, child_tid;
@@ -251,6 +252,7 @@ void births_executed(struct task *task, pid_t former)
 	task = take_over_process(group, task, former);
 	proc = task->tuple->proc;
 	follows = task_follows(task);
+	layout_after_exec(task);
 	mm_put(task->tracee.mm);
 	task->tracee.mm = mm_open(task->tracee.tgid);
 	task->tracee.mm->no_vm = mxm->config.lock_memory_ways;

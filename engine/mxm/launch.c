@@ -11,6 +11,7 @@
 #include "mxm/filter.h"
 #include "mxm/group.h"
 #include "mxm/ids.h"
+#include "mxm/layout.h"
 
 /* What the child tells the engine before its program runs. */
 struct report {
@@ -68,6 +69,7 @@ static void __attribute__((noreturn)) become_program(const struct mxm *mxm,
 		send_report(sock, STEP_ROOT, errno, -1);
 		_exit(125);
 	}
+	layout_fix();
 	sigprocmask(SIG_SETMASK, &mxm->config.sigmask, NULL);
 	rc = filter_load(filter, &listener);
 	if (rc < 0) {
@@ -110,9 +112,10 @@ static int explain(const struct mxm_version_config *version, const struct report
 }
 
 /* Leads the child to the end of its execve. */
-static int run_to_exec(pid_t pid, int sock, struct version *version,
+static int run_to_exec(struct task *task, int sock, struct version *version,
 	const struct mxm_version_config *config, bool least, struct err *err)
 {
+	pid_t pid = version->root_pid;
 	struct tracee t = { .tid = pid, .tgid = pid };
 	struct report report = { STEP_BEGIN, EPIPE };
 	struct stop stop;
@@ -130,6 +133,8 @@ static int run_to_exec(pid_t pid, int sock, struct version *version,
 			}
 			return explain(config, &report, err);
 		}
+		if (stop.kind == STOP_SECCOMP && tracee_regs(&t) && t.regs.orig_rax == SYS_execve)
+			layout_before_exec(task);
 		rc = tracee_resume(&t, RESUME_RUN, stop.kind == STOP_SIGNAL ? stop.sig : 0);
 		if (rc < 0 && rc != -ESRCH)
 			return err_errno(err, -rc, "resuming the %s version", config->name);
@@ -143,8 +148,10 @@ static int run_to_exec(pid_t pid, int sock, struct version *version,
 	return 0;
 }
 
-static int launch_version(struct mxm *mxm, int v, const struct filter *filter, struct err *err)
+static int launch_version(struct task *task, const struct filter *filter, struct err *err)
 {
+	struct mxm *mxm = task->tuple->group->mxm;
+	const int v = task->version;
 	const struct mxm_version_config *config = &mxm->config.versions[v];
 	struct version *version = &mxm->versions[v];
 	int pair[2];
@@ -165,7 +172,7 @@ static int launch_version(struct mxm *mxm, int v, const struct filter *filter, s
 		become_program(mxm, config, filter, pair[1]);
 	}
 	close(pair[1]);
-	version->root_pid = pid;
+	version->root_pid = task->tracee.tid = task->tracee.tgid = pid;
 	rc = tracee_seize(pid, err);
 	if (rc == 0)
 		rc = io_write_all(ours, "", 1);
@@ -174,7 +181,7 @@ static int launch_version(struct mxm *mxm, int v, const struct filter *filter, s
 		waitpid(pid, NULL, __WALL);
 		return rc;
 	}
-	return run_to_exec(pid, ours, version, config, mxm->config.lock_memory_ways, err);
+	return run_to_exec(task, ours, version, config, mxm->config.lock_memory_ways, err);
 }
 
 static int launch_all(struct group *group, struct err *err)
@@ -185,16 +192,18 @@ static int launch_all(struct group *group, struct err *err)
 	struct proc *proc;
 	int rc = filter_build(&filter, err);
 
-	for (int v = 0; v < mxm->config.nversions && rc == 0; v++)
-		rc = launch_version(mxm, v, &filter, err);
-	filter_free(&filter);
 	if (rc < 0)
 		return rc;
 	proc = proc_new(mxm);
 	proc->is_root = true;
 	proc->affinity = mxm->affinity;
-	proc_known_signals(proc, mxm->versions[group->leader].root_pid);
 	tuple = tuple_new(group, proc);
+	for (int v = 0; v < mxm->config.nversions && rc == 0; v++)
+		rc = launch_version(&tuple->tasks[v], &filter, err);
+	filter_free(&filter);
+	if (rc < 0)
+		return rc;
+	proc_known_signals(proc, mxm->versions[group->leader].root_pid);
 	tuple->ids = proc->ids = ids_new(mxm, mxm->versions[group->leader].root_pid);
 	for (int v = 0; v < mxm->config.nversions; v++) {
 		pid_t pid = mxm->versions[v].root_pid;

@@ -7,6 +7,7 @@
 
 #include "mxm/canon.h"
 #include "mxm/ids.h"
+#include "mxm/layout.h"
 #include "mxm/special.h"
 
 static int clone_follow(struct task *task, struct event *event, enum follow_how *ret_how)
@@ -23,18 +24,39 @@ static int clone_followed(struct task *task, struct event *event, int64_t *resul
 
 const struct special special_clone = { .follow = clone_follow, .followed = clone_followed };
 
+static int exec_lead(struct task *task, struct event *event)
+{
+	layout_before_exec(task);
+	return 0;
+}
+
+/* Only an execve that failed comes here. */
+static int exec_led(struct task *task, struct event *event, int64_t *result)
+{
+	layout_after_exec(task);
+	return 0;
+}
+
 static int exec_follow(struct task *task, struct event *event, enum follow_how *ret_how)
 {
 	*ret_how = event->result < 0 ? FOLLOW_SKIP : FOLLOW_TO_EXIT;
+	if (event->result >= 0)
+		layout_before_exec(task);
 	return 0;
 }
 
 static int exec_followed(struct task *task, struct event *event, int64_t *result)
 {
+	layout_after_exec(task);
 	return -EBADMSG;
 }
 
-const struct special special_exec = { .follow = exec_follow, .followed = exec_followed };
+const struct special special_exec = {
+	.lead = exec_lead,
+	.led = exec_led,
+	.follow = exec_follow,
+	.followed = exec_followed,
+};
 
 static bool is_waitid(const struct task *task)
 {

@@ -16,6 +16,7 @@
 #define MX_MXM_STATE_H
 
 #include <sched.h>
+#include <sys/resource.h>
 
 #include "base/list.h"
 #include "mxm/mxm.h"
@@ -151,6 +152,8 @@ struct task {
 	uint64_t since_ns;    /* when it entered its state */
 	uint64_t saved_args[6]; /* what the program put there, while args_changed */
 	bool args_changed;
+	struct rlimit stack_limit; /* the program's own, while an execve runs under another */
+	bool stack_limit_changed;
 	int64_t made_result; /* of a call that a special has made in the kernel's place */
 	uint64_t return_rip;  /* where its last call returned to, while that event is held back */
 	int broken_off;	      /* TASK_AGAIN: the kernel's code for how the call would go on */
