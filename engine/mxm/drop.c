@@ -8,6 +8,7 @@
 
 #include "mxm/events.h"
 #include "mxm/group.h"
+#include "mxm/shadows.h"
 
 void drop_version_locked(struct mxm *mxm, int version)
 {
@@ -160,12 +161,35 @@ static void begin(struct group *group, int version)
 	event_forget(group, NULL, version);
 }
 
+/* The process's memory becomes the files'; then the call that the task stood at is asked for again. */
+static void move_shadows(struct task *task)
+{
+	struct mxm *mxm = task->tuple->group->mxm;
+	long r;
+	int rc = tracee_remote(&task->tracee, true, &r, SYS_getpid, 0, 0, 0, 0, 0, 0);
+
+	task->tuple->proc->has_shadows[task->version] = false;
+	if (rc == 0)
+		rc = shadows_move(task);
+	if (rc < 0 && rc != -ESRCH)
+		mxm->ops->note(mxm->ops_arg, "shared-mapping-lost", task->version,
+			task->tuple->ids->known, "a shared mapping could not be moved to its file");
+	tracee_retry_call(&task->tracee, task->call.nr);
+	task->at_entry_stop = false;
+	task_enter(task, TASK_RUNNING);
+	task_resume(task, RESUME_RUN, 0);
+}
+
 /* A follower's task stands where the stream ends: from here on it leads. */
 static void promote(struct task *task)
 {
 	switch (task->state) {
 	case TASK_ASKING:
 		task->event = NULL;
+		if (task->tuple->proc->has_shadows[task->version] && task->call.nr != ~0ul) {
+			move_shadows(task);
+			return;
+		}
 		task_enter(task, TASK_RUNNING);
 		if (task->call.nr == ~0ul) {
 			/* rdtsc: let it fault again. */
@@ -210,6 +234,7 @@ static void succeed(struct group *group, int heir)
 	group->leader = heir;
 	group->followers &= ~(1u << heir);
 	group->dropping &= ~(1u << former);
+	shadows_write_back(group->mxm, heir);
 	list_for_each_safe(at, &group->ready)
 		event_free(container_of(at, struct event, link));
 	list_for_each_safe(at, &group->tuples)
@@ -245,6 +270,15 @@ void drop_check(struct group *group)
 	}
 }
 
+static void note_standstill(struct group *group, int version)
+{
+	struct mxm *mxm = group->mxm;
+	cleanup_str struct str text = STR_INIT;
+
+	group_describe(group, &text);
+	mxm->ops->note(mxm->ops_arg, "standstill", version, 0, str_text(&text));
+}
+
 void drop_late(struct group *group)
 {
 	struct mxm *mxm = group->mxm;
@@ -264,6 +298,7 @@ void drop_late(struct group *group)
 		for (int v = 0; v < mxm->config.nversions; v++) {
 			if (!(group->followers & ~leader->event->vetted & (1u << v)))
 				continue;
+			note_standstill(group, v);
 			drop_diverged(&tuple->tasks[v], leader, leader->event, "late");
 			return;
 		}

@@ -16,9 +16,6 @@
 #include "mxm/rules.h"
 #include "mxm/special.h"
 
-/* A task that has run this long while another one's turn has come is stopped, in ns. */
-#define SLICE_NS 50000000ul
-
 void follow_asks(struct task *task)
 {
 	if (task->state == TASK_CALLING || task->state == TASK_AGAIN) {
@@ -257,6 +254,11 @@ static void consume_call(struct task *task, struct event *event)
 		return;
 	if (how == FOLLOW_RUN && task->args_changed)
 		how = FOLLOW_TO_EXIT;
+	if (how == FOLLOW_MADE) {
+		give_result(task, task->made_result);
+		finish(task, event);
+		return;
+	}
 	if (how == FOLLOW_SKIP) {
 		copy_results(task, event);
 		return;
@@ -429,18 +431,6 @@ static void consume(struct task *task, struct event *event)
 	}
 }
 
-/* A task that holds the baton for too long while the next event is another's. */
-static void preempt(struct group *group, struct task *holder)
-{
-	group->wants_ticks = true;
-	if (holder->state != TASK_RUNNING || holder->interrupted)
-		return;
-	if (event_clock() - holder->since_ns < SLICE_NS)
-		return;
-	if (tracee_interrupt(&holder->tracee) == 0)
-		holder->interrupted = true;
-}
-
 static bool resume_preempted(struct group *group, int version)
 {
 	list_for_each(at, &group->tuples) {
@@ -490,7 +480,7 @@ bool follow_pump(struct group *group, int version)
 		return true;
 	}
 	if (holder && event->kind != EVENT_KILLED && !(event->async && holder == task)) {
-		preempt(group, holder);
+		baton_claim(group, version);
 		return false;
 	}
 	consume(task, event);

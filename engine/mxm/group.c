@@ -99,6 +99,31 @@ struct task *group_find(struct group *group, pid_t tid)
 	return NULL;
 }
 
+void group_describe(struct group *group, struct str *out)
+{
+	list_for_each(at, &group->tuples) {
+		struct tuple *tuple = container_of(at, struct tuple, link);
+
+		str_printf(out, "%s%d:", out->len ? "; " : "", tuple->ids ? tuple->ids->known : 0);
+		for (int v = 0; v < group->mxm->config.nversions; v++) {
+			const struct task *task = &tuple->tasks[v];
+
+			str_printf(out, " %s %s%s%s%s%s", group->mxm->versions[v].name,
+				names[task->state], task->call.row ? " " : "",
+				task->call.row ? task->call.row->name : "",
+				task->preempted ? " preempted" : "",
+				group->baton[v] == task ? " (baton)" : "");
+		}
+	}
+	list_for_each(at, &group->stream) {
+		const struct event *event = container_of(at, struct event, link);
+
+		str_printf(out, "; next event: %d kind %d %s", event->tuple->ids->known, event->kind,
+			event->call.row ? event->call.row->name : "");
+		break;
+	}
+}
+
 void group_stash(struct group *group, const struct stop *stop)
 {
 	if (group->nstashed < (int)ARRAY_SIZE(group->stash))

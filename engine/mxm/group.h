@@ -17,6 +17,8 @@ void group_serve(struct group *group);
 void group_serve_one(struct group *group, pid_t tid);
 /* Makes the monitor look at what changed (mxm->versions[].alive). Any thread, with the lock. */
 void group_poke(struct group *group);
+/* Where every task of the group stands, for a report of what went wrong. */
+void group_describe(struct group *group, struct str *out);
 /* A stop that was met out of turn: served next. */
 void group_stash(struct group *group, const struct stop *stop);
 struct task *group_find(struct group *group, pid_t tid);
@@ -42,6 +44,8 @@ void task_gone(struct task *task);
 /* Sets or clears the baton's holder. */
 void baton_take(struct task *task);
 void baton_give_up(struct task *task);
+/* Another task waits for the baton: its holder is stopped when it has computed for too long. */
+void baton_claim(struct group *group, int version);
 
 /* lead.c */
 

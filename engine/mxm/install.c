@@ -106,7 +106,7 @@ static int take_by_socket(struct task *task, int num)
 	return fd;
 }
 
-static int take_fd_of(struct task *task, int num)
+int install_fetch(struct task *task, int num)
 {
 	struct mxm *mxm = task->tuple->group->mxm;
 
@@ -127,7 +127,7 @@ static int take_fd_of(struct task *task, int num)
 
 int install_take(struct task *task, struct event *event, int num, bool cloexec)
 {
-	int fd = take_fd_of(task, num);
+	int fd = install_fetch(task, num);
 
 	if (fd < 0)
 		return fd;
@@ -272,8 +272,8 @@ static int give_by_notification(struct task *task, struct event *event)
 	return rc;
 }
 
-/* The follower makes a socket, the engine sends to it, the follower receives and moves the result. */
-static int give_by_socket(struct task *task, const struct newfd *newfd)
+/* The task makes a socket, the engine sends to it, the task receives. */
+int install_send(struct task *task, int fd, int *ret_there)
 {
 	struct sockaddr_un addr;
 	socklen_t len = sizeof(addr);
@@ -286,14 +286,14 @@ static int give_by_socket(struct task *task, const struct newfd *newfd)
 	struct wire got;
 	const uint64_t name_at = GATEWAY_SCRATCH + 1024, len_at = GATEWAY_SCRATCH + 1200;
 	const sa_family_t family = AF_UNIX;
-	long sock, r, moved;
+	long sock, r, closed;
 	uint32_t name_len = sizeof(addr);
-	int rc, there;
+	int rc;
 
 	if (post < 0)
 		return -errno;
 	*c = (struct cmsghdr){ CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS };
-	memcpy(CMSG_DATA(c), &newfd->fd, sizeof(int));
+	memcpy(CMSG_DATA(c), &fd, sizeof(int));
 	rc = remote(task, &sock, SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (rc < 0 || sock < 0)
 		return rc < 0 ? rc : (int)sock;
@@ -322,12 +322,22 @@ static int give_by_socket(struct task *task, const struct newfd *newfd)
 		rc = tracee_read(&task->tracee, raddr(GATEWAY_SCRATCH), &got, sizeof(got));
 	if (rc < 0 || r < 0)
 		return rc < 0 ? rc : (int)r;
-	memcpy(&there, CMSG_DATA((struct cmsghdr *)got.control), sizeof(there));
-	rc = remote(task, &moved, SYS_close, sock, 0, 0);
-	if (rc == 0 && there == newfd->num)
+	memcpy(ret_there, CMSG_DATA((struct cmsghdr *)got.control), sizeof(*ret_there));
+	return remote(task, &closed, SYS_close, sock, 0, 0);
+}
+
+/* Sends the descriptor and moves it to its number. */
+static int give_by_socket(struct task *task, const struct newfd *newfd)
+{
+	long r, moved = 0;
+	int there, rc = install_send(task, newfd->fd, &there);
+
+	if (rc < 0)
+		return rc;
+	if (there == newfd->num) {
 		rc = remote(task, &moved, SYS_fcntl, there, F_SETFD,
 			newfd->cloexec ? FD_CLOEXEC : 0);
-	else if (rc == 0) {
+	} else {
 		rc = remote(task, &moved, SYS_dup3, there, newfd->num,
 			newfd->cloexec ? O_CLOEXEC : 0);
 		if (rc == 0 && moved >= 0)

@@ -23,4 +23,13 @@ MUST_CHECK int install_take(struct task *task, struct event *event, int num, boo
  */
 MUST_CHECK int install_give(struct task *task, struct event *event, bool *ret_runs);
 
+/* A copy of @task's descriptor @num for the engine. Stopped as for install_take(). Or -errno. */
+MUST_CHECK int install_fetch(struct task *task, int num);
+
+/*
+ * Puts the engine's @fd into @task at any free number. The task must be stopped; at a call's entry the
+ * pending call is given up, as by tracee_remote().
+ */
+MUST_CHECK int install_send(struct task *task, int fd, int *ret_there);
+
 #endif

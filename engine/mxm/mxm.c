@@ -11,6 +11,7 @@
 #include "mxm/group.h"
 #include "mxm/ids.h"
 #include "mxm/launch.h"
+#include "mxm/shadows.h"
 
 #define TICK_NS 10000000l
 
@@ -92,6 +93,7 @@ int mxm_start(const struct mxm_config *config, const struct mxm_ops *ops, void *
 	pthread_mutex_init(&mxm->lock, NULL);
 	pthread_cond_init(&mxm->changed, NULL);
 	list_init(&mxm->groups);
+	list_init(&mxm->shadows);
 	list_init(&mxm->ids);
 	list_init(&mxm->dead_ids);
 	sched_getaffinity(0, sizeof(mxm->affinity), &mxm->affinity);
@@ -148,6 +150,7 @@ void mxm_free(struct mxm *mxm)
 			close(mxm->versions[v].listener);
 	}
 	ids_free_all(mxm);
+	shadows_free(mxm);
 	free(mxm);
 }
 

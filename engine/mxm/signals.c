@@ -16,8 +16,7 @@
 #include "mxm/special.h"
 
 /* A held signal breaks into user mode after this time without a call, in ns. */
-#define HOLD_NS	 50000000ul
-#define SLICE_NS 20000000ul
+#define HOLD_NS 50000000ul
 
 /* rdtsc is an event with a number of its own. */
 #define NR_TSC (~0ul)
@@ -320,10 +319,6 @@ void signals_tick(struct group *group)
 			now - task->held[0].since_ns > HOLD_NS && tracee_interrupt(&task->tracee) == 0)
 			task->interrupted = true;
 	}
-	if (!holder || list_is_empty(&group->ready))
-		return;
-	group->wants_ticks = true;
-	if (holder->state == TASK_RUNNING && !holder->interrupted &&
-		now - holder->since_ns > SLICE_NS && tracee_interrupt(&holder->tracee) == 0)
-		holder->interrupted = true;
+	if (holder && !list_is_empty(&group->ready))
+		baton_claim(group, group->leader);
 }

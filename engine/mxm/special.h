@@ -12,6 +12,7 @@ enum follow_how {
 	FOLLOW_BY_CLASS, /* as the row's class says */
 	FOLLOW_SKIP,	 /* not made: results and outputs are copied */
 	FOLLOW_RUN,	 /* made by the follower; its own result stands */
+	FOLLOW_MADE,	 /* follow() has made it, with the result in task->made_result */
 	FOLLOW_TO_EXIT,	 /* made by the follower; follow_left() looks at the result */
 };
 

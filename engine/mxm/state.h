@@ -86,6 +86,7 @@ struct proc {
 	struct fdtab *fds;
 	struct sigaction_known sig[64];
 	uint64_t private_fds[MXM_VERSIONS_MAX][16]; /* below 1024: opened by that version alone */
+	bool has_shadows[MXM_VERSIONS_MAX]; /* that version's process maps copies of files */
 	bool shares_memory;   /* has mapped writable shared memory */
 	bool other_user;      /* its user id was changed: another monitor could not seize it */
 	bool exiting;	      /* exit_group, or a fatal signal, is under way */
@@ -232,6 +233,7 @@ struct group {
 	struct list stream; /* published events, oldest first, until all followers consumed them */
 	struct list ready;  /* complete events of the leader, in the order of completion */
 	struct task *baton[MXM_VERSIONS_MAX];
+	uint64_t slice_begun[MXM_VERSIONS_MAX]; /* CPU time of the holder when first waited for */
 	struct event *unpublished; /* the baton holder's, held back until its next stop */
 	size_t lag;		   /* events in `stream` */
 	size_t lag_bytes;
@@ -261,6 +263,8 @@ struct mxm {
 	unsigned ngroups;
 	uint64_t next_seq, next_tuple;
 	struct mxm_stats stats;
+	struct list shadows;
+	uint64_t next_shadow;
 	unsigned next_cpu;
 	pthread_t ticker;
 	bool ticking;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
+#include <time.h>
 #include <sys/random.h>
 
 #include "base/io.h"
@@ -8,6 +9,12 @@
 #include "mxm/fds.h"
 #include "mxm/group.h"
 #include "mxm/ids.h"
+
+/*
+ * What a task may compute, in CPU time, while another one waits for the baton. Where a slice ends cannot
+ * be replayed, so it is long: all that a program does with system calls keeps its order.
+ */
+#define SLICE_NS 200000000ul
 
 struct tuple *tuple_new(struct group *group, struct proc *proc)
 {
@@ -83,6 +90,7 @@ struct proc *proc_fork(struct mxm *mxm, struct proc *parent, bool share_fds)
 	memcpy(proc->private_fds, parent->private_fds, sizeof(proc->private_fds));
 	proc->affinity = parent->affinity;
 	proc->shares_memory = parent->shares_memory;
+	memcpy(proc->has_shadows, parent->has_shadows, sizeof(proc->has_shadows));
 	proc->other_user = parent->other_user;
 	return proc;
 }
@@ -138,7 +146,37 @@ void task_gone(struct task *task)
 
 void baton_take(struct task *task)
 {
-	task->tuple->group->baton[task->version] = task;
+	struct group *group = task->tuple->group;
+
+	group->baton[task->version] = task;
+	group->slice_begun[task->version] = 0;
+}
+
+/* CPU time of a process in ns; 0: it is gone. */
+static uint64_t cpu_time(pid_t pid)
+{
+	struct timespec ts;
+	clockid_t clock;
+
+	if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &ts) < 0)
+		return 0;
+	return ts.tv_sec * 1000000000ul + ts.tv_nsec + 1;
+}
+
+void baton_claim(struct group *group, int version)
+{
+	struct task *holder = group->baton[version];
+	uint64_t now;
+
+	group->wants_ticks = true;
+	if (!holder || holder->state != TASK_RUNNING || holder->interrupted)
+		return;
+	now = cpu_time(holder->tracee.tgid);
+	if (!group->slice_begun[version])
+		group->slice_begun[version] = now;
+	else if (now - group->slice_begun[version] > SLICE_NS &&
+		 tracee_interrupt(&holder->tracee) == 0)
+		holder->interrupted = true;
 }
 
 void baton_give_up(struct task *task)

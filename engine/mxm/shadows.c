@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mxm/shadows.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "base/io.h"
+#include "base/xalloc.h"
+#include "mxm/install.h"
+
+#define SHADOW_NAME "mx-shadow"
+#define MAPS_MAX    (16u << 20)
+#define CHUNK	    (1u << 20)
+
+struct shadow {
+	struct list link;
+	dev_t dev;
+	ino_t ino;
+	uint64_t id;
+	int file; /* the real one, writable where the leader's descriptor was */
+	off_t size;
+	int copies[MXM_VERSIONS_MAX]; /* memfds; -1: none */
+};
+
+static struct shadow *find(struct mxm *mxm, dev_t dev, ino_t ino)
+{
+	list_for_each(at, &mxm->shadows) {
+		struct shadow *s = container_of(at, struct shadow, link);
+
+		if (s->dev == dev && s->ino == ino)
+			return s;
+	}
+	return NULL;
+}
+
+static struct shadow *find_id(struct mxm *mxm, uint64_t id)
+{
+	list_for_each(at, &mxm->shadows) {
+		struct shadow *s = container_of(at, struct shadow, link);
+
+		if (s->id == id)
+			return s;
+	}
+	return NULL;
+}
+
+/* Copies [@from, @to) where the two differ; holes stay holes. */
+static int copy_range(int source, int target, off_t from, off_t to)
+{
+	cleanup_free char *a = xmalloc(CHUNK);
+	cleanup_free char *b = xmalloc(CHUNK);
+
+	while (from < to) {
+		size_t want = to - from < CHUNK ? (size_t)(to - from) : CHUNK;
+		ssize_t n = pread(source, a, want, from), m;
+
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		m = pread(target, b, n, from);
+		if ((m != n || memcmp(a, b, n) != 0) && pwrite(target, a, n, from) != n)
+			return -errno;
+		from += n;
+	}
+	return 0;
+}
+
+static int grow(struct mxm *mxm, struct shadow *s, unsigned followers)
+{
+	struct stat st;
+	off_t had = s->size;
+	int rc = 0;
+
+	if (fstat(s->file, &st) < 0)
+		return -errno;
+	for (int v = 0; v < mxm->config.nversions && rc == 0; v++) {
+		off_t from = had;
+
+		if (!(followers & (1u << v)))
+			continue;
+		if (s->copies[v] < 0) {
+			s->copies[v] = memfd_create(SHADOW_NAME, MFD_CLOEXEC);
+			from = 0;
+		}
+		if (s->copies[v] < 0)
+			return -errno;
+		if (st.st_size <= from)
+			continue;
+		if (ftruncate(s->copies[v], st.st_size) < 0)
+			return -errno;
+		rc = copy_range(s->file, s->copies[v], from, st.st_size);
+	}
+	if (st.st_size > s->size)
+		s->size = st.st_size;
+	return rc;
+}
+
+int shadows_take(struct task *task, struct event *event, int num, bool writable)
+{
+	struct mxm *mxm = task->tuple->group->mxm;
+	cleanup_close int fd = install_fetch(task, num);
+	struct shadow *s;
+	struct stat st;
+	int rc = 0;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return 0;
+	pthread_mutex_lock(&mxm->lock);
+	s = find(mxm, st.st_dev, st.st_ino);
+	if (!s && writable) {
+		s = xzalloc(sizeof(*s));
+		s->dev = st.st_dev;
+		s->ino = st.st_ino;
+		s->id = ++mxm->next_shadow;
+		s->file = take_fd(&fd);
+		memset(s->copies, 0xff, sizeof(s->copies));
+		list_append(&mxm->shadows, &s->link);
+	}
+	if (s) {
+		rc = grow(mxm, s, task->tuple->group->followers);
+		event->value = s->id;
+	}
+	pthread_mutex_unlock(&mxm->lock);
+	return rc;
+}
+
+int shadows_of(struct mxm *mxm, const struct event *event, int version)
+{
+	struct shadow *s;
+	int fd;
+
+	if (!event->value)
+		return -1;
+	pthread_mutex_lock(&mxm->lock);
+	s = find_id(mxm, event->value);
+	fd = s ? s->copies[version] : -1;
+	pthread_mutex_unlock(&mxm->lock);
+	return fd;
+}
+
+
+void shadows_write_back(struct mxm *mxm, int version)
+{
+	pthread_mutex_lock(&mxm->lock);
+	list_for_each(at, &mxm->shadows) {
+		struct shadow *s = container_of(at, struct shadow, link);
+		struct stat st;
+
+		if (s->copies[version] < 0 || fstat(s->file, &st) < 0)
+			continue;
+		if (copy_range(s->copies[version], s->file, 0,
+			    st.st_size < s->size ? st.st_size : s->size) < 0)
+			mxm->ops->note(mxm->ops_arg, "shared-mapping-lost", version, 0,
+				"a shared mapping could not be written back to its file");
+	}
+	pthread_mutex_unlock(&mxm->lock);
+}
+
+/* The file whose copy for @version has inode @ino. */
+static int file_of_copy(struct mxm *mxm, int version, ino_t ino)
+{
+	int file = -1;
+
+	pthread_mutex_lock(&mxm->lock);
+	list_for_each(at, &mxm->shadows) {
+		struct shadow *s = container_of(at, struct shadow, link);
+		struct stat st;
+
+		if (s->copies[version] >= 0 && fstat(s->copies[version], &st) == 0 && st.st_ino == ino)
+			file = s->file;
+	}
+	pthread_mutex_unlock(&mxm->lock);
+	return file;
+}
+
+static int move_one(struct task *task, const char *line)
+{
+	struct mxm *mxm = task->tuple->group->mxm;
+	uint64_t from, to, offset, ino;
+	char perms[5];
+	int prot = 0, there, file, rc;
+	long r;
+
+	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %*s %" SCNu64, &from, &to, perms,
+		    &offset, &ino) != 5)
+		return 0;
+	file = file_of_copy(mxm, task->version, ino);
+	if (file < 0)
+		return 0;
+	prot |= perms[0] == 'r' ? PROT_READ : 0;
+	prot |= perms[1] == 'w' ? PROT_WRITE : 0;
+	prot |= perms[2] == 'x' ? PROT_EXEC : 0;
+	rc = install_send(task, file, &there);
+	if (rc < 0)
+		return rc;
+	rc = tracee_remote(&task->tracee, false, &r, SYS_mmap, from, to - from, prot,
+		MAP_SHARED | MAP_FIXED, there, offset);
+	if (rc == 0 && r < 0)
+		rc = (int)r;
+	if (rc == 0)
+		rc = tracee_remote(&task->tracee, false, &r, SYS_close, there, 0, 0, 0, 0, 0);
+	return rc;
+}
+
+int shadows_move(struct task *task)
+{
+	cleanup_str struct str maps = STR_INIT;
+	char path[64], *rest, *line;
+	int rc;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", task->tracee.tgid);
+	rc = io_read_file(path, MAPS_MAX, &maps, NULL);
+	if (rc < 0)
+		return rc;
+	rest = maps.data;
+	while (rc == 0 && (line = strsep(&rest, "\n"))) {
+		if (strstr(line, "/memfd:" SHADOW_NAME))
+			rc = move_one(task, line);
+	}
+	return rc;
+}
+
+void shadows_free(struct mxm *mxm)
+{
+	list_for_each_safe(at, &mxm->shadows) {
+		struct shadow *s = container_of(at, struct shadow, link);
+
+		close(s->file);
+		for (int v = 0; v < MXM_VERSIONS_MAX; v++) {
+			if (s->copies[v] >= 0)
+				close(s->copies[v]);
+		}
+		list_remove(at);
+		free(s);
+	}
+}
