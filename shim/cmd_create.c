@@ -33,8 +33,18 @@ static void job_free(struct job *job)
 	free(job->state);
 }
 
-/* Asks whether the container is MX's. A config.json that cannot be read is for the delegate to
- * judge. */
+/*
+ * Where an operator has set a default place for the old root, a mount there asks for MX as an
+ * annotation does. That is for engines without annotations, and spares pods from having any.
+ */
+static bool has_default_old(const struct json *spec, const struct config *config)
+{
+	const char *old = json_string(json_get(config->defaults, "old"));
+
+	return old && spec_mount_at(spec, old);
+}
+
+/* Whether the container is MX's. A config.json that cannot be read is for the delegate to judge. */
 static bool is_ours(struct job *job)
 {
 	struct err ignored;
@@ -45,7 +55,9 @@ static bool is_ours(struct job *job)
 		return false;
 	if (spec_load(job->bundle, job->config_name, &job->spec, &ignored) < 0)
 		return false;
-	return spec_asks_for_mx(job->spec) && !spec_is_sandbox(job->spec);
+	if (spec_is_sandbox(job->spec))
+		return false;
+	return spec_asks_for_mx(job->spec) || has_default_old(job->spec, job->config);
 }
 
 static int check_parts(const struct config *config, struct err *err)
