@@ -11,8 +11,7 @@
 
 #define PHDRS_MAX 128
 
-static int read_exactly(
-	int fd, const char *path, void *data, size_t len, uint64_t at, struct err *err)
+int elf_read(int fd, const char *path, void *data, size_t len, uint64_t at, struct err *err)
 {
 	char *to = data;
 
@@ -57,7 +56,7 @@ static int read_interp(
 
 	if (ph->p_filesz < 2 || ph->p_filesz > sizeof(text))
 		return err_set(err, ENOEXEC, "%s: damaged ELF file: interpreter", path);
-	rc = read_exactly(fd, path, text, ph->p_filesz, ph->p_offset, err);
+	rc = elf_read(fd, path, text, ph->p_filesz, ph->p_offset, err);
 	if (rc < 0)
 		return rc;
 	if (text[ph->p_filesz - 1] != '\0' || text[0] != '/')
@@ -72,7 +71,7 @@ int elf_check(int fd, const char *path, char **ret_interp, struct err *err)
 	cleanup_free char *interp = NULL;
 	bool loads = false;
 	Elf64_Ehdr eh;
-	int rc = read_exactly(fd, path, &eh, sizeof(eh), 0, NULL);
+	int rc = elf_read(fd, path, &eh, sizeof(eh), 0, NULL);
 
 	if (rc == -ENOEXEC)
 		return err_set(err, ENOEXEC, "%s: is no ELF program", path);
@@ -82,7 +81,7 @@ int elf_check(int fd, const char *path, char **ret_interp, struct err *err)
 	if (rc < 0)
 		return rc;
 	ph = xreallocarray(NULL, eh.e_phnum, sizeof(*ph));
-	rc = read_exactly(fd, path, ph, eh.e_phnum * sizeof(*ph), eh.e_phoff, err);
+	rc = elf_read(fd, path, ph, eh.e_phnum * sizeof(*ph), eh.e_phoff, err);
 	for (size_t i = 0; rc == 0 && i < eh.e_phnum; i++) {
 		loads = loads || ph[i].p_type == PT_LOAD;
 		if (ph[i].p_type == PT_INTERP && !interp)

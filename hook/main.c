@@ -7,10 +7,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,6 +21,7 @@
 #include "base/version.h"
 #include "ctl/eventlog.h"
 #include "hook/job.h"
+#include "hook/objects.h"
 #include "hook/programs.h"
 #include "oci/config.h"
 #include "oci/root.h"
@@ -31,15 +34,73 @@ struct job {
 	struct plan plan;
 	pid_t pid;
 	unsigned seconds;
+	int map; /* where the map goes */
 };
 
-static int check_program(int root, const struct plan *plan, const char *version,
-	const struct json *args, struct err *err)
+static int find_program(int root, const struct plan *plan, const char *version, const char *name,
+	struct program *ret_program, struct err *err)
 {
-	cleanup_program struct program program = { .fd = -1 };
-	int rc = program_find(root, plan, json_string(json_at(args, 0)), &program, err);
+	int rc = program_find(root, plan, name, ret_program, err);
 
 	return rc < 0 ? err_context(err, "%s version", version) : 0;
+}
+
+/* Adds what @name is in both roots, where it is a program in both. */
+static int add_pair(const struct job *job, const char *old_name, const char *new_name, int old_root,
+	int new_root, bool optional, struct object_pairs *pairs, struct err *err)
+{
+	cleanup_program struct program old = { .fd = -1 }, new = { .fd = -1 };
+	struct err own = { 0 };
+	int rc = find_program(new_root, &job->plan, "new", new_name, &new, &own);
+
+	if (rc == 0)
+		rc = find_program(old_root, &job->plan, "old", old_name, &old, &own);
+	if (rc < 0)
+		return optional ? 0 : err_set(err, own.code, "%s", own.text);
+	return objects_collect(
+		pairs, new.path, take_fd(&old.fd), take_fd(&new.fd), old_root, new_root, err);
+}
+
+/*
+ * The programs, and a word among the first arguments that names a program: an image's entry point
+ * is often a script that ends in `exec "$@"`.
+ */
+static int collect(const struct job *job, int old_root, int new_root, struct object_pairs *pairs,
+	struct err *err)
+{
+	const struct json *old_args = job->plan.old_args, *new_args = job->plan.new_args;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < 3 && i < json_count(new_args); i++) {
+		const char *old_name = json_string(json_at(old_args, i));
+		const char *new_name = json_string(json_at(new_args, i));
+
+		if (old_name)
+			rc = add_pair(
+				job, old_name, new_name, old_root, new_root, i > 0, pairs, err);
+	}
+	return rc;
+}
+
+/*
+ * What reads untrusted files needs no privileges: it has all descriptors that it uses. A user
+ * namespace may lack such an id, or forbid setgroups(2); what is left is then that of its owner.
+ */
+static int drop_privileges(struct err *err)
+{
+	const uid_t nobody = 65534;
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return err_errno(err, errno, "no_new_privs");
+	if (setgroups(0, NULL) < 0 || setresgid(nobody, nobody, nobody) < 0 ||
+		setresuid(nobody, nobody, nobody) < 0) {
+		if (errno != EINVAL && errno != EPERM)
+			return err_errno(err, errno, "give up privileges");
+	}
+	/* Another uid makes /proc/self root's, and descriptors are opened again through it. */
+	if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0)
+		return err_errno(err, errno, "PR_SET_DUMPABLE");
+	return 0;
 }
 
 /* Runs in the worker. */
@@ -47,15 +108,32 @@ static int prepare(void *arg, struct err *err)
 {
 	struct job *job = arg;
 	cleanup_close int new_root = -1, old_root = -1;
+	struct object_pairs pairs = { .n = 0 };
 	int rc = join_container(job->pid, err);
 
 	if (rc == 0)
 		rc = root_compose(&job->plan, &new_root, &old_root, err);
 	if (rc == 0)
-		rc = check_program(new_root, &job->plan, "new", job->plan.new_args, err);
+		rc = collect(job, old_root, new_root, &pairs, err);
 	if (rc == 0)
-		rc = check_program(old_root, &job->plan, "old", job->plan.old_args, err);
+		rc = objects_open_to_all(&pairs, err);
+	if (rc == 0)
+		rc = drop_privileges(err);
+	if (rc == 0)
+		rc = objects_map(&pairs, job->map, job->seconds, err);
+	objects_free(&pairs);
 	return rc;
+}
+
+static int open_map(const char *state, int *ret_fd, struct err *err)
+{
+	cleanup_free char *path = xasprintf("%s/config/map", state);
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+
+	if (fd < 0)
+		return err_errno(err, errno, "create %s", path);
+	*ret_fd = fd;
+	return 0;
 }
 
 static int write_note(const char *state, const char *name, const char *text, struct err *err)
@@ -132,7 +210,7 @@ static int run(const char *conf, struct err *err)
 	cleanup_json struct json *state = NULL;
 	cleanup_str struct str text = STR_INIT;
 	cleanup_free char *path = NULL;
-	struct job job = { .pid = 0 };
+	struct job job = { .map = -1 };
 	struct err failure = { 0 };
 	long long pid = 0;
 	const char *mark;
@@ -158,10 +236,14 @@ static int run(const char *conf, struct err *err)
 		rc = plan_read(path, &job.plan, err);
 	if (rc < 0)
 		return rc;
+	rc = open_map(path, &job.map, err);
+	if (rc < 0)
+		return rc;
 	job.pid = pid;
 	job.seconds = config.timeout;
 	if (worker_run(prepare, &job, job.seconds, &failure) < 0)
 		rc = report_failure(path, &job.plan, &failure);
+	close(job.map);
 	plan_free(&job.plan);
 	return rc;
 }

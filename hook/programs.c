@@ -22,8 +22,8 @@ void program_free(struct program *p)
 	p->fd = -1;
 }
 
-/* Opens a regular file that someone may execute. Nothing else is opened for reading. */
-static int open_executable(int root, const char *path, int *ret_fd, struct err *err)
+/* Opens a regular file, with any of the permissions @mode. Nothing else is opened for reading. */
+static int open_regular(int root, const char *path, mode_t mode, int *ret_fd, struct err *err)
 {
 	cleanup_close int at = -1;
 	cleanup_free char *self = NULL;
@@ -34,7 +34,7 @@ static int open_executable(int root, const char *path, int *ret_fd, struct err *
 		return rc;
 	if (fstat(at, &st) < 0)
 		return err_errno(err, errno, "%s", path);
-	if (!S_ISREG(st.st_mode) || !(st.st_mode & 0111))
+	if (!S_ISREG(st.st_mode) || !(st.st_mode & mode))
 		return err_set(err, EACCES, "%s: permission denied", path);
 	self = xasprintf("/proc/self/fd/%d", at);
 	fd = open(self, O_RDONLY | O_CLOEXEC);
@@ -42,6 +42,16 @@ static int open_executable(int root, const char *path, int *ret_fd, struct err *
 		return err_errno(err, errno, "%s", path);
 	*ret_fd = fd;
 	return 0;
+}
+
+static int open_executable(int root, const char *path, int *ret_fd, struct err *err)
+{
+	return open_regular(root, path, 0111, ret_fd, err);
+}
+
+int library_open(int root, const char *path, int *ret_fd, struct err *err)
+{
+	return open_regular(root, path, 0444, ret_fd, err);
 }
 
 /* Engines know crun's words for it, and give the exit status 127. */
