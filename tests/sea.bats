@@ -133,8 +133,8 @@ refusals() {
 	cd "$BATS_TEST_TMPDIR" || return
 	old=$BATS_FILE_TMPDIR/base.stripped new=$BATS_FILE_TMPDIR/changed.stripped
 	"$MX" analyze -o a.map "$old" "$new" >direct
-	"$MX" analyze --read a.map >read
-	cmp direct read
+	"$MX" analyze --read a.map >again
+	cmp direct again
 	for damage in 's/^MXSEAMAP/MXSEAMAQ/' 's/put/pot/' '$d'; do
 		sed "$damage" a.map >bad.map
 		cmp -s a.map bad.map && continue
