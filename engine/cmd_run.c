@@ -95,7 +95,6 @@ static const char help[] =
 	"The exit status is the program's own; 125: the engine failed; 126: a program cannot be\n"
 	"executed; 127: a program was not found.\n";
 
-
 struct run_options {
 	struct director_config config;
 	const char *argv0, *log_path;
@@ -228,7 +227,8 @@ static int write_status(void *arg, int status)
 
 static void report_end(void *arg, int status)
 {
-	/* Nobody to tell any more: the caller was killed, and its program goes on as a daemon would. */
+	/* Nobody to tell any more: the caller was killed, and its program goes on as a daemon
+	 * would. */
 	if (write_status(arg, status) < 0)
 		return;
 	prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
@@ -281,9 +281,9 @@ static int exit_status(int status)
 /* Encodes a failure to start as a wait status, so that the front can say it like any end. */
 static int failure_status(int rc)
 {
-	int code = rc == -ENOENT		      ? MX_EXIT_NO_FILE
+	int code = rc == -ENOENT		     ? MX_EXIT_NO_FILE
 		   : rc == -EACCES || rc == -ENOEXEC ? MX_EXIT_NO_EXEC
-						      : MX_EXIT_ENGINE;
+						     : MX_EXIT_ENGINE;
 
 	return code << 8;
 }
@@ -322,9 +322,9 @@ static int engine(struct run_options *o, int status_fd)
 }
 
 /*
- * The process that the caller started waits for the program's first process and ends as it did, while
- * the engine, its child, stays as long as any process of the program does: a program that becomes a
- * daemon goes on being two.
+ * The process that the caller started waits for the program's first process and ends as it did,
+ * while the engine, its child, stays as long as any process of the program does: a program that
+ * becomes a daemon goes on being two.
  */
 static int front(pid_t pid, int status_fd)
 {
@@ -439,8 +439,11 @@ static void choose_new_only(struct run_options *o)
 static int run(int argc, char **argv)
 {
 	struct run_options o = { .config = { .prefer = PREFER_NEW,
-					 .mxm = { .nversions = 2, .leader = 1, .sync = MXM_BARRIER,
-						 .survive = 1ul << (SIGSEGV - 1), .patience = 30 } } };
+					 .mxm = { .nversions = 2,
+						 .leader = 1,
+						 .sync = MXM_BARRIER,
+						 .survive = 1ul << (SIGSEGV - 1),
+						 .patience = 30 } } };
 	struct mxm_config *mxm = &o.config.mxm;
 	cleanup_free char **args = NULL;
 	char cwd[PATH_MAX];

@@ -77,8 +77,11 @@ static void put_core(struct director *d, struct event_out *ev, const struct mxm_
 		name_of(d, crash->version), crash->known, crash->seq);
 	struct core_thread thread = { .tid = crash->tracee->tid };
 	const struct user_regs_struct *regs = tracee_regs(crash->tracee);
-	struct core_request req = { .tracee = crash->tracee, .threads = &thread, .nthreads = 1,
-		.sig = crash->sig, .info = &crash->info };
+	struct core_request req = { .tracee = crash->tracee,
+		.threads = &thread,
+		.nthreads = 1,
+		.sig = crash->sig,
+		.info = &crash->info };
 	struct err err;
 	uint64_t bytes;
 

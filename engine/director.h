@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The director: policy above MXM and REM. It decides which version goes on after a divergence, tells
- * the event log, and keeps the outcome of a run.
+ * The director: policy above MXM and REM. It decides which version goes on after a divergence,
+ * tells the event log, and keeps the outcome of a run.
  */
 #ifndef MX_DIRECTOR_H
 #define MX_DIRECTOR_H

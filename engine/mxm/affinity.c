@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which CPU a group runs on. A wake-up from one CPU to another costs many times one that stays
- * (docs/performance.md), so a monitor and the tasks that it serves begin on one CPU; children inherit
- * it. The program is told of the CPUs that it would have without the engine: special_ids.c.
+ * (docs/performance.md), so a monitor and the tasks that it serves begin on one CPU; children
+ * inherit it. The program is told of the CPUs that it would have without the engine: special_ids.c.
  */
 #include "mxm/group.h"
 

@@ -26,13 +26,15 @@ static struct clone_call clone_call_of(struct task *task)
 
 	switch (task->call.nr) {
 	case SYS_clone:
-		return (struct clone_call){ .flags = a[0], .parent_tid = a[2], .child_tid = a[3],
-			.pidfd = a[2] };
+		return (struct clone_call){
+			.flags = a[0], .parent_tid = a[2], .child_tid = a[3], .pidfd = a[2]
+		};
 	case SYS_clone3:
 		if (tracee_read(&task->tracee, raddr(a[0]), w, sizeof(w)) < 0)
 			break;
-		return (struct clone_call){ .flags = w[0], .pidfd = w[1], .child_tid = w[2],
-			.parent_tid = w[3] };
+		return (struct clone_call){
+			.flags = w[0], .pidfd = w[1], .child_tid = w[2], .parent_tid = w[3]
+		};
 	case SYS_vfork:
 		return (struct clone_call){ .flags = CLONE_VM | CLONE_VFORK };
 	}
@@ -134,7 +136,8 @@ void births_new_stop(struct group *group, pid_t tid)
 	}
 	known = task->tuple->ids->known;
 	if (task->child_tid_at && known != tid &&
-		tracee_write(&task->tracee, raddr(task->child_tid_at), &known, sizeof(known)) == -ESRCH)
+		tracee_write(&task->tracee, raddr(task->child_tid_at), &known, sizeof(known)) ==
+			-ESRCH)
 		return;
 	if (task_follows(task)) {
 		task_enter(task, TASK_NEWBORN);
@@ -192,7 +195,8 @@ static void make_faulting(struct task *task)
 	if (tracee_remote(&task->tracee, false, &r, SYS_prctl, PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0,
 		    0) < 0)
 		return;
-	if (tracee_remote(&task->tracee, false, &r, SYS_arch_prctl, ARCH_SET_CPUID, 0, 0, 0, 0, 0) < 0)
+	if (tracee_remote(&task->tracee, false, &r, SYS_arch_prctl, ARCH_SET_CPUID, 0, 0, 0, 0, 0) <
+		0)
 		return;
 }
 
@@ -303,7 +307,7 @@ bool births_at_entry(struct task *task)
 /* Events of a process that is being killed, which never had their turn. */
 static void forget_ready(struct proc *proc, struct group *group)
 {
-	list_for_each_safe(at, &group->ready) {
+	list_for_each_safe (at, &group->ready) {
 		struct event *event = container_of(at, struct event, link);
 
 		if (event->tuple->proc != proc)

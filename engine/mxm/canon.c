@@ -17,10 +17,10 @@
 #include "base/xalloc.h"
 #include "mxm/vectors.h"
 
-#define STRING_MAX   (1u << 20)
-#define STRINGS_MAX  65536
-#define DIGEST_FROM  65536
-#define COUNT_MAX    65536
+#define STRING_MAX  (1u << 20)
+#define STRINGS_MAX 65536
+#define DIGEST_FROM 65536
+#define COUNT_MAX   65536
 
 enum { MARK_NULL, MARK_HERE, MARK_BAD };
 
@@ -285,7 +285,9 @@ static int put_polls(struct task *task, struct str *s, uint64_t at, uint64_t cou
 
 static int put_sigaction(struct task *task, struct str *s, uint64_t at)
 {
-	struct { uint64_t handler, flags, restorer, mask; } sa;
+	struct {
+		uint64_t handler, flags, restorer, mask;
+	} sa;
 
 	if (!at) {
 		str_putc(s, MARK_NULL);
@@ -348,7 +350,10 @@ static int put_block(struct task *task, struct str *s, const struct sys_arg *arg
 /* A BPF program: its length and its instructions. */
 static int put_program(struct task *task, struct str *s, uint64_t at)
 {
-	struct { uint16_t len; uint64_t filter; } prog;
+	struct {
+		uint16_t len;
+		uint64_t filter;
+	} prog;
 
 	if (!at || tracee_read(&task->tracee, raddr(at), &prog, sizeof(prog)) < 0) {
 		str_putc(s, MARK_NULL);
@@ -371,7 +376,8 @@ static int put_packed_sigset(struct task *task, struct str *s, uint64_t at)
 static int put_pointer_arg(struct task *task, struct str *s, const struct sys_arg *arg, int i)
 {
 	const uint64_t *args = task->call.args;
-	uint64_t at = args[i], count = arg->from >= 0 ? sys_arg_value(task->call.row, arg->from, args) : 0;
+	uint64_t at = args[i],
+		 count = arg->from >= 0 ? sys_arg_value(task->call.row, arg->from, args) : 0;
 	uint32_t word = 0;
 
 	switch (arg->kind) {
@@ -397,8 +403,8 @@ static int put_pointer_arg(struct task *task, struct str *s, const struct sys_ar
 	case ARG_MMSG_IN:
 	case ARG_MMSG_OUT:
 		for (uint64_t k = 0; k < count && k < 1024; k++) {
-			int rc = put_message(task, s, at + k * sizeof(struct mmsghdr),
-				arg->kind == ARG_MMSG_IN);
+			int rc = put_message(
+				task, s, at + k * sizeof(struct mmsghdr), arg->kind == ARG_MMSG_IN);
 			if (rc < 0)
 				return rc;
 		}
@@ -424,7 +430,10 @@ static int put_pointer_arg(struct task *task, struct str *s, const struct sys_ar
 	case ARG_SIGSET_PACK:
 		return put_packed_sigset(task, s, at);
 	case ARG_SIGEVENT: {
-		struct { uint64_t value; uint32_t signo, notify, tid; } ev = { 0 };
+		struct {
+			uint64_t value;
+			uint32_t signo, notify, tid;
+		} ev = { 0 };
 
 		if (!at || tracee_read(&task->tracee, raddr(at), &ev, 20) < 0) {
 			str_putc(s, MARK_NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Letting a version go. Its processes are killed; when it led, what its last calls had done is kept as
- * events, a follower drains the stream, and then leads: its next call is made by itself.
+ * Letting a version go. Its processes are killed; when it led, what its last calls had done is kept
+ * as events, a follower drains the stream, and then leads: its next call is made by itself.
  */
 #include <errno.h>
 #include <sys/syscall.h>
@@ -23,10 +23,10 @@ void drop_version_locked(struct mxm *mxm, int version)
 			break;
 		}
 	}
-	list_for_each(at, &mxm->groups)
+	list_for_each (at, &mxm->groups)
 		group_poke(container_of(at, struct group, link));
-	mxm->ops->dropped(mxm->ops_arg, version,
-		mxm->versions[mxm->leader].alive ? mxm->leader : -1, led);
+	mxm->ops->dropped(
+		mxm->ops_arg, version, mxm->versions[mxm->leader].alive ? mxm->leader : -1, led);
 }
 
 void drop_version(struct mxm *mxm, int version)
@@ -62,8 +62,8 @@ static size_t read_of(void *ctx, uint64_t addr, void *buf, size_t len)
 	return tracee_read_some(ctx, raddr(addr), buf, len);
 }
 
-static void print_call(struct str *out, struct task *task, const struct call *call,
-	const int64_t *result)
+static void print_call(
+	struct str *out, struct task *task, const struct call *call, const int64_t *result)
 {
 	sys_print_call(out, call->row, call->nr, call->args, result,
 		task && task->tracee.mm ? read_of : NULL, task ? &task->tracee : NULL);
@@ -101,7 +101,8 @@ void drop_diverged(struct task *follower, struct task *leader, struct event *eve
 	lost = mxm->ops->diverged(mxm->ops_arg, &d);
 	pthread_mutex_unlock(&mxm->lock);
 	if (lost == d.leader) {
-		/* The follower goes its own way from here: what the leader did instead is not its past. */
+		/* The follower goes its own way from here: what the leader did instead is not its
+		 * past. */
 		follower->event = NULL;
 		event_forget(tuple->group, tuple, follower->version);
 	}
@@ -115,14 +116,14 @@ static unsigned living(const struct group *group, int version)
 {
 	unsigned n = 0;
 
-	list_for_each(at, &group->tuples)
+	list_for_each (at, &group->tuples)
 		n += container_of(at, struct tuple, link)->tasks[version].state != TASK_ABSENT;
 	return n;
 }
 
 static void kill_all(struct group *group, int version)
 {
-	list_for_each(at, &group->tuples) {
+	list_for_each (at, &group->tuples) {
 		struct task *task = &container_of(at, struct tuple, link)->tasks[version];
 
 		if (task->state != TASK_ABSENT)
@@ -161,7 +162,8 @@ static void begin(struct group *group, int version)
 	event_forget(group, NULL, version);
 }
 
-/* The process's memory becomes the files'; then the call that the task stood at is asked for again. */
+/* The process's memory becomes the files'; then the call that the task stood at is asked for again.
+ */
 static void move_shadows(struct task *task)
 {
 	struct mxm *mxm = task->tuple->group->mxm;
@@ -216,7 +218,7 @@ static void promote(struct task *task)
 
 static bool is_busy(struct group *group, int version)
 {
-	list_for_each(at, &group->tuples) {
+	list_for_each (at, &group->tuples) {
 		const struct task *task = &container_of(at, struct tuple, link)->tasks[version];
 
 		if (task->state == TASK_CALLING && !task->local_call)
@@ -235,11 +237,11 @@ static void succeed(struct group *group, int heir)
 	group->followers &= ~(1u << heir);
 	group->dropping &= ~(1u << former);
 	shadows_write_back(group->mxm, heir);
-	list_for_each_safe(at, &group->ready)
+	list_for_each_safe (at, &group->ready)
 		event_free(container_of(at, struct event, link));
-	list_for_each_safe(at, &group->tuples)
+	list_for_each_safe (at, &group->tuples)
 		promote(&container_of(at, struct tuple, link)->tasks[heir]);
-	list_for_each_safe(at, &group->tuples)
+	list_for_each_safe (at, &group->tuples)
 		tuple_drop_if_over(container_of(at, struct tuple, link));
 }
 
@@ -286,7 +288,7 @@ void drop_late(struct group *group)
 
 	if (!patience || group->bereft || !group->followers)
 		return;
-	list_for_each(at, &group->tuples) {
+	list_for_each (at, &group->tuples) {
 		struct tuple *tuple = container_of(at, struct tuple, link);
 		struct task *leader = &tuple->tasks[group->leader];
 

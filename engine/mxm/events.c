@@ -54,8 +54,8 @@ void event_publish(struct event *event)
 	list_remove(&event->link);
 	event->seq = __atomic_add_fetch(&mxm->next_seq, 1, __ATOMIC_RELAXED);
 	__atomic_add_fetch(&mxm->stats.events, 1, __ATOMIC_RELAXED);
-	__atomic_add_fetch(&mxm->stats.payload_bytes, event->in.len + event->out.len,
-		__ATOMIC_RELAXED);
+	__atomic_add_fetch(
+		&mxm->stats.payload_bytes, event->in.len + event->out.len, __ATOMIC_RELAXED);
 	event->pending = group->followers;
 	if (!event->pending) {
 		event_free(event);
@@ -69,7 +69,7 @@ void event_publish(struct event *event)
 
 struct event *event_next(struct group *group, int version)
 {
-	list_for_each(at, &group->stream) {
+	list_for_each (at, &group->stream) {
 		struct event *event = container_of(at, struct event, link);
 
 		if (event->pending & (1u << version))
@@ -82,7 +82,7 @@ bool event_waits(const struct tuple *tuple, int version)
 {
 	if (!tuple->unconsumed)
 		return false;
-	list_for_each(at, &tuple->group->stream) {
+	list_for_each (at, &tuple->group->stream) {
 		struct event *event = container_of(at, struct event, link);
 
 		if (event->tuple == tuple && (event->pending & (1u << version)))
@@ -106,7 +106,7 @@ void event_consumed(struct event *event, int version)
 
 void event_forget(struct group *group, struct tuple *tuple, int version)
 {
-	list_for_each_safe(at, &group->stream) {
+	list_for_each_safe (at, &group->stream) {
 		struct event *event = container_of(at, struct event, link);
 
 		if ((event->pending & (1u << version)) && (!tuple || event->tuple == tuple))

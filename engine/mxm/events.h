@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Events: made by the leader, published into the group's stream, freed when all followers had them. */
+/* Events: made by the leader, published into the group's stream, freed when all followers had them.
+ */
 #ifndef MX_MXM_EVENTS_H
 #define MX_MXM_EVENTS_H
 

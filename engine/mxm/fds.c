@@ -35,9 +35,9 @@ static void ofd_put(struct ofd *ofd)
 {
 	if (!ofd || --ofd->refs)
 		return;
-	list_for_each_safe(at, &ofd->registrations)
+	list_for_each_safe (at, &ofd->registrations)
 		reg_delete(container_of(at, struct epoll_reg, of_target));
-	list_for_each_safe(at, &ofd->members)
+	list_for_each_safe (at, &ofd->members)
 		reg_delete(container_of(at, struct epoll_reg, of_set));
 	free(ofd);
 }
@@ -50,7 +50,8 @@ struct fdtab *fds_new(void)
 	return fds;
 }
 
-/* The slot of @fd, made where the descriptor was inherited and never spoken of. NULL: no such number. */
+/* The slot of @fd, made where the descriptor was inherited and never spoken of. NULL: no such
+ * number. */
 static struct fdslot *slot(struct fdtab *fds, int fd)
 {
 	if (fd < 0 || fd >= FD_LIMIT)
@@ -198,7 +199,7 @@ int fds_stale_members(
 	pthread_mutex_lock(&mxm->lock);
 	ofd = fd >= 0 && fd < fds->nslots ? fds->slots[fd].ofd : NULL;
 	if (ofd && ofd->refs == 1) {
-		list_for_each_safe(at, &ofd->registrations) {
+		list_for_each_safe (at, &ofd->registrations) {
 			struct epoll_reg *reg = container_of(at, struct epoll_reg, of_target);
 			int set_fd = fd_of(fds, reg->set);
 
@@ -213,7 +214,7 @@ int fds_stale_members(
 
 static struct epoll_reg *find_member(struct ofd *set, struct ofd *target, int fd)
 {
-	list_for_each(at, &target->registrations) {
+	list_for_each (at, &target->registrations) {
 		struct epoll_reg *reg = container_of(at, struct epoll_reg, of_target);
 
 		if (reg->set == set && reg->fd == fd)
@@ -272,7 +273,7 @@ struct epoll_reg *fds_epoll_find(struct mxm *mxm, struct fdtab *fds, int set_fd,
 	pthread_mutex_lock(&mxm->lock);
 	set = ofd_of(fds, set_fd);
 	if (set) {
-		list_for_each(at, &set->members) {
+		list_for_each (at, &set->members) {
 			struct epoll_reg *reg = container_of(at, struct epoll_reg, of_set);
 
 			if (reg->data[reg->owner] != data)
@@ -295,8 +296,7 @@ void fds_epoll_put(struct mxm *mxm, struct epoll_reg *reg)
 
 bool fds_is_private(const struct proc *proc, int version, int fd)
 {
-	return fd >= 0 && fd < 1024 &&
-	       (proc->private_fds[version][fd / 64] >> (fd % 64) & 1);
+	return fd >= 0 && fd < 1024 && (proc->private_fds[version][fd / 64] >> (fd % 64) & 1);
 }
 
 void fds_set_private(struct proc *proc, int version, int fd, bool is_private)

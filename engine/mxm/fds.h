@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Descriptors as the program has them: which numbers are open in a process, and which of them are the
- * same open file description. All versions hold the same numbers, but for those that a version opened
- * for itself (its own files). Followed on the leader's side of the stream. All take the run's lock.
+ * Descriptors as the program has them: which numbers are open in a process, and which of them are
+ * the same open file description. All versions hold the same numbers, but for those that a version
+ * opened for itself (its own files). Followed on the leader's side of the stream. All take the
+ * run's lock.
  *
  * Epoll sets are one kernel object for all versions, with one version's data in it. Every member is
- * known here with each version's data, so that what the leader is told of can be told to a follower.
+ * known here with each version's data, so that what the leader is told of can be told to a
+ * follower.
  */
 #ifndef MX_MXM_FDS_H
 #define MX_MXM_FDS_H
@@ -27,8 +29,9 @@ void fds_exec(struct mxm *mxm, struct fdtab *fds);
 
 /*
  * Members of epoll sets that the kernel would drop now if the program ran alone, because @fd is the
- * last descriptor of its file; with a copy in another version they stay, and must be deleted. Gives up
- * to @max pairs of descriptors of this process, and forgets the members. Call before fds_close().
+ * last descriptor of its file; with a copy in another version they stay, and must be deleted. Gives
+ * up to @max pairs of descriptors of this process, and forgets the members. Call before
+ * fds_close().
  */
 struct fds_stale {
 	int set_fd, fd;
@@ -37,16 +40,15 @@ int fds_stale_members(
 	struct mxm *mxm, struct fdtab *fds, int fd, struct fds_stale *ret_stale, int max);
 
 /*
- * Epoll: the member added or changed by version @owner's call; NULL: no such descriptors. Both calls
- * that give a member give a reference to it, for the event that speaks of it: the leader may have
- * deleted it long before a follower comes to that event.
+ * Epoll: the member added or changed by version @owner's call; NULL: no such descriptors. Both
+ * calls that give a member give a reference to it, for the event that speaks of it: the leader may
+ * have deleted it long before a follower comes to that event.
  */
 struct epoll_reg *fds_epoll_set(
 	struct mxm *mxm, struct fdtab *fds, int set_fd, int fd, int owner, uint64_t data);
 void fds_epoll_delete(struct mxm *mxm, struct fdtab *fds, int set_fd, int fd);
 /* The member for which the kernel gave @data; NULL: none. */
-struct epoll_reg *fds_epoll_find(
-	struct mxm *mxm, struct fdtab *fds, int set_fd, uint64_t data);
+struct epoll_reg *fds_epoll_find(struct mxm *mxm, struct fdtab *fds, int set_fd, uint64_t data);
 void fds_epoll_put(struct mxm *mxm, struct epoll_reg *reg);
 
 /* Descriptors that @version opened for itself. */

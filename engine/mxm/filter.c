@@ -110,8 +110,8 @@ int filter_load(const struct filter *filter, int *ret_listener)
 		/* Not CAP_SYS_ADMIN: the kernel then wants no_new_privs. */
 		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 			return -errno;
-		fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-			SECCOMP_FILTER_FLAG_NEW_LISTENER, &prog);
+		fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER,
+			&prog);
 	}
 	if (fd >= 0) {
 		*ret_listener = (int)fd;

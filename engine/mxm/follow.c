@@ -71,7 +71,7 @@ static void make_alone(struct task *task)
 /* The leader waits at its entry: what the follower asks for is compared before either is made. */
 static bool vet(struct group *group, int version)
 {
-	list_for_each(at, &group->tuples) {
+	list_for_each (at, &group->tuples) {
 		struct tuple *tuple = container_of(at, struct tuple, link);
 		struct task *leader = &tuple->tasks[group->leader];
 		struct task *task = &tuple->tasks[version];
@@ -127,7 +127,8 @@ static int own_mask(const struct task *task, uint64_t *ret_at)
 			return 1;
 		}
 		if (row->args[i].kind == ARG_SIGSET_PACK && at &&
-			tracee_read((struct tracee *)&task->tracee, raddr(at), &pack, 8) == 0 && pack) {
+			tracee_read((struct tracee *)&task->tracee, raddr(at), &pack, 8) == 0 &&
+			pack) {
 			*ret_at = pack;
 			return 1;
 		}
@@ -147,7 +148,8 @@ static void go_on_with_signal(struct task *task, struct event *event)
 		/* rt_sigsuspend takes the same mask, and is broken off at once. */
 		struct user_regs_struct *regs = tracee_touch(&task->tracee);
 
-		if (!regs || special_set_arg(task, 0, mask_at) < 0 || special_set_arg(task, 1, 8) < 0)
+		if (!regs || special_set_arg(task, 0, mask_at) < 0 ||
+			special_set_arg(task, 1, 8) < 0)
 			return;
 		regs->orig_rax = SYS_rt_sigsuspend;
 	} else {
@@ -306,7 +308,8 @@ void follow_left(struct task *task)
 	}
 	special_restore_args(task);
 	if (!event) {
-		/* Its clone was consumed when the child was made: it waits for its turn to go on. */
+		/* Its clone was consumed when the child was made: it waits for its turn to go on.
+		 */
 		if (write_parent_tid(task) < 0)
 			return;
 		give_result(task, task->child_known);
@@ -433,7 +436,7 @@ static void consume(struct task *task, struct event *event)
 
 static bool resume_preempted(struct group *group, int version)
 {
-	list_for_each(at, &group->tuples) {
+	list_for_each (at, &group->tuples) {
 		struct task *task = &container_of(at, struct tuple, link)->tasks[version];
 
 		if (!task->preempted)
@@ -446,12 +449,12 @@ static bool resume_preempted(struct group *group, int version)
 }
 
 /*
- * The event whose turn it is. Those of a task that waits in a futex of its own accord are passed over:
- * the wake may have to come from a task whose events stand behind them.
+ * The event whose turn it is. Those of a task that waits in a futex of its own accord are passed
+ * over: the wake may have to come from a task whose events stand behind them.
  */
 static struct event *next_runnable(struct group *group, int version)
 {
-	list_for_each(at, &group->stream) {
+	list_for_each (at, &group->stream) {
 		struct event *event = container_of(at, struct event, link);
 		const struct task *task = &event->tuple->tasks[version];
 

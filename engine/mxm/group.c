@@ -10,7 +10,8 @@
 #include "base/xalloc.h"
 #include "mxm/events.h"
 
-/* What can follow what. An edge that is not here is a bug, and ends the run with a word about it. */
+/* What can follow what. An edge that is not here is a bug, and ends the run with a word about it.
+ */
 #define TO(state) (1u << (state))
 static const unsigned edges[TASK_STATES] = {
 	[TASK_ABSENT] = TO(TASK_UNBORN),
@@ -88,11 +89,12 @@ void task_resume(struct task *task, enum resume_how how, int sig)
 
 struct task *group_find(struct group *group, pid_t tid)
 {
-	list_for_each(at, &group->tuples) {
+	list_for_each (at, &group->tuples) {
 		struct tuple *tuple = container_of(at, struct tuple, link);
 
 		for (int v = 0; v < group->mxm->config.nversions; v++) {
-			if (tuple->tasks[v].tracee.tid == tid && tuple->tasks[v].state != TASK_ABSENT)
+			if (tuple->tasks[v].tracee.tid == tid &&
+				tuple->tasks[v].state != TASK_ABSENT)
 				return &tuple->tasks[v];
 		}
 	}
@@ -101,7 +103,7 @@ struct task *group_find(struct group *group, pid_t tid)
 
 void group_describe(struct group *group, struct str *out)
 {
-	list_for_each(at, &group->tuples) {
+	list_for_each (at, &group->tuples) {
 		struct tuple *tuple = container_of(at, struct tuple, link);
 
 		str_printf(out, "%s%d:", out->len ? "; " : "", tuple->ids ? tuple->ids->known : 0);
@@ -115,11 +117,11 @@ void group_describe(struct group *group, struct str *out)
 				group->baton[v] == task ? " (baton)" : "");
 		}
 	}
-	list_for_each(at, &group->stream) {
+	list_for_each (at, &group->stream) {
 		const struct event *event = container_of(at, struct event, link);
 
-		str_printf(out, "; next event: %d kind %d %s", event->tuple->ids->known, event->kind,
-			event->call.row ? event->call.row->name : "");
+		str_printf(out, "; next event: %d kind %d %s", event->tuple->ids->known,
+			event->kind, event->call.row ? event->call.row->name : "");
 		break;
 	}
 }
@@ -266,8 +268,9 @@ static void want_ticks(struct group *group)
 {
 	bool wants = group->wants_ticks;
 
-	list_for_each(at, &group->tuples) {
-		const struct task *task = &container_of(at, struct tuple, link)->tasks[group->leader];
+	list_for_each (at, &group->tuples) {
+		const struct task *task =
+			&container_of(at, struct tuple, link)->tasks[group->leader];
 
 		wants |= task->nheld || (task->state == TASK_ASKING && group->followers);
 	}

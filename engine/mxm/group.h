@@ -104,7 +104,8 @@ void signals_tick(struct group *group);
 /* Reports a crash upward; the version is let go. */
 void drop_crashed(struct task *task, const siginfo_t *info, bool stopped);
 /* A follower's call is not the leader's. */
-void drop_diverged(struct task *follower, struct task *leader, struct event *event, const char *why);
+void drop_diverged(
+	struct task *follower, struct task *leader, struct event *event, const char *why);
 /* Starts or goes on with letting versions go; called by the loop. */
 void drop_check(struct group *group);
 /* A follower that keeps the leader waiting for longer than the configured patience. */

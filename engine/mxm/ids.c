@@ -45,7 +45,7 @@ void ids_free_all(struct mxm *mxm)
 	struct list *lists[] = { &mxm->ids, &mxm->dead_ids };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(lists); i++) {
-		list_for_each_safe(at, lists[i]) {
+		list_for_each_safe (at, lists[i]) {
 			list_remove(at);
 			free(container_of(at, struct ids, link));
 		}

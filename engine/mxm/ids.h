@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ids of processes and threads. The program knows one id for each, that of the version that led when
- * it was made; every other version's kernel has another. A version that has led from the start knows
- * the real ones and needs no translation. All take the run's lock.
+ * Ids of processes and threads. The program knows one id for each, that of the version that led
+ * when it was made; every other version's kernel has another. A version that has led from the start
+ * knows the real ones and needs no translation. All take the run's lock.
  */
 #ifndef MX_MXM_IDS_H
 #define MX_MXM_IDS_H
@@ -16,7 +16,8 @@ void ids_set(struct mxm *mxm, struct ids *ids, int version, pid_t real);
 void ids_end(struct mxm *mxm, struct ids *ids);
 void ids_free_all(struct mxm *mxm);
 
-/* Translations; an id that is none of the program's own stays as it is. Negative: process groups. */
+/* Translations; an id that is none of the program's own stays as it is. Negative: process groups.
+ */
 pid_t ids_to_real(struct mxm *mxm, int version, pid_t known);
 pid_t ids_to_known(struct mxm *mxm, int version, pid_t real);
 

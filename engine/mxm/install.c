@@ -40,8 +40,10 @@ static int open_post(struct sockaddr_un *ret_addr, socklen_t *ret_len)
 	return take_fd(&fd);
 }
 
-/* Puts a message for sendmsg(2) or recvmsg(2) into the task's scratch page; addresses are its own. */
-static int lay_out_message(struct task *task, const struct sockaddr_un *to, socklen_t to_len, int num)
+/* Puts a message for sendmsg(2) or recvmsg(2) into the task's scratch page; addresses are its own.
+ */
+static int lay_out_message(
+	struct task *task, const struct sockaddr_un *to, socklen_t to_len, int num)
 {
 	const uint64_t base = GATEWAY_SCRATCH;
 	struct wire w;
@@ -79,7 +81,9 @@ static int take_by_socket(struct task *task, int num)
 	cleanup_close int post = open_post(&addr, &len);
 	char byte, control[CMSG_SPACE(sizeof(int))];
 	struct iovec iov = { &byte, 1 };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+	struct msghdr m = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
 		.msg_controllen = sizeof(control) };
 	struct cmsghdr *c;
 	long sock, sent, closed;
@@ -150,8 +154,8 @@ static int broke_in(struct task *task, const struct stop *stop)
 }
 
 /*
- * Waits for the one notification that is due. -EINTR: a signal of the follower's own broke in, and it
- * stands in that signal's stop; -ESRCH: it died.
+ * Waits for the one notification that is due. -EINTR: a signal of the follower's own broke in, and
+ * it stands in that signal's stop; -ESRCH: it died.
  */
 static int await_notification(struct task *task, int listener, struct seccomp_notif *ret)
 {
@@ -250,7 +254,8 @@ static int give_by_notification(struct task *task, struct event *event)
 			rc = -ESRCH;
 			break;
 		}
-		/* The call returns to the gateway, which jumps back by rcx, clobbered by any call. */
+		/* The call returns to the gateway, which jumps back by rcx, clobbered by any call.
+		 */
 		regs->rcx = regs->rip;
 		regs->rip = GATEWAY_NOTIFY;
 		rc = tracee_resume(&task->tracee, RESUME_RUN, 0);
@@ -280,7 +285,9 @@ int install_send(struct task *task, int fd, int *ret_there)
 	cleanup_close int post = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	char byte = 0, control[CMSG_SPACE(sizeof(int))];
 	struct iovec iov = { &byte, 1 };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+	struct msghdr m = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
 		.msg_controllen = sizeof(control) };
 	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 	struct wire got;
@@ -335,11 +342,11 @@ static int give_by_socket(struct task *task, const struct newfd *newfd)
 	if (rc < 0)
 		return rc;
 	if (there == newfd->num) {
-		rc = remote(task, &moved, SYS_fcntl, there, F_SETFD,
-			newfd->cloexec ? FD_CLOEXEC : 0);
+		rc = remote(
+			task, &moved, SYS_fcntl, there, F_SETFD, newfd->cloexec ? FD_CLOEXEC : 0);
 	} else {
-		rc = remote(task, &moved, SYS_dup3, there, newfd->num,
-			newfd->cloexec ? O_CLOEXEC : 0);
+		rc = remote(
+			task, &moved, SYS_dup3, there, newfd->num, newfd->cloexec ? O_CLOEXEC : 0);
 		if (rc == 0 && moved >= 0)
 			rc = remote(task, &r, SYS_close, there, 0, 0);
 	}

@@ -11,15 +11,15 @@
 #include "mxm/state.h"
 
 /*
- * Takes a copy of @task's descriptor @num into event->fds. The task is stopped at a call's exit or in
- * its last stop.
+ * Takes a copy of @task's descriptor @num into event->fds. The task is stopped at a call's exit or
+ * in its last stop.
  */
 MUST_CHECK int install_take(struct task *task, struct event *event, int num, bool cloexec);
 
 /*
  * Puts the event's descriptors into @task, which is stopped at the entry of the matching call, and
- * ends that call with the event's result: afterwards the task is running (true in *@ret_runs) or still
- * stopped as at the call's exit.
+ * ends that call with the event's result: afterwards the task is running (true in *@ret_runs) or
+ * still stopped as at the call's exit.
  */
 MUST_CHECK int install_give(struct task *task, struct event *event, bool *ret_runs);
 
@@ -27,8 +27,8 @@ MUST_CHECK int install_give(struct task *task, struct event *event, bool *ret_ru
 MUST_CHECK int install_fetch(struct task *task, int num);
 
 /*
- * Puts the engine's @fd into @task at any free number. The task must be stopped; at a call's entry the
- * pending call is given up, as by tracee_remote().
+ * Puts the engine's @fd into @task at any free number. The task must be stopped; at a call's entry
+ * the pending call is given up, as by tracee_remote().
  */
 MUST_CHECK int install_send(struct task *task, int fd, int *ret_there);
 

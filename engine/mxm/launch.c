@@ -48,7 +48,8 @@ static void send_report(int sock, int step, int code, int listener)
 		_exit(125);
 }
 
-/* The child. Nothing here may wait for a lock that another thread of the engine held at the fork. */
+/* The child. Nothing here may wait for a lock that another thread of the engine held at the fork.
+ */
 static void __attribute__((noreturn)) become_program(const struct mxm *mxm,
 	const struct mxm_version_config *version, const struct filter *filter, int sock)
 {
@@ -88,7 +89,9 @@ static int receive_report(int sock, struct report *report, int *listener)
 {
 	char control[CMSG_SPACE(sizeof(int))];
 	struct iovec iov = { report, sizeof(*report) };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+	struct msghdr m = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
 		.msg_controllen = sizeof(control) };
 	struct cmsghdr *c;
 
@@ -100,8 +103,8 @@ static int receive_report(int sock, struct report *report, int *listener)
 	return 0;
 }
 
-static int explain(const struct mxm_version_config *version, const struct report *report,
-	struct err *err)
+static int explain(
+	const struct mxm_version_config *version, const struct report *report, struct err *err)
 {
 	if (report->step == STEP_EXEC && report->code == ENOEXEC)
 		return err_set(err, ENOEXEC,

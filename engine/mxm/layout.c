@@ -4,7 +4,7 @@
 #include <sys/personality.h>
 
 /* The kernel keeps this much below the stack at least, and takes no more than this from a limit. */
-#define GAP_MIN	    (128ul << 20)
+#define GAP_MIN	     (128ul << 20)
 #define RANDOM_PAGES (1ul << 28)
 
 void layout_fix(void)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The layout of address spaces. Programs take their addresses for random numbers (OpenSSL's and bash's
- * generators, hash orders, temporary names): versions whose layouts differ by chance then behave
- * differently by chance. So the kernel's own randomisation is off (personality(2) ADDR_NO_RANDOMIZE), and
- * the engine puts its own in the place: each execve gets a stack limit drawn for all versions alike,
- * from which the kernel takes the place of the first mapping (arch/x86/mm/mmap.c, mmap_base()); before
- * the program's first instruction the limit is what it was. Where the limit cannot be changed (a hard limit,
- * another user's process) the layout is fixed.
+ * The layout of address spaces. Programs take their addresses for random numbers (OpenSSL's and
+ * bash's generators, hash orders, temporary names): versions whose layouts differ by chance then
+ * behave differently by chance. So the kernel's own randomisation is off (personality(2)
+ * ADDR_NO_RANDOMIZE), and the engine puts its own in the place: each execve gets a stack limit
+ * drawn for all versions alike, from which the kernel takes the place of the first mapping
+ * (arch/x86/mm/mmap.c, mmap_base()); before the program's first instruction the limit is what it
+ * was. Where the limit cannot be changed (a hard limit, another user's process) the layout is
+ * fixed.
  */
 #ifndef MX_MXM_LAYOUT_H
 #define MX_MXM_LAYOUT_H

@@ -240,7 +240,8 @@ static bool makes_cloexec(struct task *task)
 	case SYS_CLOEXEC_ALWAYS:
 		return true;
 	case SYS_CLOEXEC_HOW:
-		return tracee_read(&task->tracee, raddr(task->call.args[2]), &how, sizeof(how)) == 0 &&
+		return tracee_read(&task->tracee, raddr(task->call.args[2]), &how, sizeof(how)) ==
+			       0 &&
 		       (how & row->cloexec);
 	}
 	return task->call.args[(int)row->cloexec_arg] & row->cloexec;
@@ -317,8 +318,9 @@ static void complete(struct task *task, int64_t result)
 		regs->rax = result;
 	}
 	if (!event) /* alone, or a clone whose event went out when the child was made */
-		event = task->event = event_new(task->tuple,
-			task->returns && task->tuple->group->followers ? EVENT_RETURN : EVENT_RESUME);
+		event = task->event = event_new(
+			task->tuple, task->returns && task->tuple->group->followers ? EVENT_RETURN
+										    : EVENT_RESUME);
 	task->forked = NULL;
 	task->returns = false;
 	event->result = result;
@@ -327,8 +329,8 @@ static void complete(struct task *task, int64_t result)
 }
 
 /*
- * vfork returns when the child has a new program; the child's own stop for that may still be to come,
- * but it comes first in the stream: no follower's vfork returns before its child's execve.
+ * vfork returns when the child has a new program; the child's own stop for that may still be to
+ * come, but it comes first in the stream: no follower's vfork returns before its child's execve.
  */
 static void let_child_go_first(struct task *task)
 {
@@ -425,7 +427,8 @@ static void go(struct task *task, struct event *event)
 		signals_raise(task, &info);
 		return;
 	}
-	if (event->kind == EVENT_CALL && event->call.row && event->call.row->special == SPECIAL_EXIT) {
+	if (event->kind == EVENT_CALL && event->call.row &&
+		event->call.row->special == SPECIAL_EXIT) {
 		if (event->call.nr == SYS_exit_group)
 			task->tuple->proc->exiting = true;
 		event_publish(event);
@@ -449,7 +452,7 @@ static void go(struct task *task, struct event *event)
 
 static bool make_vetted_calls(struct group *group)
 {
-	list_for_each(at, &group->tuples) {
+	list_for_each (at, &group->tuples) {
 		struct task *task = &container_of(at, struct tuple, link)->tasks[group->leader];
 
 		if (task->state != TASK_ASKING || !task->event || task->event->executed ||
@@ -487,9 +490,9 @@ bool lead_pump(struct group *group)
 }
 
 /*
- * The leader is being ended in the midst of a call. In the last stop its registers still say whether
- * the kernel had done the work (ptrace(2), PTRACE_EVENT_EXIT); then the follower is given the result
- * as of any event, and makes the call itself otherwise.
+ * The leader is being ended in the midst of a call. In the last stop its registers still say
+ * whether the kernel had done the work (ptrace(2), PTRACE_EVENT_EXIT); then the follower is given
+ * the result as of any event, and makes the call itself otherwise.
  */
 void lead_harvest(struct task *task)
 {

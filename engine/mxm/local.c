@@ -107,7 +107,8 @@ static void run_here(struct task *task)
 	task->at_entry_stop = false;
 	if (row->special == SPECIAL_CLOSE && task->call.nr == SYS_close)
 		fds_set_private(task->tuple->proc, task->version, (int)task->call.args[0], false);
-	if (!makes_fd(&task->call) && row->special != SPECIAL_PIDS && !(row->flags & SYS_PID_RESULT)) {
+	if (!makes_fd(&task->call) && row->special != SPECIAL_PIDS &&
+		!(row->flags & SYS_PID_RESULT)) {
 		task_resume(task, RESUME_RUN, 0);
 		return;
 	}

@@ -27,7 +27,7 @@ static bool wants_poke(const struct group *group)
 
 static bool any_wants_poke(struct mxm *mxm)
 {
-	list_for_each(at, &mxm->groups) {
+	list_for_each (at, &mxm->groups) {
 		if (wants_poke(container_of(at, struct group, link)))
 			return true;
 	}
@@ -49,7 +49,7 @@ static void *ticker(void *arg)
 			pthread_cond_wait(&mxm->changed, &mxm->lock);
 			continue;
 		}
-		list_for_each(at, &mxm->groups) {
+		list_for_each (at, &mxm->groups) {
 			struct group *group = container_of(at, struct group, link);
 
 			if (wants_poke(group))
@@ -108,8 +108,8 @@ int mxm_start(const struct mxm_config *config, const struct mxm_ops *ops, void *
 		pthread_mutex_init(&version->install_lock, NULL);
 		mxm->has_roots |= config->versions[v].root != NULL;
 	}
-	group = group_new(mxm, config->leader,
-		((1u << config->nversions) - 1) & ~(1u << config->leader));
+	group = group_new(
+		mxm, config->leader, ((1u << config->nversions) - 1) & ~(1u << config->leader));
 	rc = start_ticker(mxm, err);
 	if (rc == 0)
 		rc = launch(mxm, group, err);
@@ -136,7 +136,7 @@ void mxm_free(struct mxm *mxm)
 	pthread_cond_broadcast(&mxm->changed);
 	pthread_mutex_unlock(&mxm->lock);
 	pthread_join(mxm->ticker, NULL);
-	list_for_each_safe(at, &mxm->groups) {
+	list_for_each_safe (at, &mxm->groups) {
 		struct group *group = container_of(at, struct group, link);
 
 		if (group->started)

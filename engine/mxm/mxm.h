@@ -49,9 +49,10 @@ struct mxm_config {
 	unsigned patience;     /* seconds that the leader waits for a follower at a barrier */
 	bool lock_memory_ways; /* tests: use the fall-backs of least privilege only */
 	const char *const *shared_paths; /* with roots: what is the same for all; NULL-terminated */
-	sigset_t sigmask; /* that the programs start with */
-	const char *cwd;  /* with roots: where the programs start */
-	int (*drop_chroot)(void); /* in the child after chroot: gives the capability up; NULL: nothing */
+	sigset_t sigmask;		 /* that the programs start with */
+	const char *cwd;		 /* with roots: where the programs start */
+	int (*drop_chroot)(
+		void); /* in the child after chroot: gives the capability up; NULL: nothing */
 };
 
 /* Why a version's thread is reported as crashed. */
@@ -67,12 +68,12 @@ struct mxm_crash {
 struct mxm_divergence {
 	int follower;
 	int leader;
-	const char *why;  /* "call", "arguments", "exit", "result", "late", "descriptor" */
+	const char *why;	   /* "call", "arguments", "exit", "result", "late", "descriptor" */
 	const char *follower_call; /* as strace prints it; NULL: none */
 	const char *leader_call;
-	pid_t pid;	  /* the process, as the program knows it */
+	pid_t pid; /* the process, as the program knows it */
 	uint64_t seq;
-	bool executed;	  /* the leader's call has happened already */
+	bool executed; /* the leader's call has happened already */
 };
 
 /* Called on a monitor thread with the run's lock held: short, and no call back but mxm_drop(). */

@@ -38,7 +38,8 @@ static int take_memory(struct task *task, uint64_t at, uint64_t len, struct str 
 	return rc;
 }
 
-static int take_vector(struct task *task, uint64_t at, uint64_t count, uint64_t len, struct str *out)
+static int take_vector(
+	struct task *task, uint64_t at, uint64_t count, uint64_t len, struct str *out)
 {
 	cleanup_free struct iovec *iov = NULL;
 	size_t start = out->len;
@@ -66,10 +67,11 @@ static int take_message(
 		return rc;
 	name_len = m.msg_namelen;
 	put_block(out, &name_len, sizeof(name_len));
-	rc = take_memory(task, (uint64_t)m.msg_name, name_len < name_room ? name_len : name_room, out);
+	rc = take_memory(
+		task, (uint64_t)m.msg_name, name_len < name_room ? name_len : name_room, out);
 	if (rc == 0)
-		rc = take_memory(task, (uint64_t)m.msg_control,
-			m.msg_control ? m.msg_controllen : 0, out);
+		rc = take_memory(
+			task, (uint64_t)m.msg_control, m.msg_control ? m.msg_controllen : 0, out);
 	put_block(out, &m.msg_controllen, sizeof(m.msg_controllen));
 	put_block(out, &m.msg_flags, sizeof(m.msg_flags));
 	if (rc == 0)
@@ -77,14 +79,14 @@ static int take_message(
 	return rc;
 }
 
-static int take_messages(struct task *task, const struct sys_arg *arg, int i, int64_t result,
-	struct str *out)
+static int take_messages(
+	struct task *task, const struct sys_arg *arg, int i, int64_t result, struct str *out)
 {
 	for (int64_t k = 0; k < result; k++) {
 		uint64_t at = task->call.args[i] + k * sizeof(struct mmsghdr);
 		uint32_t len;
-		int rc = tracee_read(&task->tracee,
-			raddr(at + offsetof(struct mmsghdr, msg_len)), &len, sizeof(len));
+		int rc = tracee_read(&task->tracee, raddr(at + offsetof(struct mmsghdr, msg_len)),
+			&len, sizeof(len));
 
 		if (rc < 0)
 			return rc;
@@ -103,8 +105,8 @@ static uint64_t out_bytes(struct task *task, const struct sys_arg *arg, int i, i
 	uint32_t word = 0;
 
 	if (arg->len == LEN_PTR || arg->len == LEN_SELF) {
-		uint64_t at = arg->len == LEN_PTR ? args[(int)arg->from]
-						  : args[i] + (uint64_t)arg->from;
+		uint64_t at =
+			arg->len == LEN_PTR ? args[(int)arg->from] : args[i] + (uint64_t)arg->from;
 
 		if (tracee_read(&task->tracee, raddr(at), &word, sizeof(word)) < 0)
 			return 0;
@@ -135,8 +137,8 @@ static int take_polls(struct task *task, int i, uint64_t count, struct str *out)
 	return 0;
 }
 
-static int take_arg(struct task *task, const struct sys_arg *arg, int i, int64_t result,
-	struct str *out)
+static int take_arg(
+	struct task *task, const struct sys_arg *arg, int i, int64_t result, struct str *out)
 {
 	const uint64_t *args = task->call.args;
 	uint64_t count = arg->from >= 0 ? sys_arg_value(task->call.row, arg->from, args) : 0;
@@ -287,7 +289,8 @@ static int give_polls(struct task *task, struct blocks *b, int i, uint64_t count
 	int rc = 0;
 
 	for (uint32_t k = 0; k < n && rc == 0; k++)
-		rc = give_memory(task, b, task->call.args[i] + k * sizeof(struct pollfd) +
+		rc = give_memory(task, b,
+			task->call.args[i] + k * sizeof(struct pollfd) +
 				offsetof(struct pollfd, revents));
 	return rc;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Version-private paths (docs/architecture.md, "Two images"): with a root for each version, all that
- * is not below a shared path belongs to the version, and each works on its own files.
+ * Version-private paths (docs/architecture.md, "Two images"): with a root for each version, all
+ * that is not below a shared path belongs to the version, and each works on its own files.
  */
 #ifndef MX_MXM_PATHS_H
 #define MX_MXM_PATHS_H

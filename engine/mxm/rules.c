@@ -46,7 +46,8 @@ bool rules_temporary_name(struct task *task, const struct event *event)
 		if (!isalnum((unsigned char)a[i]) || !isalnum((unsigned char)b[i]))
 			return false;
 	}
-	if (tracee_write(&task->tracee, raddr(path + first - begin), b + first, last - first + 1) < 0)
+	if (tracee_write(&task->tracee, raddr(path + first - begin), b + first, last - first + 1) <
+		0)
 		return false;
 	str_reset(&task->in);
 	str_append(&task->in, b, event->in.len);

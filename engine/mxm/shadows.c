@@ -30,7 +30,7 @@ struct shadow {
 
 static struct shadow *find(struct mxm *mxm, dev_t dev, ino_t ino)
 {
-	list_for_each(at, &mxm->shadows) {
+	list_for_each (at, &mxm->shadows) {
 		struct shadow *s = container_of(at, struct shadow, link);
 
 		if (s->dev == dev && s->ino == ino)
@@ -41,7 +41,7 @@ static struct shadow *find(struct mxm *mxm, dev_t dev, ino_t ino)
 
 static struct shadow *find_id(struct mxm *mxm, uint64_t id)
 {
-	list_for_each(at, &mxm->shadows) {
+	list_for_each (at, &mxm->shadows) {
 		struct shadow *s = container_of(at, struct shadow, link);
 
 		if (s->id == id)
@@ -147,11 +147,10 @@ int shadows_of(struct mxm *mxm, const struct event *event, int version)
 	return fd;
 }
 
-
 void shadows_write_back(struct mxm *mxm, int version)
 {
 	pthread_mutex_lock(&mxm->lock);
-	list_for_each(at, &mxm->shadows) {
+	list_for_each (at, &mxm->shadows) {
 		struct shadow *s = container_of(at, struct shadow, link);
 		struct stat st;
 
@@ -171,11 +170,12 @@ static int file_of_copy(struct mxm *mxm, int version, ino_t ino)
 	int file = -1;
 
 	pthread_mutex_lock(&mxm->lock);
-	list_for_each(at, &mxm->shadows) {
+	list_for_each (at, &mxm->shadows) {
 		struct shadow *s = container_of(at, struct shadow, link);
 		struct stat st;
 
-		if (s->copies[version] >= 0 && fstat(s->copies[version], &st) == 0 && st.st_ino == ino)
+		if (s->copies[version] >= 0 && fstat(s->copies[version], &st) == 0 &&
+			st.st_ino == ino)
 			file = s->file;
 	}
 	pthread_mutex_unlock(&mxm->lock);
@@ -231,7 +231,7 @@ int shadows_move(struct task *task)
 
 void shadows_free(struct mxm *mxm)
 {
-	list_for_each_safe(at, &mxm->shadows) {
+	list_for_each_safe (at, &mxm->shadows) {
 		struct shadow *s = container_of(at, struct shadow, link);
 
 		close(s->file);

@@ -1,26 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files that a program maps shared and writable. The leader maps the file; a follower must not write
- * where the leader does, nor see what the leader will write before it is there itself in the stream:
- * it maps a shadow, a copy in memory that the processes of its version share. Taken when the leader
- * maps the file for the first time. All take the run's lock.
+ * Files that a program maps shared and writable. The leader maps the file; a follower must not
+ * write where the leader does, nor see what the leader will write before it is there itself in the
+ * stream: it maps a shadow, a copy in memory that the processes of its version share. Taken when
+ * the leader maps the file for the first time. All take the run's lock.
  */
 #ifndef MX_MXM_SHADOWS_H
 #define MX_MXM_SHADOWS_H
 
 #include "mxm/state.h"
 
-/* The leader has mapped its descriptor @num shared. -ESRCH: it vanished; other failures: no shadow. */
+/* The leader has mapped its descriptor @num shared. -ESRCH: it vanished; other failures: no shadow.
+ */
 MUST_CHECK int shadows_take(struct task *task, struct event *event, int num, bool writable);
 
 /* The descriptor of @version's shadow of what @event's call mapped; -1: it maps the file itself. */
 int shadows_of(struct mxm *mxm, const struct event *event, int version);
 
-
 /* @version takes over: its memory becomes the files' contents. */
 void shadows_write_back(struct mxm *mxm, int version);
 
-/* Moves the mappings of @task's process from its shadows to the files. Stopped, at a call's exit. */
+/* Moves the mappings of @task's process from its shadows to the files. Stopped, at a call's exit.
+ */
 MUST_CHECK int shadows_move(struct task *task);
 
 void shadows_free(struct mxm *mxm);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Signals. The leader's asynchronous signals are events: delivered in every version at the same point
- * of the stream, which is a system call. A follower's own are not delivered. Faults are its own affair
- * in every version, and may be a crash.
+ * Signals. The leader's asynchronous signals are events: delivered in every version at the same
+ * point of the stream, which is a system call. A follower's own are not delivered. Faults are its
+ * own affair in every version, and may be a crash.
  */
 #include <cpuid.h>
 #include <errno.h>
@@ -212,12 +212,14 @@ static void leader_signal(struct task *task, int sig, siginfo_t *info)
 		task_resume(task, RESUME_RUN, 0);
 		return;
 	}
-	if (handler == (uint64_t)SIG_IGN || (handler == (uint64_t)SIG_DFL && ignored_by_default(sig))) {
+	if (handler == (uint64_t)SIG_IGN ||
+		(handler == (uint64_t)SIG_DFL && ignored_by_default(sig))) {
 		go_on_without(task);
 		return;
 	}
 	if (handler == (uint64_t)SIG_DFL) {
-		/* It stops or ends the process, or continues it: nothing runs that could see where. */
+		/* It stops or ends the process, or continues it: nothing runs that could see where.
+		 */
 		task_resume(task, RESUME_RUN, sig);
 		return;
 	}
@@ -309,14 +311,15 @@ void signals_tick(struct group *group)
 	struct task *holder = group->baton[group->leader];
 
 	group->wants_ticks = false;
-	list_for_each(at, &group->tuples) {
+	list_for_each (at, &group->tuples) {
 		struct task *task = &container_of(at, struct tuple, link)->tasks[group->leader];
 
 		if (!task->nheld)
 			continue;
 		group->wants_ticks = true;
 		if (task->state == TASK_RUNNING && !task->interrupted &&
-			now - task->held[0].since_ns > HOLD_NS && tracee_interrupt(&task->tracee) == 0)
+			now - task->held[0].since_ns > HOLD_NS &&
+			tracee_interrupt(&task->tracee) == 0)
 			task->interrupted = true;
 	}
 	if (holder && !list_is_empty(&group->ready))

@@ -35,8 +35,8 @@ const struct special *special_of(const struct sys_row *row)
 
 static unsigned long long *arg_register(struct user_regs_struct *regs, int i)
 {
-	unsigned long long *const at[6] = { &regs->rdi, &regs->rsi, &regs->rdx, &regs->r10, &regs->r8,
-		&regs->r9 };
+	unsigned long long *const at[6] = { &regs->rdi, &regs->rsi, &regs->rdx, &regs->r10,
+		&regs->r8, &regs->r9 };
 
 	return at[i];
 }
@@ -92,8 +92,9 @@ int special_received_fds(struct task *task, struct event *event, bool cloexec)
 		memcpy(&h, buf + pos, sizeof(h));
 		if (h.cmsg_len < sizeof(h) || h.cmsg_len > m.msg_controllen - pos)
 			break;
-		for (size_t k = sizeof(h); h.cmsg_level == SOL_SOCKET && h.cmsg_type == SCM_RIGHTS &&
-					   k + sizeof(int) <= h.cmsg_len && rc == 0;
+		for (size_t k = sizeof(h);
+			h.cmsg_level == SOL_SOCKET && h.cmsg_type == SCM_RIGHTS &&
+			k + sizeof(int) <= h.cmsg_len && rc == 0;
 			k += sizeof(int)) {
 			int fd;
 

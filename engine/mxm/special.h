@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Irregular calls. A family's special_<family>.c says only where a call differs from what its row says;
- * an absent function means "as the row says".
+ * Irregular calls. A family's special_<family>.c says only where a call differs from what its row
+ * says; an absent function means "as the row says".
  */
 #ifndef MX_MXM_SPECIAL_H
 #define MX_MXM_SPECIAL_H
@@ -21,8 +21,8 @@ enum follow_how {
 struct special {
 	/*
 	 * Leader, before the call is made. @event is NULL where no version follows. May change
-	 * registers by special_set_arg(), which are put back at the exit. Returns SPECIAL_MADE when it
-	 * has made the call itself, with the result in task->made_result; 0; or -ESRCH.
+	 * registers by special_set_arg(), which are put back at the exit. Returns SPECIAL_MADE when
+	 * it has made the call itself, with the result in task->made_result; 0; or -ESRCH.
 	 */
 	int (*lead)(struct task *task, struct event *event);
 	/* Leader, after it; *@result may be changed, for the program and for the stream. */

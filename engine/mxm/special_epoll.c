@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * epoll: one set in the kernel for all versions, with the data that its maker put in. Every version is
- * told in its own data, which is an address more often than not.
+ * epoll: one set in the kernel for all versions, with the data that its maker put in. Every version
+ * is told in its own data, which is an address more often than not.
  */
 #include <errno.h>
 #include <string.h>
@@ -117,7 +117,8 @@ static int epoll_follow(struct task *task, struct event *event, enum follow_how 
 		if (event->regs[i])
 			out[i].data.u64 = event->regs[i]->data[task->version];
 	}
-	return tracee_write(&task->tracee, raddr(task->call.args[1]), out, event->extra.len) == -ESRCH
+	return tracee_write(&task->tracee, raddr(task->call.args[1]), out, event->extra.len) ==
+			       -ESRCH
 		       ? -ESRCH
 		       : 0;
 }

@@ -27,8 +27,8 @@ static int close_lead(struct task *task, struct event *event)
 
 	if (!event || task->call.nr != SYS_close)
 		return 0;
-	n = fds_stale_members(task->tuple->group->mxm, proc->fds, (int)task->call.args[0], stale,
-		STALE_MAX);
+	n = fds_stale_members(
+		task->tuple->group->mxm, proc->fds, (int)task->call.args[0], stale, STALE_MAX);
 	if (!n)
 		return 0;
 	for (int i = 0; i < n; i++) {

@@ -23,8 +23,8 @@ static int pids_followed(struct task *task, struct event *event, int64_t *result
 const struct special special_pids = { .follow = pids_follow, .followed = pids_followed };
 
 /*
- * A change of user makes a process undumpable, and then its memory is closed to an engine that has no
- * CAP_SYS_PTRACE (ptrace(2), "Ptrace access mode checking"). The process itself may undo that.
+ * A change of user makes a process undumpable, and then its memory is closed to an engine that has
+ * no CAP_SYS_PTRACE (ptrace(2), "Ptrace access mode checking"). The process itself may undo that.
  */
 static int stay_open(struct task *task)
 {

@@ -13,7 +13,8 @@ static bool maps_file_shared(const struct call *call)
 {
 	int flags = (int)call->args[3];
 
-	return call->nr == SYS_mmap && (flags & MAP_TYPE) != MAP_PRIVATE && !(flags & MAP_ANONYMOUS);
+	return call->nr == SYS_mmap && (flags & MAP_TYPE) != MAP_PRIVATE &&
+	       !(flags & MAP_ANONYMOUS);
 }
 
 static int mmap_led(struct task *task, struct event *event, int64_t *result)
@@ -43,8 +44,8 @@ static int mmap_follow(struct task *task, struct event *event, enum follow_how *
 		return 0;
 	rc = install_send(task, shadow, &there);
 	if (rc == 0)
-		rc = tracee_remote(&task->tracee, false, &r, SYS_mmap, a[0], a[1], a[2], a[3], there,
-			a[5]);
+		rc = tracee_remote(
+			&task->tracee, false, &r, SYS_mmap, a[0], a[1], a[2], a[3], there, a[5]);
 	if (rc == 0)
 		rc = tracee_remote(&task->tracee, false, &closed, SYS_close, there, 0, 0, 0, 0, 0);
 	task->made_result = rc < 0 ? rc : r;
@@ -56,8 +57,8 @@ static int mmap_follow(struct task *task, struct event *event, enum follow_how *
 const struct special special_mmap = { .led = mmap_led, .follow = mmap_follow };
 
 /*
- * A follower's wait ends as the leader's did, without waiting; but what wakes or changes the word is
- * made by it too: a task of its own may wait there out of the stream's order (rules.h).
+ * A follower's wait ends as the leader's did, without waiting; but what wakes or changes the word
+ * is made by it too: a task of its own may wait there out of the stream's order (rules.h).
  */
 static int futex_follow(struct task *task, struct event *event, enum follow_how *ret_how)
 {

@@ -99,8 +99,9 @@ static int wait_led(struct task *task, struct event *event, int64_t *result)
 	if (!is_waitid(task))
 		*result = *result > 0 ? ids_to_known(mxm, task->version, (pid_t)*result) : *result;
 	else if (real && known != real)
-		rc = tracee_write(&task->tracee, raddr(task->call.args[2] + offsetof(siginfo_t, si_pid)),
-			&known, sizeof(known));
+		rc = tracee_write(&task->tracee,
+			raddr(task->call.args[2] + offsetof(siginfo_t, si_pid)), &known,
+			sizeof(known));
 	return rc;
 }
 

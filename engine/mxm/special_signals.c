@@ -4,7 +4,9 @@
 
 static int sigaction_led(struct task *task, struct event *event, int64_t *result)
 {
-	struct { uint64_t handler, flags; } sa;
+	struct {
+		uint64_t handler, flags;
+	} sa;
 	uint64_t sig = task->call.args[0], at = task->call.args[1];
 
 	if (*result < 0 || !at || sig < 1 || sig > 64)

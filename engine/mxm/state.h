@@ -34,7 +34,8 @@ struct version {
 	unsigned ntasks; /* living tasks in all groups */
 };
 
-/* An id of a process or thread: what the program knows, and what each version's kernel object has. */
+/* An id of a process or thread: what the program knows, and what each version's kernel object has.
+ */
 struct ids {
 	struct list link;
 	pid_t known;
@@ -55,10 +56,10 @@ struct ofd {
 struct epoll_reg {
 	struct list of_set, of_target;
 	struct ofd *set, *target; /* NULL once deleted */
-	unsigned refs;		  /* one while it is a member, one for each event that speaks of it */
+	unsigned refs; /* one while it is a member, one for each event that speaks of it */
 	int fd;
 	uint64_t data[MXM_VERSIONS_MAX]; /* what each version put there */
-	int owner; /* whose data the kernel holds */
+	int owner;			 /* whose data the kernel holds */
 };
 
 struct fdslot {
@@ -87,28 +88,30 @@ struct proc {
 	struct sigaction_known sig[64];
 	uint64_t private_fds[MXM_VERSIONS_MAX][16]; /* below 1024: opened by that version alone */
 	bool has_shadows[MXM_VERSIONS_MAX]; /* that version's process maps copies of files */
-	bool shares_memory;   /* has mapped writable shared memory */
-	bool other_user;      /* its user id was changed: another monitor could not seize it */
-	bool exiting;	      /* exit_group, or a fatal signal, is under way */
-	bool kill_expected;   /* the program itself sent it SIGKILL */
-	bool is_root;	      /* the program's first process */
-	uint64_t seed;	      /* for what is random before the program's entry */
+	bool shares_memory;		    /* has mapped writable shared memory */
+	bool other_user;    /* its user id was changed: another monitor could not seize it */
+	bool exiting;	    /* exit_group, or a fatal signal, is under way */
+	bool kill_expected; /* the program itself sent it SIGKILL */
+	bool is_root;	    /* the program's first process */
+	uint64_t seed;	    /* for what is random before the program's entry */
 	unsigned start_draws[MXM_VERSIONS_MAX];
 	unsigned execs[MXM_VERSIONS_MAX];
 	cpu_set_t affinity; /* what the program believes; the engine places tasks itself */
 };
 
 enum task_state {
-	TASK_ABSENT,   /* not born in this version, or ended */
-	TASK_UNBORN,   /* made, and its first stop is to come */
-	TASK_NEWBORN,  /* stopped before its first step, or after the clone that it made: waits its turn */
-	TASK_RUNNING,  /* in user mode; holds the baton, unless it is starting */
-	TASK_ASKING,   /* at the entry of a call: waits (leader: for the barrier; follower: its turn) */
-	TASK_CALLING,  /* its call is being made by the kernel */
-	TASK_AGAIN,    /* a signal broke into its call: the kernel will say whether it restarts */
-	TASK_READY,    /* leader: its event is complete, waits for the baton */
-	TASK_RAISING,  /* a signal was sent to it on behalf of the stream; the stop is to come */
-	TASK_ENDING,   /* its last call is made, or it was killed */
+	TASK_ABSENT,  /* not born in this version, or ended */
+	TASK_UNBORN,  /* made, and its first stop is to come */
+	TASK_NEWBORN, /* stopped before its first step, or after the clone that it made: waits its
+			 turn */
+	TASK_RUNNING, /* in user mode; holds the baton, unless it is starting */
+	TASK_ASKING,  /* at the entry of a call: waits (leader: for the barrier; follower: its turn)
+		       */
+	TASK_CALLING, /* its call is being made by the kernel */
+	TASK_AGAIN,   /* a signal broke into its call: the kernel will say whether it restarts */
+	TASK_READY,   /* leader: its event is complete, waits for the baton */
+	TASK_RAISING, /* a signal was sent to it on behalf of the stream; the stop is to come */
+	TASK_ENDING,  /* its last call is made, or it was killed */
 	TASK_STATES
 };
 
@@ -130,7 +133,7 @@ struct task {
 	struct tuple *tuple;
 	int version;
 	enum task_state state;
-	bool starting;	/* between exec and the program's entry */
+	bool starting;	    /* between exec and the program's entry */
 	bool at_entry_stop; /* stopped in STOP_SECCOMP: the pending call can still be changed */
 	bool local_call;    /* TASK_CALLING for a call that is not an event */
 	bool interrupted;   /* PTRACE_INTERRUPT was sent, its stop is to come */
@@ -144,21 +147,21 @@ struct task {
 	bool returns;	      /* from a clone whose event went out when the child was made */
 	pid_t child_known;    /* the id that the program knows it by */
 	uint64_t parent_tid_at, child_tid_at; /* where a clone wrote the child's id, or 0 */
-	struct raddr entry;   /* breakpoint while starting */
+	struct raddr entry;		      /* breakpoint while starting */
 	uint8_t entry_byte;
-	siginfo_t raise;      /* TASK_RAISING: what to give it */
-	int deliver;	      /* READY: resume with this signal */
+	siginfo_t raise; /* TASK_RAISING: what to give it */
+	int deliver;	 /* READY: resume with this signal */
 	struct held_signal held[HELD_MAX];
 	int nheld;
-	uint64_t since_ns;    /* when it entered its state */
+	uint64_t since_ns;	/* when it entered its state */
 	uint64_t saved_args[6]; /* what the program put there, while args_changed */
 	bool args_changed;
 	struct rlimit stack_limit; /* the program's own, while an execve runs under another */
 	bool stack_limit_changed;
 	int64_t made_result; /* of a call that a special has made in the kernel's place */
-	uint64_t return_rip;  /* where its last call returned to, while that event is held back */
-	int broken_off;	      /* TASK_AGAIN: the kernel's code for how the call would go on */
-	bool harvesting;      /* in its last stop: nothing can be changed any more */
+	uint64_t return_rip; /* where its last call returned to, while that event is held back */
+	int broken_off;	     /* TASK_AGAIN: the kernel's code for how the call would go on */
+	bool harvesting;     /* in its last stop: nothing can be changed any more */
 };
 
 /* Threads that correspond: one of each version. */
@@ -218,7 +221,7 @@ struct event {
 	unsigned pending; /* followers that have not consumed it, bit by bit */
 	unsigned vetted;  /* followers that asked for the same before it was made */
 	bool executed;
-	bool async; /* EVENT_SIGNAL: may break into user mode */
+	bool async;	/* EVENT_SIGNAL: may break into user mode */
 	uint64_t value; /* EVENT_TSC, and what a special needs to hand on */
 };
 
@@ -269,8 +272,8 @@ struct mxm {
 	pthread_t ticker;
 	bool ticking;
 	cpu_set_t affinity; /* of the engine when it started */
-	bool has_roots; /* versions have roots of their own: paths can be private */
-	bool no_getfd; /* pidfd_getfd(2) was refused */
+	bool has_roots;	    /* versions have roots of their own: paths can be private */
+	bool no_getfd;	    /* pidfd_getfd(2) was refused */
 };
 
 #endif

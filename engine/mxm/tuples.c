@@ -11,8 +11,8 @@
 #include "mxm/ids.h"
 
 /*
- * What a task may compute, in CPU time, while another one waits for the baton. Where a slice ends cannot
- * be replayed, so it is long: all that a program does with system calls keeps its order.
+ * What a task may compute, in CPU time, while another one waits for the baton. Where a slice ends
+ * cannot be replayed, so it is long: all that a program does with system calls keeps its order.
  */
 #define SLICE_NS 200000000ul
 
@@ -34,7 +34,7 @@ struct tuple *tuple_new(struct group *group, struct proc *proc)
 
 static void forget_child(struct group *group, const struct tuple *child)
 {
-	list_for_each(at, &group->tuples) {
+	list_for_each (at, &group->tuples) {
 		struct tuple *tuple = container_of(at, struct tuple, link);
 
 		for (int v = 0; v < group->mxm->config.nversions; v++) {
@@ -50,7 +50,7 @@ void tuple_drop_if_over(struct tuple *tuple)
 
 	if (tuple->unconsumed)
 		return;
-	list_for_each(at, &tuple->group->ready) {
+	list_for_each (at, &tuple->group->ready) {
 		if (container_of(at, struct event, link)->tuple == tuple)
 			return;
 	}
@@ -140,8 +140,8 @@ void task_gone(struct task *task)
 	mm_put(task->tracee.mm);
 	task->tracee.mm = NULL;
 	task->tracee.tid = 0;
-	__atomic_sub_fetch(&task->tuple->group->mxm->versions[task->version].ntasks, 1,
-		__ATOMIC_RELAXED);
+	__atomic_sub_fetch(
+		&task->tuple->group->mxm->versions[task->version].ntasks, 1, __ATOMIC_RELAXED);
 }
 
 void baton_take(struct task *task)

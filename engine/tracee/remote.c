@@ -120,17 +120,26 @@ int tracee_remote(struct tracee *t, bool at_entry, long *ret_result, long nr, ui
 }
 
 /*
- * A call made at GATEWAY_SYSCALL returns to GATEWAY_ALLOWED, where a parked tracee goes round again;
- * tracee_remote() stops the others before they get there. Before GATEWAY_NOTIFY stands no system
- * call, so that only the engine can make a call return to it.
+ * A call made at GATEWAY_SYSCALL returns to GATEWAY_ALLOWED, where a parked tracee goes round
+ * again; tracee_remote() stops the others before they get there. Before GATEWAY_NOTIFY stands no
+ * system call, so that only the engine can make a call return to it.
  */
 static const uint8_t gateway_code[64] = {
-	[0] = 0x0f, 0x05,			/* syscall */
-	0xeb, GATEWAY_PARK - GATEWAY_ADDR - 4,	/* jmp GATEWAY_PARK */
-	[14] = 0xcc, 0xcc,			/* int3 */
-	0xff, 0xe1,				/* GATEWAY_NOTIFY: jmp *%rcx */
-	[32] = 0xb8, 34, 0, 0, 0,		/* GATEWAY_PARK: mov $SYS_pause,%eax */
-	0xeb, 256 - (32 + 7),			/* jmp GATEWAY_SYSCALL */
+	[0] = 0x0f,
+	0x05, /* syscall */
+	0xeb,
+	GATEWAY_PARK - GATEWAY_ADDR - 4, /* jmp GATEWAY_PARK */
+	[14] = 0xcc,
+	0xcc, /* int3 */
+	0xff,
+	0xe1, /* GATEWAY_NOTIFY: jmp *%rcx */
+	[32] = 0xb8,
+	34,
+	0,
+	0,
+	0, /* GATEWAY_PARK: mov $SYS_pause,%eax */
+	0xeb,
+	256 - (32 + 7), /* jmp GATEWAY_SYSCALL */
 };
 
 int tracee_map_gateway(struct tracee *t, struct err *err)
@@ -153,7 +162,8 @@ int tracee_map_gateway(struct tracee *t, struct err *err)
 	if (rc == 0)
 		rc = tracee_poke(t, at, insn, sizeof(insn));
 	if (rc == 0)
-		rc = remote_at(t, at.addr, true, &got[0], SYS_mmap, code_args); /* out of execve first */
+		rc = remote_at(
+			t, at.addr, true, &got[0], SYS_mmap, code_args); /* out of execve first */
 	if (rc == 0)
 		rc = remote_at(t, at.addr, false, &got[1], SYS_mmap, data_args);
 	if (rc == 0)

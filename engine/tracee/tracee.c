@@ -17,8 +17,10 @@ int tracee_seize(pid_t tid, struct err *err)
 		return 0;
 	if (errno == EPERM)
 		return err_set(err, EPERM,
-			"ptrace of process %d is refused: a seccomp profile or security module forbids "
-			"it (Yama: kernel.yama.ptrace_scope must not be 3), or another tracer holds it",
+			"ptrace of process %d is refused: a seccomp profile or security module "
+			"forbids "
+			"it (Yama: kernel.yama.ptrace_scope must not be 3), or another tracer "
+			"holds it",
 			tid);
 	return err_errno(err, errno, "ptrace(PTRACE_SEIZE, %d)", tid);
 }

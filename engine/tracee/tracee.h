@@ -35,14 +35,14 @@ static inline struct raddr raddr(uint64_t addr)
  * any linker puts a program. The first holds code, the second is scratch memory for remote calls.
  * The pre-filter knows the two addresses that a call can return to in the code page.
  */
-#define GATEWAY_ADDR	  0x100000ul
-#define GATEWAY_SYSCALL	  (GATEWAY_ADDR)      /* syscall */
-#define GATEWAY_ALLOWED	  (GATEWAY_ADDR + 2)  /* a call returning here is let through */
-#define GATEWAY_NOTIFY	  (GATEWAY_ADDR + 16) /* a call returning here asks the engine; jmp *%rcx */
-#define GATEWAY_PARK	  (GATEWAY_ADDR + 32) /* pause for ever, for a tracee between two tracers */
-#define GATEWAY_SCRATCH	  (GATEWAY_ADDR + 4096)
+#define GATEWAY_ADDR	     0x100000ul
+#define GATEWAY_SYSCALL	     (GATEWAY_ADDR)	/* syscall */
+#define GATEWAY_ALLOWED	     (GATEWAY_ADDR + 2) /* a call returning here is let through */
+#define GATEWAY_NOTIFY	     (GATEWAY_ADDR + 16) /* a call returning here asks the engine; jmp *%rcx */
+#define GATEWAY_PARK	     (GATEWAY_ADDR + 32) /* pause for ever, for a tracee between two tracers */
+#define GATEWAY_SCRATCH	     (GATEWAY_ADDR + 4096)
 #define GATEWAY_SCRATCH_SIZE 4096
-#define GATEWAY_SIZE	  8192
+#define GATEWAY_SIZE	     8192
 
 /* An address space and the way into it; shared by the threads of a process. */
 struct mm {
@@ -78,10 +78,10 @@ enum stop_kind {
 struct stop {
 	enum stop_kind kind;
 	pid_t tid;
-	int sig;	/* STOP_SIGNAL, STOP_GROUP */
-	pid_t child;	/* STOP_FORK */
-	pid_t former;	/* STOP_EXEC */
-	int status;	/* STOP_GONE, STOP_DYING */
+	int sig;      /* STOP_SIGNAL, STOP_GROUP */
+	pid_t child;  /* STOP_FORK */
+	pid_t former; /* STOP_EXEC */
+	int status;   /* STOP_GONE, STOP_DYING */
 };
 
 enum resume_how {
@@ -114,7 +114,8 @@ int tracee_resume(struct tracee *t, enum resume_how how, int sig);
 /* Makes a running tracee stop soon (STOP_NEW). */
 int tracee_interrupt(struct tracee *t);
 
-/* Stopped: its registers; fetched once a stop. NULL: it vanished. Change them with tracee_touch(). */
+/* Stopped: its registers; fetched once a stop. NULL: it vanished. Change them with tracee_touch().
+ */
 struct user_regs_struct *tracee_regs(struct tracee *t);
 
 /* As tracee_regs(), and the registers are written back before the tracee runs. */
@@ -164,11 +165,11 @@ MUST_CHECK int tracee_poke(struct tracee *t, struct raddr at, const void *buf, s
 /*
  * Runs a system call in a stopped tracee and gives its result (-errno included). All registers and
  * the signal mask are as before; signals that come meanwhile stay pending. In a STOP_SECCOMP stop
- * the pending call is *given up*: the tracee is afterwards as if it stood at the call's exit (rax as
- * the registers say), and tracee_retry_call() makes it issue the call again.
+ * the pending call is *given up*: the tracee is afterwards as if it stood at the call's exit (rax
+ * as the registers say), and tracee_retry_call() makes it issue the call again.
  */
-MUST_CHECK int tracee_remote(struct tracee *t, bool at_entry, long *ret_result, long nr, uint64_t a0,
-	uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
+MUST_CHECK int tracee_remote(struct tracee *t, bool at_entry, long *ret_result, long nr,
+	uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
 
 /* Stopped at a call's entry or exit: makes the tracee issue the call @nr anew when it runs. */
 void tracee_retry_call(struct tracee *t, uint64_t nr);
@@ -188,8 +189,8 @@ struct start {
 };
 
 /*
- * STOP_EXEC: reads the auxiliary vector; hides the vDSO, and puts @random (16 bytes) in the place of
- * the bytes of AT_RANDOM, so that no version differs by them.
+ * STOP_EXEC: reads the auxiliary vector; hides the vDSO, and puts @random (16 bytes) in the place
+ * of the bytes of AT_RANDOM, so that no version differs by them.
  */
 MUST_CHECK int tracee_prepare_start(
 	struct tracee *t, const uint8_t random[16], struct start *ret_start, struct err *err);
