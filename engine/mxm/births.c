@@ -187,17 +187,26 @@ static void random_of_exec(struct task *task, uint8_t random[16])
 	}
 }
 
-/* Time stamp counter and CPUID fault, so that versions cannot differ by them. Best effort. */
+/*
+ * Time stamp counter and CPUID fault, so that versions cannot differ by them. Where the machine cannot
+ * make CPUID fault (ENODEV), that is said once: programs that draw from rdrand by themselves differ then.
+ */
 static void make_faulting(struct task *task)
 {
+	struct mxm *mxm = task->tuple->group->mxm;
 	long r;
 
 	if (tracee_remote(&task->tracee, false, &r, SYS_prctl, PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0,
 		    0) < 0)
 		return;
-	if (tracee_remote(&task->tracee, false, &r, SYS_arch_prctl, ARCH_SET_CPUID, 0, 0, 0, 0, 0) <
-		0)
+	if (mxm->no_cpuid_fault ||
+		tracee_remote(&task->tracee, false, &r, SYS_arch_prctl, ARCH_SET_CPUID, 0, 0, 0, 0,
+			0) < 0 ||
+		r == 0)
 		return;
+	mxm->no_cpuid_fault = true;
+	mxm->ops->note(mxm->ops_arg, "rdrand-not-masked", task->version, 0,
+		"this machine has no CPUID faulting: rdrand and rdseed stay visible");
 }
 
 static void reach_entry(struct task *task)

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <sys/syscall.h>
 
+#include "mxm/canon.h"
 #include "mxm/events.h"
 #include "mxm/group.h"
 #include "mxm/shadows.h"
@@ -62,11 +63,21 @@ static size_t read_of(void *ctx, uint64_t addr, void *buf, size_t len)
 	return tracee_read_some(ctx, raddr(addr), buf, len);
 }
 
-static void print_call(
-	struct str *out, struct task *task, const struct call *call, const int64_t *result)
+static size_t recall(void *ctx, uint64_t addr, void *buf, size_t len)
 {
-	sys_print_call(out, call->row, call->nr, call->args, result,
-		task && task->tracee.mm ? read_of : NULL, task ? &task->tracee : NULL);
+	return canon_recall(ctx, addr, buf, len);
+}
+
+/* The leader may have gone on: its memory is of later, what the stream kept is of the call. */
+static void print_event(struct str *out, struct event *event, struct task *leader)
+{
+	const struct call *call = &event->call;
+
+	if (leader)
+		sys_print_call(out, call->row, call->nr, call->args, NULL, read_of, &leader->tracee);
+	else
+		sys_print_call(out, call->row, call->nr, call->args,
+			event->pending ? &event->result : NULL, recall, event);
 }
 
 void drop_diverged(struct task *follower, struct task *leader, struct event *event, const char *why)
@@ -80,21 +91,18 @@ void drop_diverged(struct task *follower, struct task *leader, struct event *eve
 		.leader = tuple->group->leader,
 		.why = why,
 		.pid = tuple->ids->known,
-		.seq = event ? event->seq : mxm->next_seq,
+		.seq = event && event->seq ? event->seq : mxm->next_seq + 1,
 		.executed = event && event->executed,
 	};
 	int lost;
 
 	if (asked) {
-		print_call(&theirs, follower, &follower->call, NULL);
+		sys_print_call(&theirs, follower->call.row, follower->call.nr, follower->call.args, NULL,
+			read_of, &follower->tracee);
 		d.follower_call = str_text(&theirs);
 	}
 	if (event && event->kind == EVENT_CALL) {
-		/* What its pointers held is still there unless the leader has gone on since. */
-		struct task *at = leader ? leader : &tuple->tasks[d.leader];
-
-		print_call(&ours, at->state == TASK_ABSENT ? NULL : at, &event->call,
-			event->executed && !leader ? &event->result : NULL);
+		print_event(&ours, event, event->executed ? NULL : leader);
 		d.leader_call = str_text(&ours);
 	}
 	pthread_mutex_lock(&mxm->lock);

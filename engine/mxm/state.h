@@ -270,6 +270,7 @@ struct mxm {
 	uint64_t next_shadow;
 	unsigned next_cpu;
 	pthread_t ticker;
+	bool no_cpuid_fault; /* arch_prctl(ARCH_SET_CPUID) was refused */
 	bool ticking;
 	cpu_set_t affinity; /* of the engine when it started */
 	bool has_roots;	    /* versions have roots of their own: paths can be private */
