@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 
@@ -321,6 +322,25 @@ static int put_times(struct task *task, struct str *s, uint64_t at)
 	return 0;
 }
 
+/* utimensat(2): the seconds beside UTIME_NOW and UTIME_OMIT mean nothing, and tar leaves them unset. */
+static int put_file_times(struct task *task, struct str *s, uint64_t at)
+{
+	struct timespec times[2];
+	int rc = tracee_read(&task->tracee, raddr(at), times, sizeof(times));
+
+	if (rc < 0) {
+		str_putc(s, MARK_BAD);
+		return rc == -ESRCH ? rc : 0;
+	}
+	for (int i = 0; i < 2; i++) {
+		if (times[i].tv_nsec == UTIME_NOW || times[i].tv_nsec == UTIME_OMIT)
+			times[i].tv_sec = 0;
+	}
+	str_putc(s, MARK_HERE);
+	str_append(s, times, sizeof(times));
+	return 0;
+}
+
 static int put_block(struct task *task, struct str *s, const struct sys_arg *arg, int i)
 {
 	uint64_t at = task->call.args[i];
@@ -332,6 +352,8 @@ static int put_block(struct task *task, struct str *s, const struct sys_arg *arg
 		str_putc(s, MARK_NULL);
 		return 0;
 	}
+	if (task->call.nr == SYS_utimensat)
+		return put_file_times(task, s, at);
 	if (!arg->words || len > DIGEST_FROM) {
 		str_putc(s, MARK_HERE);
 		return put_bytes(task, s, at, len);

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-/* The X's of a template for mkstemp(3). */
-#define RANDOM_CHARS 6
+/* The most X's of a template: mkstemp(3) has 6, mktemp(1) 10. */
+#define RANDOM_CHARS 16
 
 static bool makes_new_file(const struct call *call)
 {
