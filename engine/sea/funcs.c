@@ -66,15 +66,23 @@ static void add_symbols(struct sea_image *im, uint32_t *room, const struct sea_s
 	}
 }
 
-/* Functions that nothing names: the entry point and the words of .init_array and .fini_array. */
+/* Functions that nothing names: the entry point, and what runs at the start and the end. */
 static void add_roots(struct sea_image *im, uint32_t *room)
 {
 	static const char *const arrays[] = { ".init_array", ".fini_array" };
+	static const char *const pieces[] = { ".init", ".fini" };
 	struct sea_func f = { .flags = SEA_F_FOUND, .fde = SEA_NONE };
 
 	f.addr = im->entry;
 	if (im->entry && is_code(im, im->entry))
 		add_func(im, room, f);
+	for (size_t k = 0; k < ARRAY_SIZE(pieces); k++) {
+		const struct sea_section *s = sea_section_named(im, pieces[k]);
+
+		f.addr = s ? s->addr : 0;
+		if (s && s->size && is_code(im, f.addr))
+			add_func(im, room, f);
+	}
 	for (size_t k = 0; k < ARRAY_SIZE(arrays); k++) {
 		const struct sea_section *s = sea_section_named(im, arrays[k]);
 		uint32_t i = s ? sea_reloc_first(im, s->addr) : im->n_relocs;

@@ -1,0 +1,227 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# How right the analyser is: builds pairs of programs from Debian's sources, strips them, and compares
+# the maps with what the symbols say. `make bench-sea` calls it; sea_truth does the comparing.
+# Sources and builds are kept below $SEA_BENCH (default build/bench-sea) for the next time. The
+# machine's own lists of packages are not touched: apt runs with private ones.
+# usage: bench.sh TRUTH-PROGRAM [PAIR...]
+set -u
+
+truth=$1
+shift
+renice -n 15 $$ >/dev/null
+home=${SEA_BENCH:-build/bench-sea}
+mkdir -p "$home" && home=$(cd "$home" && pwd) || exit 1
+truth=$(realpath "$truth")
+flags="-g -O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE"
+link="-pie -Wl,-z,relro -Wl,-z,now"
+shared="-Wl,-z,relro -Wl,-z,now"
+# Patched sources look newer than what the autotools made of them.
+export LC_ALL=C MAKEFLAGS="ACLOCAL=: AUTOMAKE=: AUTOCONF=: AUTOHEADER=: MAKEINFO=:"
+
+apt_options() {
+	printf '%s\n' -o "Dir::Etc::SourceList=$home/apt/list" -o Dir::Etc::SourceParts=/dev/null \
+		-o "Dir::State::lists=$home/apt/lists" -o "Dir::Cache=$home/apt/cache" \
+		-o APT::Sandbox::User=root -o Acquire::Languages=none
+}
+
+prepare_apt() {
+	local suite
+	[ -e "$home/apt/ready" ] && return
+	mkdir -p "$home/apt/lists/partial" "$home/apt/cache/archives/partial"
+	for suite in 'debian bookworm' 'debian bookworm-updates' 'debian-security bookworm-security'; do
+		echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]" \
+			"http://deb.debian.org/${suite% *} ${suite#* } main"
+	done >"$home/apt/list"
+	mapfile -t opts < <(apt_options)
+	apt-get "${opts[@]}" -qq update && touch "$home/apt/ready"
+}
+
+# fetch PACKAGE VERSION SIDE: the patched source as $home/src/PACKAGE/SIDE.
+fetch() {
+	local package=$1 version=$2 side=$3 dir=$home/src/$1
+	mapfile -t opts < <(apt_options)
+	rm -rf "${dir:?}/$side"
+	(cd "$dir/get" && apt-get "${opts[@]}" -qq --only-source --download-only source "$package=$version" &&
+		dpkg-source --no-check -x "${package}_${version#*:}.dsc" "../$side") >"$dir/$side.log" 2>&1 &&
+		echo "$version" >"$dir/$side.version"
+}
+
+# revert SIDE-FOLDER: takes back the last two of Debian's patches that change the program itself.
+revert() {
+	local patch series=$1/debian/patches/series done=0
+	[ -e "$series" ] || return
+	while read -r patch; do
+		[ $done -lt 2 ] || break
+		grep -qE '^\+\+\+ .*\.(c|cc|h)([[:space:]]|$)' "$1/debian/patches/$patch" || continue
+		patch -d "$1" -R -p1 -s -f --dry-run <"$1/debian/patches/$patch" >/dev/null 2>&1 || continue
+		patch -d "$1" -R -p1 -s -f <"$1/debian/patches/$patch" && done=$((done + 1))
+	done < <(sed -E 's/[[:space:]].*//; /^(#|$)/d' "$series" | tac)
+	[ $done -gt 0 ]
+}
+
+# source_of PACKAGE: two neighbouring revisions as $home/src/PACKAGE/{old,new}. Archives drop old
+# revisions; where only one is left, the other is that one without Debian's last patches.
+source_of() {
+	local package=$1 dir=$home/src/$1 versions version newest=''
+	[ -e "$dir/done" ] && return
+	prepare_apt || return
+	mapfile -t opts < <(apt_options)
+	versions=$(apt-cache "${opts[@]}" showsrc "$package" |
+		awk -v p="$package" '/^Package:/ { ok = $2 == p } ok && /^Version:/ { print $2 }' |
+		sort -u | sort -V -r | head -n 3)
+	rm -rf "$dir"
+	mkdir -p "$dir/get"
+	for version in $versions; do
+		if [ -z "$newest" ]; then
+			fetch "$package" "$version" new && newest=$version
+		else
+			fetch "$package" "$version" old && break
+		fi
+	done
+	[ -n "$newest" ] || return
+	if [ ! -d "$dir/old" ]; then
+		cp -a "$dir/new" "$dir/old"
+		if revert "$dir/old"; then
+			echo "$newest without its last patches" >"$dir/old.version"
+		else
+			touch "$dir/single"
+		fi
+	fi
+	touch "$dir/done"
+}
+
+# How each program is built, run in its source folder: leaves the result as ./result.
+configure() { ./configure --quiet CFLAGS="$flags $more" CXXFLAGS="$flags $more" LDFLAGS="$ld" "$@"; }
+
+build_redis() { make -C src -j2 MALLOC=libc OPTIMIZATION=-O2 CFLAGS="$flags $more" LDFLAGS="$link" redis-server && cp src/redis-server result; }
+build_nginx() {
+	./configure --with-cc-opt="$flags $more" --with-ld-opt="$link" --without-http_rewrite_module \
+		--with-http_ssl_module --with-stream && make -j2 && cp objs/nginx result
+}
+build_libevent() { ld=$shared configure --disable-samples --disable-libevent-regress --enable-shared && make -j2 && cp "$(realpath .libs/libevent.so)" result; }
+build_memcached() {
+	local event=$home/build/libevent/old
+	./configure --quiet --with-libevent="$event" CFLAGS="$flags $more -I$event/include -Wno-error" LDFLAGS="$link -L$event/.libs" &&
+		make -j2 memcached && cp memcached result
+}
+build_unzip() { make -f unix/Makefile CC=gcc CF="$flags $more -I. -DACORN_FTYPE_NFS -DWILD_STOP_AT_DIR -DLARGE_FILE_SUPPORT -DUNICODE_SUPPORT -DUNICODE_WCHAR -DUTF8_MAYBE_NATIVE -DNO_LCHMOD -DDATE_FORMAT=DF_YMD -DNOMEMCPY -DNO_WORKING_ISPRINT" LF2="$link" unzips && cp unzip result; }
+build_brotli() { gcc $flags $more $link -Ic/include -o result c/tools/brotli.c c/common/*.c c/dec/*.c c/enc/*.c -lm; }
+build_libpng1.6() { ld=$shared configure --disable-static && make -j2 libpng16.la && cp "$(realpath .libs/libpng16.so)" result; }
+build_rsync() { configure --disable-openssl --disable-xxhash --disable-zstd --disable-lz4 --disable-md2man --disable-acl-support --disable-xattr-support --with-included-popt --with-included-zlib && make -j2 rsync && cp rsync result; }
+build_iperf3() { configure --without-openssl --disable-shared && make -j2 && cp src/iperf3 result; }
+build_jbig2dec() {
+	touch config.h
+	gcc $flags $more $link -DHAVE_STDINT_H -DHAVE_STRING_H -DJBIG_EXTERNAL_MEMENTO_H='<stddef.h>' -DHAVE_GETOPT_H -o result ${objects:-$(ls jbig2*.c sha1.c | grep -vE 'jbig2_image_png|pbm2png')}
+}
+build_xz-utils() { configure --disable-shared --disable-doc --disable-nls && make -j2 && cp src/xz/xz result; }
+build_haproxy() { make -j2 TARGET=linux-glibc CPU_CFLAGS="$flags $more" LDFLAGS="$link" V=0 && cp haproxy result; }
+build_libde265() {
+	cd libde265 && { [ -e de265-version.h ] || sed 's/@NUMERIC_VERSION@/0x01000b00/; s/@PACKAGE_VERSION@/1.0.11/' de265-version.h.in >de265-version.h; } &&
+		g++ $flags $more -fPIC -shared -DHAVE_POSIX_MEMALIGN -DHAVE_STDINT_H -DHAVE_STDBOOL_H -I.. -I. -o ../result $(ls *.cc | grep -vE 'win|arm') -lpthread
+}
+build_jq() { configure --without-oniguruma --disable-docs --disable-shared --disable-maintainer-mode && make -j2 jq && cp jq result; }
+build_pcre2() { ld=$shared configure --enable-jit --disable-static && make -j2 libpcre2-8.la && cp "$(realpath .libs/libpcre2-8.so)" result; }
+build_tar() { configure --without-selinux --without-posix-acls --without-xattrs FORCE_UNSAFE_CONFIGURE=1 && make -j2 && cp src/tar result; }
+build_cpio() { configure FORCE_UNSAFE_CONFIGURE=1 && make -j2 && cp src/cpio result; }
+build_less() { configure && make -j2 less && cp less result; }
+build_screen() { configure --disable-pam && make && cp screen result; }
+build_zip() { make -f unix/Makefile CC=gcc CFLAGS="$flags $more -I. -DUNIX -DLARGE_FILE_SUPPORT -DUNICODE_SUPPORT -DHAVE_DIRENT_H -DHAVE_TERMIOS_H" LFLAGS2="$link" zips && cp zip result; }
+build_lighttpd() { (mkdir -p b && cd b && cmake -DCMAKE_BUILD_TYPE=None -DCMAKE_C_FLAGS="$flags $more" -DCMAKE_EXE_LINKER_FLAGS="$link" -DWITH_PCRE2=OFF .. && make -j2 lighttpd && cp build/lighttpd ../result); }
+
+# Changes as upstream makes them, on one program: each edits a copy of the source.
+edit_added() {
+	sed -i 's/^jbig2_ctx_free(/jbig2_count_segments(Jbig2Ctx *ctx)\n{\n    int i, n = 0;\n    for (i = 0; i < ctx->n_segments; i++)\n        n += ctx->segments[i]->number > 3;\n    return n + ctx->n_segments_max;\n}\n\nJbig2Allocator *\njbig2_ctx_free(/' jbig2.c
+	perl -0pi -e 's/Jbig2Allocator \*\s*\njbig2_count_segments/static int __attribute__((noinline))\njbig2_count_segments/; s/(jbig2_ctx_free\(Jbig2Ctx \*ctx\)\n\{\n    Jbig2Allocator \*ca;\n    int i;\n)/$1    if (ctx != NULL && jbig2_count_segments(ctx) < 0)\n        return NULL;\n/' jbig2.c
+	grep -q 'jbig2_count_segments(ctx) < 0' jbig2.c
+}
+edit_grown() {
+	perl -0pi -e 's/(struct _Jbig2Page \{\n)/$1    uint32_t mx_flags;\n    void *mx_hook;\n/' jbig2_priv.h
+	grep -q mx_hook jbig2_priv.h
+}
+edit_none() { :; }
+
+options_inlined() { more=-fno-inline-small-functions; }
+options_slower() { more=-O1; }
+options_faster() { more=-O3; }
+options_smaller() { more=-Os; }
+options_reordered() { objects=$(printf '%s\n' jbig2*.c sha1.c | grep -vE 'jbig2_image_png|pbm2png' | sort -r); }
+options_plain() { :; }
+
+# build NAME PACKAGE SIDE EDIT OPTIONS
+build() {
+	local name=$1 package=$2 side=$3 edit=$4 options=$5 from=$3 dir=$home/build/$1/$3 more='' objects='' ld=$link
+	[ -e "$dir/result" ] && return
+	# A pair made by an edit starts from one revision on both sides.
+	[ "$edit$options" = noneplain ] && [ "$name" = "$package" ] || from=new
+	rm -rf "$dir"
+	mkdir -p "$home/build/$name"
+	cp -a "$home/src/$package/$from" "$dir" || return
+	if [ "$side" = new ]; then
+		(cd "$dir" && "edit_$edit") || return
+		"options_$options"
+	fi
+	more="$more -ffile-prefix-map=$dir=."
+	(cd "$dir" && "build_$package" && [ -e "$dir/result" ]) >"$dir.log" 2>&1
+}
+
+# NAME PACKAGE EDIT OPTIONS CLASS: neighbours have to meet the thresholds, stress is only shown.
+pairs='redis redis none plain neighbour
+nginx nginx none plain neighbour
+libevent libevent none plain neighbour
+memcached memcached none plain neighbour
+unzip unzip none plain neighbour
+brotli brotli none plain neighbour
+libpng libpng1.6 none plain neighbour
+rsync rsync none plain neighbour
+iperf3 iperf3 none plain neighbour
+jbig2dec jbig2dec none plain neighbour
+xz xz-utils none plain neighbour
+haproxy haproxy none plain neighbour
+libde265 libde265 none plain neighbour
+jq jq none plain neighbour
+pcre2 pcre2 none plain neighbour
+lighttpd lighttpd none plain neighbour
+tar tar none plain neighbour
+cpio cpio none plain neighbour
+screen screen none plain neighbour
+less less none plain neighbour
+zip zip none plain neighbour
+function-added jbig2dec added plain upstream
+struct-grown jbig2dec grown plain upstream
+reordered jbig2dec none reordered upstream
+uninlined jbig2dec none inlined stress
+O3 jbig2dec none faster stress
+Os jbig2dec none smaller stress
+lighttpd-O3 lighttpd none faster stress'
+
+arguments=()
+while read -r name package edit options class; do
+	[ $# -gt 0 ] && [[ " $* " != *" $name "* ]] && continue
+	printf 'building %-16s\r' "$name" >&2
+	if ! source_of "$package"; then
+		echo "$name: no source" >&2
+		continue
+	fi
+	# Without a neighbour it serves only as what edits start from.
+	if [ -e "$home/src/$package/single" ] && [ "$edit$options" = noneplain ]; then
+		echo "$name: no neighbouring revision" >&2
+		continue
+	fi
+	ok=yes
+	for side in old new; do
+		build "$name" "$package" $side "$edit" "$options" || ok=no
+	done
+	if [ $ok = no ]; then
+		echo "$name: does not build; see $home/build/$name/*.log" >&2
+		continue
+	fi
+	for side in old new; do
+		cp "$home/build/$name/$side/result" "$home/build/$name/$side.full"
+		strip -o "$home/build/$name/$side.stripped" "$home/build/$name/$side/result"
+	done
+	arguments+=("$name" "$class" "$home/build/$name")
+done <<<"$pairs"
+printf '%-40s\r' '' >&2
+[ ${#arguments[@]} -gt 0 ] || exit 1
+"$truth" "${arguments[@]}"
