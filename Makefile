@@ -141,7 +141,7 @@ help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target text; do \
 		printf '  make %-11s %s\n' "$$target" "$$text"; done
 
-include $(wildcard tests/*/*/*.mk)
+include $(wildcard tests/*/*.mk tests/*/*/*.mk)
 
 .PHONY: all unit victims benches deps check check-unit check-bats asan lint format demo bench bench-stop docs install clean help
 .DELETE_ON_ERROR:

@@ -207,8 +207,10 @@ static void record(struct decoder *d, uint32_t func, const cs_insn *in)
 	else
 		has_ref = operand_refs(d, in, rec, &ref);
 	memcpy(bytes, in->bytes, in->size);
-	/* A field that capstone places outside the instruction would be our error: no mask then. */
-	if (has_ref && ref.off && ref.off + ref.width <= in->size)
+	/* Odd encodings leave the disassembler without a place for the field. */
+	if (has_ref && (!ref.off || ref.off + ref.width > in->size))
+		ref.off = ref.width = 0;
+	if (has_ref)
 		memset(bytes + ref.off, 0, ref.width);
 	h = sea_hash(3, bytes, in->size);
 	rec->exact = h ^ h >> 32;

@@ -265,6 +265,8 @@ int sea_read_frames(struct sea_image *im, struct sea_budget *b, struct err *err)
 	struct cie cie;
 
 	find_eh_frame(im);
+	if (!im->eh)
+		return 0;
 	c = (struct cursor){ im->eh, im->eh + im->eh_len, false };
 	while (c.end - c.at >= 4) {
 		uint32_t at = c.at - im->eh;

@@ -115,7 +115,7 @@ struct sea_ref {
 	uint16_t access; /* bytes read or written, 0 where not known */
 	uint8_t kind;	 /* enum sea_ref_kind */
 	uint8_t off;	 /* of the field in the instruction */
-	uint8_t width;
+	uint8_t width;	 /* 0: where the field is, is not known */
 };
 
 struct sea_func {

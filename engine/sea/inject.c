@@ -424,6 +424,8 @@ static const char *resolve(
 {
 	const struct sea_image *im = p->a->im[side], *other = p->a->im[!side];
 
+	if (!r->width)
+		return "holds an operand whose place in the instruction is not known";
 	switch (r->kind) {
 	case SEA_R_TLS:
 		op->klass = SEA_C_TLS;

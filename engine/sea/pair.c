@@ -99,12 +99,17 @@ int sea_analysis_run(struct sea_analysis *a, const char *old_path, const char *n
 	int rc;
 
 	memset(a, 0, sizeof(*a));
-	a->budget = budget;
 	rc = load_both(a, paths, opts, budget, err);
-	if (rc == 0)
-		rc = sea_match_run(a->im[0], a->im[1], budget, &a->m, err);
+	return rc < 0 ? rc : sea_analysis_compare(a, budget, err);
+}
+
+int sea_analysis_compare(struct sea_analysis *a, struct sea_budget *budget, struct err *err)
+{
+	int rc = sea_match_run(a->im[0], a->im[1], budget, &a->m, err);
+
 	if (rc < 0)
 		return rc;
+	a->budget = budget;
 	for (int s = 0; s < 2; s++)
 		a->func[s] = xzalloc(a->im[s]->n_funcs * sizeof(*a->func[s]));
 	sea_find_spans(a, SEA_OLD);

@@ -17,5 +17,8 @@ void sea_analyze_pair(struct sea_map_builder *b, const char *old_path, const cha
 /* Loads and analyses both; for callers that want more than the map. sea_analysis_free() ends it. */
 MUST_CHECK int sea_analysis_run(struct sea_analysis *a, const char *old_path, const char *new_path,
 	const struct sea_opts *opts, struct sea_budget *budget, struct err *err);
+/* The same for two images that are already in @a. */
+MUST_CHECK int sea_analysis_compare(
+	struct sea_analysis *a, struct sea_budget *budget, struct err *err);
 
 #endif

@@ -47,12 +47,12 @@ fetch() {
 		echo "$version" >"$dir/$side.version"
 }
 
-# revert SIDE-FOLDER: takes back the last two of Debian's patches that change the program itself.
+# revert FOLDER COUNT: takes back the last of Debian's patches that change the program itself.
 revert() {
 	local patch series=$1/debian/patches/series done=0
 	[ -e "$series" ] || return
 	while read -r patch; do
-		[ $done -lt 2 ] || break
+		[ $done -lt "$2" ] || break
 		grep -qE '^\+\+\+ .*\.(c|cc|h)([[:space:]]|$)' "$1/debian/patches/$patch" || continue
 		patch -d "$1" -R -p1 -s -f --dry-run <"$1/debian/patches/$patch" >/dev/null 2>&1 || continue
 		patch -d "$1" -R -p1 -s -f <"$1/debian/patches/$patch" && done=$((done + 1))
@@ -82,7 +82,7 @@ source_of() {
 	[ -n "$newest" ] || return
 	if [ ! -d "$dir/old" ]; then
 		cp -a "$dir/new" "$dir/old"
-		if revert "$dir/old"; then
+		if revert "$dir/old" 2; then
 			echo "$newest without its last patches" >"$dir/old.version"
 		else
 			touch "$dir/single"
@@ -106,26 +106,18 @@ build_memcached() {
 		make -j2 memcached && cp memcached result
 }
 build_unzip() { make -f unix/Makefile CC=gcc CF="$flags $more -I. -DACORN_FTYPE_NFS -DWILD_STOP_AT_DIR -DLARGE_FILE_SUPPORT -DUNICODE_SUPPORT -DUNICODE_WCHAR -DUTF8_MAYBE_NATIVE -DNO_LCHMOD -DDATE_FORMAT=DF_YMD -DNOMEMCPY -DNO_WORKING_ISPRINT" LF2="$link" unzips && cp unzip result; }
-build_brotli() { gcc $flags $more $link -Ic/include -o result c/tools/brotli.c c/common/*.c c/dec/*.c c/enc/*.c -lm; }
-build_libpng1.6() { ld=$shared configure --disable-static && make -j2 libpng16.la && cp "$(realpath .libs/libpng16.so)" result; }
-build_rsync() { configure --disable-openssl --disable-xxhash --disable-zstd --disable-lz4 --disable-md2man --disable-acl-support --disable-xattr-support --with-included-popt --with-included-zlib && make -j2 rsync && cp rsync result; }
-build_iperf3() { configure --without-openssl --disable-shared && make -j2 && cp src/iperf3 result; }
 build_jbig2dec() {
 	touch config.h
 	gcc $flags $more $link -DHAVE_STDINT_H -DHAVE_STRING_H -DJBIG_EXTERNAL_MEMENTO_H='<stddef.h>' -DHAVE_GETOPT_H -o result ${objects:-$(ls jbig2*.c sha1.c | grep -vE 'jbig2_image_png|pbm2png')}
 }
-build_xz-utils() { configure --disable-shared --disable-doc --disable-nls && make -j2 && cp src/xz/xz result; }
 build_haproxy() { make -j2 TARGET=linux-glibc CPU_CFLAGS="$flags $more" LDFLAGS="$link" V=0 && cp haproxy result; }
 build_libde265() {
 	cd libde265 && { [ -e de265-version.h ] || sed 's/@NUMERIC_VERSION@/0x01000b00/; s/@PACKAGE_VERSION@/1.0.11/' de265-version.h.in >de265-version.h; } &&
 		g++ $flags $more -fPIC -shared -DHAVE_POSIX_MEMALIGN -DHAVE_STDINT_H -DHAVE_STDBOOL_H -I.. -I. -o ../result $(ls *.cc | grep -vE 'win|arm') -lpthread
 }
-build_jq() { configure --without-oniguruma --disable-docs --disable-shared --disable-maintainer-mode && make -j2 jq && cp jq result; }
-build_pcre2() { ld=$shared configure --enable-jit --disable-static && make -j2 libpcre2-8.la && cp "$(realpath .libs/libpcre2-8.so)" result; }
 build_tar() { configure --without-selinux --without-posix-acls --without-xattrs FORCE_UNSAFE_CONFIGURE=1 && make -j2 && cp src/tar result; }
 build_cpio() { configure FORCE_UNSAFE_CONFIGURE=1 && make -j2 && cp src/cpio result; }
 build_less() { configure && make -j2 less && cp less result; }
-build_screen() { configure --disable-pam && make && cp screen result; }
 build_zip() { make -f unix/Makefile CC=gcc CFLAGS="$flags $more -I. -DUNIX -DLARGE_FILE_SUPPORT -DUNICODE_SUPPORT -DHAVE_DIRENT_H -DHAVE_TERMIOS_H" LFLAGS2="$link" zips && cp zip result; }
 build_lighttpd() { (mkdir -p b && cd b && cmake -DCMAKE_BUILD_TYPE=None -DCMAKE_C_FLAGS="$flags $more" -DCMAKE_EXE_LINKER_FLAGS="$link" -DWITH_PCRE2=OFF .. && make -j2 lighttpd && cp build/lighttpd ../result); }
 
@@ -139,6 +131,11 @@ edit_grown() {
 	perl -0pi -e 's/(struct _Jbig2Page \{\n)/$1    uint32_t mx_flags;\n    void *mx_hook;\n/' jbig2_priv.h
 	grep -q mx_hook jbig2_priv.h
 }
+edit_conn() {
+	perl -0pi -e 's/(\nstruct conn \{\n[^\n]*\n[^\n]*\n)/$1    int mx_flags;\n    void *mx_hook;\n/' memcached.h
+	grep -q mx_hook memcached.h
+}
+edit_older() { revert "$PWD" 8; }
 edit_none() { :; }
 
 options_inlined() { more=-fno-inline-small-functions; }
@@ -171,23 +168,21 @@ nginx nginx none plain neighbour
 libevent libevent none plain neighbour
 memcached memcached none plain neighbour
 unzip unzip none plain neighbour
-brotli brotli none plain neighbour
-libpng libpng1.6 none plain neighbour
-rsync rsync none plain neighbour
-iperf3 iperf3 none plain neighbour
 jbig2dec jbig2dec none plain neighbour
-xz xz-utils none plain neighbour
 haproxy haproxy none plain neighbour
 libde265 libde265 none plain neighbour
-jq jq none plain neighbour
-pcre2 pcre2 none plain neighbour
 lighttpd lighttpd none plain neighbour
 tar tar none plain neighbour
 cpio cpio none plain neighbour
-screen screen none plain neighbour
 less less none plain neighbour
 zip zip none plain neighbour
+nginx-older nginx older plain neighbour
+haproxy-older haproxy older plain neighbour
+unzip-older unzip older plain neighbour
+libde265-older libde265 older plain neighbour
+lighttpd-older lighttpd older plain neighbour
 function-added jbig2dec added plain upstream
+conn-grown memcached conn plain upstream
 struct-grown jbig2dec grown plain upstream
 reordered jbig2dec none reordered upstream
 uninlined jbig2dec none inlined stress

@@ -416,6 +416,18 @@ static bool score(struct pair *p, const char *dir, bool no_exports)
 	return true;
 }
 
+/* Revisions that differ in what is not built. */
+static bool is_same(const char *dir)
+{
+	cleanup_free char *old_path = xasprintf("%s/old.stripped", dir);
+	cleanup_free char *new_path = xasprintf("%s/new.stripped", dir);
+	cleanup_free uint8_t *a = NULL, *b = NULL;
+	size_t na, nb;
+
+	return sea_file_read(old_path, &a, &na, NULL) == 0 &&
+	       sea_file_read(new_path, &b, &nb, NULL) == 0 && na == nb && !memcmp(a, b, na);
+}
+
 static void print_sum(const char *what, const struct pair *sum)
 {
 	printf("%s\n", what);
@@ -439,6 +451,11 @@ int main(int argc, char **argv)
 			k++;
 		printf("%s (%s)\n", argv[i], argv[i + 1]);
 		p.quiet = k == 2;
+		if (is_same(argv[i + 2])) {
+			puts("  the two builds are the same bytes: nothing to measure");
+			n--;
+			continue;
+		}
 		if (!score(&p, argv[i + 2], false) || !score(&q, argv[i + 2], true))
 			return 1;
 		printf("  %u and %u functions, %s, %.2f s\n", p.o->table[SEA_T_FUNCS_OLD].count,
