@@ -373,6 +373,9 @@ void births_gone(struct task *task, int status)
 	if (task->event && list_is_empty(&task->event->link) && !task->event->pending)
 		event_free(task->event);
 	task->event = NULL;
+	/* Looks that it did not need are all that can be left for it. */
+	if (task_follows(task))
+		event_forget(group, tuple, task->version);
 	task_gone(task);
 	if (root && leads)
 		mxm->ops->ended(mxm->ops_arg, status);

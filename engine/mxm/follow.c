@@ -59,6 +59,7 @@ static void go_on(struct task *task)
 static void make_alone(struct task *task)
 {
 	if (task->call.nr != SYS_futex) {
+		(void)rules_tell_clock(task);
 		go_on(task);
 		return;
 	}
@@ -69,6 +70,12 @@ static void make_alone(struct task *task)
 }
 
 /* The leader waits at its entry: what the follower asks for is compared before either is made. */
+/* It waits in a futex of its own accord, for a task that may wait for the leader: see next_runnable(). */
+static bool is_held_up(const struct task *task)
+{
+	return task->state == TASK_CALLING && task->local_call && task->call.nr == SYS_futex;
+}
+
 static bool vet(struct group *group, int version)
 {
 	list_for_each (at, &group->tuples) {
@@ -78,8 +85,14 @@ static bool vet(struct group *group, int version)
 		struct event *event = leader->event;
 		const char *why;
 
-		if (task->state != TASK_ASKING || !event || event->kind != EVENT_CALL ||
-			event->pending || (event->vetted & (1u << version)))
+		if (!event || event->kind != EVENT_CALL || event->pending ||
+			((event->vetted | event->excused) & (1u << version)))
+			continue;
+		if (leader->state == TASK_ASKING && is_held_up(task)) {
+			event->excused |= 1u << version;
+			return true;
+		}
+		if (task->state != TASK_ASKING)
 			continue;
 		if (leader->state != TASK_ASKING && leader->state != TASK_CALLING &&
 			leader->state != TASK_AGAIN)
@@ -90,7 +103,7 @@ static bool vet(struct group *group, int version)
 			make_alone(task);
 			return true;
 		}
-		why = rules_is_look(event) ? NULL : mismatch(task, event);
+		why = rules_is_look(&event->call) ? NULL : mismatch(task, event);
 		if (why) {
 			drop_diverged(task, leader, event, why);
 			return true;
@@ -248,6 +261,7 @@ static void consume_call(struct task *task, struct event *event)
 		return;
 	}
 	task->event = event;
+	rules_learn_clock(task, event);
 	if (special && special->follow && special->follow(task, event, &how) < 0)
 		return;
 	if (how == FOLLOW_BY_CLASS)
@@ -402,7 +416,8 @@ static void consume(struct task *task, struct event *event)
 			make_alone(task);
 			return;
 		}
-		if (rules_is_look(event) && task->call.nr != event->call.nr) {
+		if (rules_is_look(&event->call) && task->call.nr != event->call.nr) {
+			rules_learn_clock(task, event);
 			event_consumed(event, task->version);
 			return;
 		}
@@ -460,7 +475,7 @@ static struct event *next_runnable(struct group *group, int version)
 
 		if (!(event->pending & (1u << version)))
 			continue;
-		if (task->state == TASK_CALLING && task->local_call && task->call.nr == SYS_futex)
+		if (is_held_up(task))
 			continue;
 		return event;
 	}

@@ -13,6 +13,7 @@
 #include "mxm/group.h"
 #include "mxm/ids.h"
 #include "mxm/install.h"
+#include "mxm/rules.h"
 #include "mxm/special.h"
 
 /* How far the stream may grow before the leader waits for its followers. */
@@ -38,7 +39,7 @@ static bool waits_for_followers(const struct task *task)
 
 	switch (task->tuple->group->mxm->config.sync) {
 	case MXM_LOCKSTEP:
-		return true;
+		return !rules_is_look(&task->call);
 	case MXM_BARRIER:
 		return row->class == SYS_PROCESS ? row->special != SPECIAL_WAIT
 						 : (row->flags & SYS_BARRIER) != 0;
@@ -456,7 +457,7 @@ static bool make_vetted_calls(struct group *group)
 		struct task *task = &container_of(at, struct tuple, link)->tasks[group->leader];
 
 		if (task->state != TASK_ASKING || !task->event || task->event->executed ||
-			(group->followers & ~task->event->vetted))
+			(group->followers & ~(task->event->vetted | task->event->excused)))
 			continue;
 		make_call(task);
 		return true;

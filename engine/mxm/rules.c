@@ -54,7 +54,7 @@ bool rules_temporary_name(struct task *task, const struct event *event)
 	return true;
 }
 
-static bool looks(const struct call *call)
+bool rules_is_look(const struct call *call)
 {
 	switch (call->nr) {
 	case SYS_getrandom:
@@ -68,17 +68,71 @@ static bool looks(const struct call *call)
 	return false;
 }
 
-bool rules_is_look(const struct event *event)
+bool rules_is_extra_look(const struct task *task, const struct event *event)
 {
-	return event->kind == EVENT_CALL && looks(&event->call);
-}
-
-bool rules_is_extra_look(struct task *task, const struct event *event)
-{
-	if (!looks(&task->call))
+	if (!rules_is_look(&task->call))
 		return false;
 	if (task->call.nr != event->call.nr)
 		return true;
 	return task->in.len != event->in.len ||
 	       memcmp(str_text(&task->in), str_text(&event->in), task->in.len) != 0;
+}
+
+/* Which of the remembered clocks the call reads, and how many bytes it is told; -1: none. */
+static int clock_of(const struct call *call, int *ret_arg, size_t *ret_len)
+{
+	switch (call->nr) {
+	case SYS_clock_gettime:
+		*ret_arg = 1;
+		*ret_len = 16;
+		return call->args[0] < CLOCKS_SEEN - 2 ? (int)call->args[0] : -1;
+	case SYS_gettimeofday:
+		*ret_arg = 0;
+		*ret_len = 16;
+		return CLOCKS_SEEN - 1;
+	case SYS_time:
+		*ret_arg = 0;
+		*ret_len = 8;
+		return CLOCKS_SEEN - 2;
+	}
+	return -1;
+}
+
+bool rules_tell_clock(struct task *task)
+{
+	size_t len;
+	int arg, i = clock_of(&task->call, &arg, &len);
+	struct seen_clock *seen;
+
+	if (i < 0)
+		return false;
+	seen = &task->tuple->proc->clocks[task->version][i];
+	if (!seen->known)
+		return false;
+	if (task->call.args[arg] &&
+		tracee_write(&task->tracee, raddr(task->call.args[arg]), seen->words, len) < 0)
+		return false;
+	tracee_skip_call(&task->tracee, task->call.nr == SYS_time ? (int64_t)seen->words[0] : 0);
+	return true;
+}
+
+void rules_learn_clock(const struct task *task, const struct event *event)
+{
+	struct seen_clock *seen;
+	uint32_t got;
+	size_t len;
+	int arg, i;
+
+	if (event->kind != EVENT_CALL || event->result < 0)
+		return;
+	i = clock_of(&event->call, &arg, &len);
+	if (i < 0 || event->out.len < sizeof(got) + len)
+		return;
+	/* The first block of the outputs is the clock's: canon_outputs(). */
+	memcpy(&got, event->out.data, sizeof(got));
+	if (got != len)
+		return;
+	seen = &task->tuple->proc->clocks[task->version][i];
+	memcpy(seen->words, event->out.data + sizeof(got), len);
+	seen->known = true;
 }

@@ -15,17 +15,18 @@
 bool rules_temporary_name(struct task *task, const struct event *event);
 
 /*
- * Draws of random bytes and looks at a clock that only one version makes (allocators do, by what
- * their addresses are). The follower's own: answered for it alone; it can run on, and the event is
- * still to come. Safe: nobody outside sees it, and what follows from the answer is compared like
- * all else.
+ * Looks: draws of random bytes, and reads of a clock, which allocators make by what their addresses are,
+ * and futex calls, which depend on where a time slice ended. One that only the follower makes is
+ * answered for it alone, a clock as it was last told, and the event is still to come; one that only the
+ * leader made is passed over. Safe: nobody outside sees them, and what follows from the answer is
+ * compared like all else.
  */
-/*
- * The same goes for futex calls: whether a lock was contended depends on where a time slice ended.
- * A follower's waits and wakes that the leader did not need are made by it alone.
- */
-bool rules_is_extra_look(struct task *task, const struct event *event);
-/* The leader's: a follower that asks for something else can pass the event over. */
-bool rules_is_look(const struct event *event);
+bool rules_is_look(const struct call *call);
+/* The follower looks, and the event is not the same look. */
+bool rules_is_extra_look(const struct task *task, const struct event *event);
+/* Answers a clock's extra look; false: the kernel has to. Stopped at its entry. */
+bool rules_tell_clock(struct task *task);
+/* The follower is told, or passes over, what the event says of a clock. */
+void rules_learn_clock(const struct task *task, const struct event *event);
 
 #endif

@@ -78,6 +78,13 @@ struct sigaction_known {
 	uint64_t flags;
 };
 
+/* What a version was last told of a clock: what it is told again when it looks once more by itself. */
+#define CLOCKS_SEEN 16
+struct seen_clock {
+	bool known;
+	uint64_t words[2]; /* struct timespec, struct timeval, or a time_t */
+};
+
 /* A process: one of each version. */
 struct proc {
 	struct list link;
@@ -89,6 +96,7 @@ struct proc {
 	uint64_t private_fds[MXM_VERSIONS_MAX][16]; /* below 1024: opened by that version alone */
 	bool has_shadows[MXM_VERSIONS_MAX]; /* that version's process maps copies of files */
 	bool shares_memory;		    /* has mapped writable shared memory */
+	struct seen_clock clocks[MXM_VERSIONS_MAX][CLOCKS_SEEN];
 	bool other_user;    /* its user id was changed: another monitor could not seize it */
 	bool exiting;	    /* exit_group, or a fatal signal, is under way */
 	bool kill_expected; /* the program itself sent it SIGKILL */
@@ -220,6 +228,7 @@ struct event {
 	siginfo_t info;
 	unsigned pending; /* followers that have not consumed it, bit by bit */
 	unsigned vetted;  /* followers that asked for the same before it was made */
+	unsigned excused; /* followers that cannot come before it is made: they are compared later */
 	bool executed;
 	bool async;	/* EVENT_SIGNAL: may break into user mode */
 	uint64_t value; /* EVENT_TSC, and what a special needs to hand on */
