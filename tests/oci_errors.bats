@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # What goes wrong, and what is said about it: the message, the exit status and the event log.
 
+# mx_flags is podman.bash's, and a test may change it for itself.
+# shellcheck disable=SC2030,SC2031,SC2154
+
 load podman.bash
 
 setup_file() {
@@ -38,7 +41,9 @@ fails() {
 
 # logged NAME: the kept event log of the last container that failed, one event's reason.
 logged() {
-	jq -r "select(.event == \"$1\") | .reason" "$(ls -t "$shims"/logs/*.jsonl | head -n 1)"
+	local last
+	last=$(find "$shims/logs" -name '*.jsonl' -printf '%T@ %p\n' | sort -n | tail -n 1)
+	jq -r "select(.event == \"$1\") | .reason" "${last#* }"
 }
 
 each() {
@@ -213,11 +218,11 @@ bundle() {
 }
 
 @test "a bundle that is used again is edited once" {
-	local d i
+	local d
 	command -v runc >/dev/null || skip "no runc to make a bundle with"
 	bundle
 	for d in $(delegates); do
-		for i in 1 2 3; do
+		for _ in 1 2 3; do
 			run "$shims/mx-$d" run --bundle "$bundle" "mx-test-$$"
 			echo "$output"
 			[ "$output" = new ]

@@ -3,6 +3,9 @@
 # The life of a container of two versions, step by step beside the plain runtime: start, exec, logs,
 # top, pause, update, health checks, signals, stop, exit status, restart, removal.
 
+# mx_flags is podman.bash's, and a test may change it for itself.
+# shellcheck disable=SC2030,SC2031,SC2154
+
 load podman.bash
 
 setup_file() {

@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # A hundred containers, eight at a time: none fails, and nothing is left of them.
 
+# mx_flags is podman.bash's, and a test may change it for itself.
+# shellcheck disable=SC2030,SC2031,SC2154
+
 load podman.bash
 
 setup_file() {

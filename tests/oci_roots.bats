@@ -3,6 +3,9 @@
 # The old version's root: what it shares with the container, what it has of its own, and that no link
 # in an image leads out of it. The tests look through /.mx/root, where the old root is mounted.
 
+# mx_flags is podman.bash's, and a test may change it for itself.
+# shellcheck disable=SC2030,SC2031,SC2154
+
 load podman.bash
 
 setup_file() {
