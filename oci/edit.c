@@ -274,8 +274,30 @@ static int append_file_options(
 	return rc;
 }
 
+/* Paths that are the same for both versions: the kernel's, the shared ones, and every mount. */
+static void append_shared(struct json *args, const struct plan *plan)
+{
+	static const char *const kernel[] = { "/proc", "/dev", "/sys" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(kernel); i++)
+		append_pair(args, "--shared-path", kernel[i]);
+	for (size_t i = 0; i < json_count(plan->shared); i++)
+		append_pair(args, "--shared-path", json_string(json_at(plan->shared, i)));
+	for (size_t i = 0; i < json_count(plan->mounts); i++) {
+		const char *at = json_string(json_get(json_at(plan->mounts, i), "at"));
+		bool covered = false;
+
+		for (size_t k = 0; k < ARRAY_SIZE(kernel); k++)
+			covered = covered || is_below(at, kernel[k]);
+		for (size_t k = 0; k < json_count(plan->shared); k++)
+			covered = covered || is_below(at, json_string(json_at(plan->shared, k)));
+		if (!covered)
+			append_pair(args, "--shared-path", at);
+	}
+}
+
 /* The engine's words before OLD, which do not depend on the program. */
-static struct json *engine_words(const struct edit *edit, const struct json *shared)
+static struct json *engine_words(const struct edit *edit, const struct plan *plan)
 {
 	const char *log = edit->options->text[OPTION_LOG];
 	struct json *args = json_new_strings(ENGINE, "run", "--old-root", SPEC_OLD_ROOT, NULL);
@@ -284,8 +306,7 @@ static struct json *engine_words(const struct edit *edit, const struct json *sha
 		append_pair(args, "--log", STATE_DIR "/events.jsonl");
 	if (log && strcmp(log, "stderr") == 0)
 		json_append(args, json_new_string("-v"));
-	for (size_t i = 0; i < json_count(shared); i++)
-		append_pair(args, "--shared-path", json_string(json_at(shared, i)));
+	append_shared(args, plan);
 	append_plain_options(args, edit->options);
 	return args;
 }
@@ -303,7 +324,7 @@ static void append_programs(
 static int set_args(struct json *spec, const struct edit *edit, const struct plan *plan,
 	bool drop_chroot, struct err *err)
 {
-	struct json *args = engine_words(edit, plan->shared);
+	struct json *args = engine_words(edit, plan);
 	int rc;
 
 	json_set(json_get(spec, "process"), "args", args);
@@ -388,7 +409,7 @@ static int make_plan(
 	plan.builtin = options->builtin;
 	plan.mounts = own_mounts(spec, plan.old);
 	if (exec && strcmp(exec, "supervised") == 0)
-		plan.exec = engine_words(edit, plan.shared);
+		plan.exec = engine_words(edit, &plan);
 	plan.path = xstrdup(
 		path ? path : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
 	plan.cwd = xstrdup(cwd ? cwd : "/");
