@@ -211,9 +211,10 @@ start_containerd() {
 	/usr/bin/python3 -c 'import grpc' 2>/dev/null || skip "no python3-grpcio"
 	start_containerd
 	cri+=("$CONTAINERD_ADDRESS")
-	podman save -q -o "$BATS_TEST_TMPDIR/pause.tar" test:new
+	tar -C "$BATS_FILE_TMPDIR/image.new" -c . |
+		podman import -q --change 'CMD ["/bin/sleep", "100000"]' - localhost/pause:1
+	podman save -q -o "$BATS_TEST_TMPDIR/pause.tar" localhost/pause:1
 	ctr -n k8s.io images import "$BATS_TEST_TMPDIR/pause.tar"
-	ctr -n k8s.io images tag localhost/test:new localhost/pause:1
 	ctr -n k8s.io images import "$BATS_FILE_TMPDIR/redis-new.tar"
 	read -r pod container < <("${cri[@]}" run mx "$(printf '%s\n' "${server[@]}" | jq -R . |
 		jq -s --arg old "$old" '{image: "localhost/redis:new", command: ., mounts: [[$old, "/.mx/old"]],
