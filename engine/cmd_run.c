@@ -240,9 +240,6 @@ static void pass_signals(struct director *d, int sigfd, bool init)
 	struct signalfd_siginfo info;
 
 	while (read(sigfd, &info, sizeof(info)) == sizeof(info)) {
-		if (info.ssi_signo == SIGCHLD) {
-			continue;
-		}
 		if (info.ssi_code == SI_KERNEL && !init)
 			continue;
 		director_signal(d, (int)info.ssi_signo);
@@ -266,7 +263,7 @@ static void *passer(void *arg)
 static void passed_signals(sigset_t *set)
 {
 	static const int sigs[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM,
-		SIGWINCH, SIGCONT, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU, SIGCHLD, SIGIO, SIGPWR };
+		SIGWINCH, SIGCONT, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU, SIGIO, SIGPWR };
 
 	sigemptyset(set);
 	for (unsigned i = 0; i < ARRAY_SIZE(sigs); i++)
@@ -340,7 +337,7 @@ static int front(pid_t pid, int status_fd)
 		if (poll(p, 2, -1) < 0 && errno != EINTR)
 			break;
 		if (p[1].revents && read(sigfd, &info, sizeof(info)) == sizeof(info) &&
-			info.ssi_code != SI_KERNEL && info.ssi_signo != SIGCHLD)
+			info.ssi_code != SI_KERNEL)
 			kill(pid, (int)info.ssi_signo);
 		if (!p[0].revents)
 			continue;

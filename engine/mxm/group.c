@@ -277,7 +277,9 @@ static void want_ticks(struct group *group)
 	if (!wants)
 		return;
 	group->wants_ticks = true;
-	pthread_cond_broadcast(&group->mxm->changed);
+	/* A wake-up that is missed here is made up for at the next stop. */
+	if (__atomic_load_n(&group->mxm->ticker_sleeps, __ATOMIC_RELAXED))
+		pthread_cond_signal(&group->mxm->changed);
 }
 
 void group_serve_one(struct group *group, pid_t tid)
@@ -319,7 +321,7 @@ void group_serve(struct group *group)
 	pthread_mutex_lock(&mxm->lock);
 	group->over = true;
 	mxm->ngroups--;
-	pthread_cond_broadcast(&mxm->changed);
+	pthread_cond_broadcast(&mxm->ended);
 	pthread_mutex_unlock(&mxm->lock);
 }
 

@@ -239,7 +239,7 @@ static void *monitor_launch(void *arg)
 	order->done = true;
 	if (rc < 0)
 		mxm->ngroups--;
-	pthread_cond_broadcast(&mxm->changed);
+	pthread_cond_broadcast(&mxm->ended);
 	pthread_mutex_unlock(&mxm->lock);
 	if (rc == 0)
 		group_serve(group);
@@ -256,7 +256,7 @@ int launch(struct mxm *mxm, struct group *group, struct err *err)
 	group->started = true;
 	pthread_mutex_lock(&mxm->lock);
 	while (!order.done)
-		pthread_cond_wait(&mxm->changed, &mxm->lock);
+		pthread_cond_wait(&mxm->ended, &mxm->lock);
 	pthread_mutex_unlock(&mxm->lock);
 	return order.rc;
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "base/xalloc.h"
@@ -46,7 +47,9 @@ static void *ticker(void *arg)
 	pthread_mutex_lock(&mxm->lock);
 	while (mxm->ticking) {
 		if (!any_wants_poke(mxm)) {
+			mxm->ticker_sleeps = true;
 			pthread_cond_wait(&mxm->changed, &mxm->lock);
+			mxm->ticker_sleeps = false;
 			continue;
 		}
 		list_for_each (at, &mxm->groups) {
@@ -92,6 +95,7 @@ int mxm_start(const struct mxm_config *config, const struct mxm_ops *ops, void *
 	mxm->no_getfd = config->lock_memory_ways;
 	pthread_mutex_init(&mxm->lock, NULL);
 	pthread_cond_init(&mxm->changed, NULL);
+	pthread_cond_init(&mxm->ended, NULL);
 	list_init(&mxm->groups);
 	list_init(&mxm->shadows);
 	list_init(&mxm->ids);
@@ -121,12 +125,29 @@ int mxm_start(const struct mxm_config *config, const struct mxm_ops *ops, void *
 	return 0;
 }
 
+/*
+ * Orphans come to the engine's main thread, since the engine is their sub-reaper or their init. A
+ * tracee among them is reaped by its monitor first. No SIGCHLD is waited for: one comes at every stop.
+ */
+static void reap_orphans(void)
+{
+	while (waitpid(-1, NULL, WNOHANG | __WALL | __WNOTHREAD) > 0) {
+	}
+}
+
 void mxm_join(struct mxm *mxm)
 {
 	pthread_mutex_lock(&mxm->lock);
-	while (mxm->ngroups)
-		pthread_cond_wait(&mxm->changed, &mxm->lock);
+	while (mxm->ngroups) {
+		struct timespec until;
+
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec += 1;
+		pthread_cond_timedwait(&mxm->ended, &mxm->lock, &until);
+		reap_orphans();
+	}
 	pthread_mutex_unlock(&mxm->lock);
+	reap_orphans();
 }
 
 void mxm_free(struct mxm *mxm)

@@ -265,7 +265,9 @@ struct mxm {
 	const struct mxm_ops *ops;
 	void *ops_arg;
 	pthread_mutex_t lock;
-	pthread_cond_t changed;
+	pthread_cond_t changed; /* for the ticker: someone may want a poke */
+	pthread_cond_t ended;	/* a group is over */
+	bool ticker_sleeps;
 	struct version versions[MXM_VERSIONS_MAX];
 	int leader;
 	struct list groups;
