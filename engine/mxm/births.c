@@ -188,8 +188,9 @@ static void random_of_exec(struct task *task, uint8_t random[16])
 }
 
 /*
- * Time stamp counter and CPUID fault, so that versions cannot differ by them. Where the machine cannot
- * make CPUID fault (ENODEV), that is said once: programs that draw from rdrand by themselves differ then.
+ * Time stamp counter and CPUID fault, so that versions cannot differ by them. Where the machine
+ * cannot make CPUID fault (ENODEV), that is said once: programs that draw from rdrand by themselves
+ * differ then.
  */
 static void make_faulting(struct task *task)
 {

@@ -322,7 +322,8 @@ static int put_times(struct task *task, struct str *s, uint64_t at)
 	return 0;
 }
 
-/* utimensat(2): the seconds beside UTIME_NOW and UTIME_OMIT mean nothing, and tar leaves them unset. */
+/* utimensat(2): the seconds beside UTIME_NOW and UTIME_OMIT mean nothing, and tar leaves them
+ * unset. */
 static int put_file_times(struct task *task, struct str *s, uint64_t at)
 {
 	struct timespec times[2];
@@ -537,9 +538,10 @@ int canon_inputs(struct task *task)
 	return rc;
 }
 
-/* Where an argument's bytes lie in the normal form, and how many; @next is where the next one begins. */
-static bool span_of(const struct event *event, int i, size_t pos, size_t *ret_begin, size_t *ret_len,
-	size_t *ret_next)
+/* Where an argument's bytes lie in the normal form, and how many; @next is where the next one
+ * begins. */
+static bool span_of(const struct event *event, int i, size_t pos, size_t *ret_begin,
+	size_t *ret_len, size_t *ret_next)
 {
 	const char *in = str_text(&event->in);
 	const size_t size = event->in.len, head = 1 + sizeof(uint64_t) + 1;

@@ -16,8 +16,8 @@
 MUST_CHECK int canon_inputs(struct task *task);
 
 /*
- * What stood at address @at when the leader asked for the event's call, as far as the normal form kept
- * it: names and plain buffers. Returns how many bytes; 0: not kept. For reports.
+ * What stood at address @at when the leader asked for the event's call, as far as the normal form
+ * kept it: names and plain buffers. Returns how many bytes; 0: not kept. For reports.
  */
 size_t canon_recall(const struct event *event, uint64_t at, void *buf, size_t len);
 

@@ -74,7 +74,8 @@ static void print_event(struct str *out, struct event *event, struct task *leade
 	const struct call *call = &event->call;
 
 	if (leader)
-		sys_print_call(out, call->row, call->nr, call->args, NULL, read_of, &leader->tracee);
+		sys_print_call(
+			out, call->row, call->nr, call->args, NULL, read_of, &leader->tracee);
 	else
 		sys_print_call(out, call->row, call->nr, call->args,
 			event->pending ? &event->result : NULL, recall, event);
@@ -97,8 +98,8 @@ void drop_diverged(struct task *follower, struct task *leader, struct event *eve
 	int lost;
 
 	if (asked) {
-		sys_print_call(&theirs, follower->call.row, follower->call.nr, follower->call.args, NULL,
-			read_of, &follower->tracee);
+		sys_print_call(&theirs, follower->call.row, follower->call.nr, follower->call.args,
+			NULL, read_of, &follower->tracee);
 		d.follower_call = str_text(&theirs);
 	}
 	if (event && event->kind == EVENT_CALL) {

@@ -57,6 +57,7 @@ void event_publish(struct event *event)
 	__atomic_add_fetch(
 		&mxm->stats.payload_bytes, event->in.len + event->out.len, __ATOMIC_RELAXED);
 	event->pending = group->followers;
+	group->published++;
 	if (!event->pending) {
 		event_free(event);
 		return;

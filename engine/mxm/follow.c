@@ -70,7 +70,8 @@ static void make_alone(struct task *task)
 }
 
 /* The leader waits at its entry: what the follower asks for is compared before either is made. */
-/* It waits in a futex of its own accord, for a task that may wait for the leader: see next_runnable(). */
+/* It waits in a futex of its own accord, for a task that may wait for the leader: see
+ * next_runnable(). */
 static bool is_held_up(const struct task *task)
 {
 	return task->state == TASK_CALLING && task->local_call && task->call.nr == SYS_futex;

@@ -266,7 +266,8 @@ static void pump(struct group *group)
 /* Does something here depend on time? */
 static void want_ticks(struct group *group)
 {
-	bool wants = group->wants_ticks;
+	bool wants = group->wants_ticks ||
+		     (group->followers && (group->baton[group->leader] || group->spread));
 
 	list_for_each (at, &group->tuples) {
 		const struct task *task =
@@ -312,6 +313,7 @@ void group_serve(struct group *group)
 		if (rc == -EINTR) {
 			group->poked = false;
 			signals_tick(group);
+			affinity_tick(group);
 			drop_late(group);
 			continue;
 		}

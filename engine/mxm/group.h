@@ -118,5 +118,7 @@ void drop_version_locked(struct mxm *mxm, int version);
 
 /* Puts the calling monitor, and what it will launch, on a CPU. */
 void affinity_choose(struct group *group);
+/* Spreads versions that compute over CPUs, and gathers those that talk. Call at a tick. */
+void affinity_tick(struct group *group);
 
 #endif

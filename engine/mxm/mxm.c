@@ -127,7 +127,8 @@ int mxm_start(const struct mxm_config *config, const struct mxm_ops *ops, void *
 
 /*
  * Orphans come to the engine's main thread, since the engine is their sub-reaper or their init. A
- * tracee among them is reaped by its monitor first. No SIGCHLD is waited for: one comes at every stop.
+ * tracee among them is reaped by its monitor first. No SIGCHLD is waited for: one comes at every
+ * stop.
  */
 static void reap_orphans(void)
 {

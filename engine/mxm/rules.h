@@ -15,11 +15,11 @@
 bool rules_temporary_name(struct task *task, const struct event *event);
 
 /*
- * Looks: draws of random bytes, and reads of a clock, which allocators make by what their addresses are,
- * and futex calls, which depend on where a time slice ended. One that only the follower makes is
- * answered for it alone, a clock as it was last told, and the event is still to come; one that only the
- * leader made is passed over. Safe: nobody outside sees them, and what follows from the answer is
- * compared like all else.
+ * Looks: draws of random bytes, and reads of a clock, which allocators make by what their addresses
+ * are, and futex calls, which depend on where a time slice ended. One that only the follower makes
+ * is answered for it alone, a clock as it was last told, and the event is still to come; one that
+ * only the leader made is passed over. Safe: nobody outside sees them, and what follows from the
+ * answer is compared like all else.
  */
 bool rules_is_look(const struct call *call);
 /* The follower looks, and the event is not the same look. */

@@ -78,7 +78,8 @@ struct sigaction_known {
 	uint64_t flags;
 };
 
-/* What a version was last told of a clock: what it is told again when it looks once more by itself. */
+/* What a version was last told of a clock: what it is told again when it looks once more by itself.
+ */
 #define CLOCKS_SEEN 16
 struct seen_clock {
 	bool known;
@@ -228,7 +229,8 @@ struct event {
 	siginfo_t info;
 	unsigned pending; /* followers that have not consumed it, bit by bit */
 	unsigned vetted;  /* followers that asked for the same before it was made */
-	unsigned excused; /* followers that cannot come before it is made: they are compared later */
+	unsigned
+		excused; /* followers that cannot come before it is made: they are compared later */
 	bool executed;
 	bool async;	/* EVENT_SIGNAL: may break into user mode */
 	uint64_t value; /* EVENT_TSC, and what a special needs to hand on */
@@ -246,6 +248,9 @@ struct group {
 	struct list ready;  /* complete events of the leader, in the order of completion */
 	struct task *baton[MXM_VERSIONS_MAX];
 	uint64_t slice_begun[MXM_VERSIONS_MAX]; /* CPU time of the holder when first waited for */
+	unsigned cpu;				/* where it runs: the n-th of the engine's CPUs */
+	bool spread; /* the followers are on other CPUs than the leader */
+	uint64_t published, published_at_tick;
 	struct event *unpublished; /* the baton holder's, held back until its next stop */
 	size_t lag;		   /* events in `stream` */
 	size_t lag_bytes;
