@@ -4,6 +4,7 @@
 
 BUILD   ?= build
 PREFIX  ?= /usr/local
+SYSCONFDIR ?= /etc
 DESTDIR ?=
 ifeq ($(origin CC),default)
 CC      := gcc
@@ -130,6 +131,11 @@ install: all ## install programs, manual pages, completion (DESTDIR, PREFIX)
 	install -m 755 $(BUILD)/mx $(DESTDIR)$(PREFIX)/bin/mx
 	$(if $(SHIM),install -m 755 $(BUILD)/mx-shim $(DESTDIR)$(PREFIX)/bin/mx-shim)
 	$(if $(HOOK),install -m 755 $(BUILD)/mx-hook $(DESTDIR)$(PREFIX)/libexec/mx/mx-hook)
+	sed 's|@PREFIX@|$(PREFIX)|g' dist/oci-hook.json.in | \
+		install -D -m 644 /dev/stdin $(DESTDIR)$(SYSCONFDIR)/containers/oci/hooks.d/mx-hook.json
+	sed 's|@PREFIX@|$(PREFIX)|g' dist/containers.conf.in | \
+		install -D -m 644 /dev/stdin $(DESTDIR)$(SYSCONFDIR)/containers/containers.conf.d/mx.conf
+	cd examples && find . -type f -exec install -D -m 644 '{}' '$(abspath $(DESTDIR)$(PREFIX)/share/doc/mx)/examples/{}' ';'
 	for page in $(wildcard docs/man/*.[1-8]); do \
 		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
 	install -D -m 644 completions/mx.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mx

@@ -233,9 +233,10 @@ start_containerd() {
 	local dir=$BATS_TEST_TMPDIR/docker id
 	[ -x /usr/sbin/dockerd ] || skip "no dockerd"
 	mkdir -p "$dir"
-	make_shim mx-docker '"defaults": {"old": "/.mx/old"}'
-	dockerd --data-root "$dir/data" --exec-root "$dir/exec" -p "$dir/pid" -H "unix://$dir/socket" --iptables=false \
-		--ip6tables=false --bridge=none --add-runtime "mx=$shims/mx-docker" >"$dir/log" 2>&1 3>&- &
+	sed "s|/usr/local/bin/mx-shim|$BUILD/mx-shim|; s|/etc/mx|$root/examples/docker|" \
+		"$root/examples/docker/daemon.json" >"$dir/daemon.json"
+	dockerd --config-file "$dir/daemon.json" --data-root "$dir/data" --exec-root "$dir/exec" -p "$dir/pid" -H "unix://$dir/socket" --iptables=false \
+		--ip6tables=false --bridge=none >"$dir/log" 2>&1 3>&- &
 	daemon=$!
 	export DOCKER_HOST=unix://$dir/socket
 	for _ in {1..200}; do
