@@ -311,7 +311,8 @@ static uint64_t *stray_targets(const struct sea_image *im, uint32_t *ret_n)
 			sea_func_of(im, r->target) != SEA_NONE)
 			continue;
 		s = sea_section_of(im, r->target);
-		if ((s && str_starts(s->name, ".plt")) || sea_stub_import(im, r->target, NULL))
+		if ((s && (str_starts(s->name, ".plt") || str_starts(s->name, ".iplt"))) ||
+			sea_stub_import(im, r->target, NULL))
 			continue;
 		if (n == room) {
 			room = room ? room * 2 : 64;
