@@ -172,6 +172,8 @@ static bool operand_refs(
 			rec->reg = op->reg;
 			rec->writes = (op->access & CS_AC_WRITE) != 0;
 		}
+		if (op->type == X86_OP_REG && i == 1)
+			rec->from = op->reg;
 		if (op->type != X86_OP_IMM)
 			continue;
 		rec->imm = (int32_t)(op->imm ^ op->imm >> 32);

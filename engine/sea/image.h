@@ -78,6 +78,7 @@ struct sea_insn {
 	uint32_t ref;  /* in sea_image.refs, or SEA_NONE */
 	uint16_t base; /* base register of the memory operand (capstone's number), or 0 */
 	uint16_t reg;  /* register of the first operand, or 0 */
+	uint16_t from; /* register of the second, or 0 */
 	uint16_t mem_size;
 	uint16_t id; /* capstone's instruction number */
 	uint8_t len;
