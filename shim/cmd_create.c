@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/personality.h>
 
 #include "base/io.h"
 #include "base/xalloc.h"
@@ -135,6 +136,19 @@ static int fail(struct job *job, off_t mark, const char *text)
 	return 1;
 }
 
+/*
+ * The engine gives the versions one random layout of their address spaces (docs/architecture.md),
+ * for which the kernel's own randomisation must be off. Profiles forbid a container to say so
+ * itself; it is inherited by the delegate and from there by the container's first process.
+ */
+static void keep_layout(void)
+{
+	int now = personality(0xffffffff);
+
+	if (now != -1 && personality((unsigned long)now | ADDR_NO_RANDOMIZE) < 0)
+		report_warning("personality: the versions' addresses will differ");
+}
+
 static int start(struct job *job, bool waits_for_end)
 {
 	cleanup_str struct str failure = STR_INIT;
@@ -145,6 +159,7 @@ static int start(struct job *job, bool waits_for_end)
 	if (prepare(job, &err) < 0)
 		return fail(job, -1, err.text);
 	mark = report_mark(job->line);
+	keep_layout();
 	if (delegate_run(job->config, job->line->argv, &status, &err) < 0)
 		return fail(job, mark, err.text);
 	if (status != 0 && read_failure(job->state, &failure)) {

@@ -206,6 +206,10 @@ static int launch_all(struct group *group, struct err *err)
 	filter_free(&filter);
 	if (rc < 0)
 		return rc;
+	if (!layout_is_fixed(mxm->versions[group->leader].root_pid))
+		mxm->ops->note(mxm->ops_arg, "layout-differs", group->leader, 0,
+			"personality(ADDR_NO_RANDOMIZE) is refused: programs that use addresses as "
+			"random numbers may diverge");
 	proc_known_signals(proc, mxm->versions[group->leader].root_pid);
 	tuple->ids = proc->ids = ids_new(mxm, mxm->versions[group->leader].root_pid);
 	for (int v = 0; v < mxm->config.nversions; v++) {

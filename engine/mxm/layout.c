@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mxm/layout.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/personality.h>
+
+#include "base/io.h"
 
 /* The kernel keeps this much below the stack at least, and takes no more than this from a limit. */
 #define GAP_MIN	     (128ul << 20)
@@ -13,6 +17,16 @@ void layout_fix(void)
 
 	if (now != -1)
 		personality((unsigned long)now | ADDR_NO_RANDOMIZE);
+}
+
+bool layout_is_fixed(pid_t pid)
+{
+	cleanup_str struct str text = STR_INIT;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/personality", pid);
+	return io_read_file(path, 64, &text, NULL) < 0 ||
+	       (strtoul(str_text(&text), NULL, 16) & ADDR_NO_RANDOMIZE);
 }
 
 static uint64_t draw(const struct proc *proc, unsigned n)

@@ -19,6 +19,9 @@
 /* In a child, before its first exec: no randomisation of the kernel's. Async-signal-safe. */
 void layout_fix(void);
 
+/* Was layout_fix() allowed to? Where a profile forbids it, layouts differ, and so may behaviour. */
+bool layout_is_fixed(pid_t pid);
+
 /* The task's next call is execve. */
 void layout_before_exec(struct task *task);
 /* It is made, or has failed. */
