@@ -339,7 +339,7 @@ void births_dying(struct task *task, int status)
 			lead_harvest(task);
 	} else if (task->state == TASK_ENDING || proc->exiting || !WIFSIGNALED(status)) {
 		/* Its own exit, its process's, or that of a thread whose process calls execve. */
-	} else if (follows || (info.si_signo == SIGKILL && !proc->kill_expected)) {
+	} else if (follows || (info.si_signo == SIGKILL && !proc->ids->kill_expected)) {
 		if (!follows)
 			lead_harvest(task);
 		drop_crashed(task, &info, true);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mxm/ids.h"
 
+#include <unistd.h>
+
 #include "base/xalloc.h"
 
 /* Ended ids that are remembered, for waits and signals that name them late. */
@@ -85,4 +87,30 @@ pid_t ids_to_real(struct mxm *mxm, int version, pid_t known)
 pid_t ids_to_known(struct mxm *mxm, int version, pid_t real)
 {
 	return translate(mxm, version, real, false);
+}
+
+void ids_expect_kill(struct mxm *mxm, pid_t known)
+{
+	pthread_mutex_lock(&mxm->lock);
+	list_for_each(at, &mxm->ids) {
+		struct ids *ids = container_of(at, struct ids, link);
+
+		if (ids->known == known)
+			ids->kill_expected = true;
+	}
+	pthread_mutex_unlock(&mxm->lock);
+}
+
+void ids_expect_kill_of_group(struct mxm *mxm, int version, pid_t known)
+{
+	pid_t group = known ? ids_to_real(mxm, version, known) : 0;
+
+	pthread_mutex_lock(&mxm->lock);
+	list_for_each(at, &mxm->ids) {
+		struct ids *ids = container_of(at, struct ids, link);
+
+		if (!group || getpgid(ids->real[version]) == group)
+			ids->kill_expected = true;
+	}
+	pthread_mutex_unlock(&mxm->lock);
 }

@@ -26,6 +26,7 @@ const struct special *special_of(const struct sys_row *row)
 		[SPECIAL_PIDS] = &special_pids,
 		[SPECIAL_AFFINITY] = &special_affinity,
 		[SPECIAL_CRED] = &special_cred,
+		[SPECIAL_KILL] = &special_kill,
 	};
 
 	if (row->nr == SYS_futex)

@@ -37,7 +37,7 @@ const struct special *special_of(const struct sys_row *row);
 
 extern const struct special special_mmap, special_clone, special_exec, special_wait,
 	special_sigaction, special_epoll, special_close, special_dup, special_cloexec, special_pids,
-	special_affinity, special_cred, special_futex;
+	special_affinity, special_cred, special_kill, special_futex;
 
 /* Changes argument @i in the task's registers until the call's exit. */
 MUST_CHECK int special_set_arg(struct task *task, int i, uint64_t value);

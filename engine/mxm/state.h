@@ -41,6 +41,7 @@ struct ids {
 	pid_t known;
 	pid_t real[MXM_VERSIONS_MAX];
 	bool dead;
+	bool kill_expected; /* the program itself sends it SIGKILL */
 };
 
 /* An open file description, as far as MXM needs to know it. */
@@ -100,7 +101,6 @@ struct proc {
 	struct seen_clock clocks[MXM_VERSIONS_MAX][CLOCKS_SEEN];
 	bool other_user;    /* its user id was changed: another monitor could not seize it */
 	bool exiting;	    /* exit_group, or a fatal signal, is under way */
-	bool kill_expected; /* the program itself sent it SIGKILL */
 	bool is_root;	    /* the program's first process */
 	uint64_t seed;	    /* for what is random before the program's entry */
 	unsigned start_draws[MXM_VERSIONS_MAX];

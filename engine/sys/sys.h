@@ -143,6 +143,7 @@ enum sys_special {
 	SPECIAL_PIDS,	   /* getpid and the like, set_tid_address: each sees the leader's ids */
 	SPECIAL_AFFINITY,  /* sched_setaffinity, sched_getaffinity */
 	SPECIAL_SHM,	   /* shmat, shmdt */
+	SPECIAL_KILL,	   /* kill and the like: who is killed by the program has not crashed */
 	SPECIAL_CRED,	   /* setuid and the like: the engine's access must survive them */
 	SPECIAL_PRCTL,	   /* prctl options that touch what the engine relies on */
 	SPECIAL_LOCK,	   /* fcntl(F_SETLK*): locks belong to a process and move at a take-over */
