@@ -73,11 +73,15 @@ static uint64_t canon_func(const struct sea_match *m, enum sea_side side, uint64
 uint64_t sea_canon(const struct sea_match *m, enum sea_side side, uint32_t ref)
 {
 	const struct sea_ref *r = &m->im[side]->refs[ref];
+	uint64_t resolver;
 
 	if (m->canon[side][ref])
 		return m->canon[side][ref];
 	if (r->kind == SEA_R_TLS)
 		return C_TLS;
+	if (sea_func_of(m->im[side], r->target) == SEA_NONE &&
+		sea_stub_resolver(m->im[side], r->target, &resolver))
+		return canon_func(m, side, resolver) * 3;
 	return canon_func(m, side, r->target);
 }
 

@@ -172,6 +172,8 @@ static bool operand_refs(
 			rec->reg = op->reg;
 			rec->writes = (op->access & CS_AC_WRITE) != 0;
 		}
+		if (op->type == X86_OP_REG && i == 1)
+			rec->from = op->reg;
 		if (op->type != X86_OP_IMM)
 			continue;
 		rec->imm = (int32_t)(op->imm ^ op->imm >> 32);
@@ -311,7 +313,8 @@ static uint64_t *stray_targets(const struct sea_image *im, uint32_t *ret_n)
 			sea_func_of(im, r->target) != SEA_NONE)
 			continue;
 		s = sea_section_of(im, r->target);
-		if ((s && str_starts(s->name, ".plt")) || sea_stub_import(im, r->target, NULL))
+		if ((s && (str_starts(s->name, ".plt") || str_starts(s->name, ".iplt"))) ||
+			sea_stub_import(im, r->target, NULL))
 			continue;
 		if (n == room) {
 			room = room ? room * 2 : 64;

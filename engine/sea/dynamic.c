@@ -225,6 +225,11 @@ int sea_read_dynamic(struct sea_image *im, struct err *err)
 
 	read_tags(im, &d);
 	rc = add_rela(im, &room, d.rela, d.relasz, &max_sym, err);
+	/* A static program applies its own, which only a section names. */
+	for (uint32_t i = 0; i < im->n_sects && rc == 0 && !d.rela && !d.jmprel; i++)
+		if (im->sects[i].type == SHT_RELA && im->sects[i].flags & SHF_ALLOC)
+			rc = add_rela(
+				im, &room, im->sects[i].addr, im->sects[i].size, &max_sym, err);
 	/* A static linker may put the second table inside the first. */
 	if (rc == 0 && !(d.jmprel >= d.rela && d.jmprel < d.rela + d.relasz))
 		rc = add_rela(im, &room, d.jmprel, d.pltrelsz, &max_sym, err);
@@ -290,13 +295,11 @@ const char *sea_reloc_import(const struct sea_image *im, const struct sea_reloc 
 	return im->dynsyms[r->sym].name;
 }
 
-const char *sea_stub_import(const struct sea_image *im, uint64_t addr, uint64_t *ret_slot)
+/* The word that the linkage stub at @addr jumps through; false where there is no stub. */
+static bool stub_slot(const struct sea_image *im, uint64_t addr, uint64_t *ret)
 {
 	static const uint8_t landing[] = { 0xf3, 0x0f, 0x1e, 0xfa };
 	const uint8_t *p = sea_bytes(im, addr, 6);
-	const struct sea_reloc *r;
-	const char *name;
-	uint64_t slot;
 	int32_t rel;
 
 	if (p && !memcmp(p, landing, sizeof(landing))) {
@@ -308,13 +311,38 @@ const char *sea_stub_import(const struct sea_image *im, uint64_t addr, uint64_t 
 		p = sea_bytes(im, addr, 6);
 	}
 	if (!p || p[0] != 0xff || p[1] != 0x25)
-		return NULL;
+		return false;
 	memcpy(&rel, p + 2, 4);
-	slot = addr + 6 + (int64_t)rel;
-	r = sea_reloc_at(im, slot);
+	*ret = addr + 6 + (int64_t)rel;
+	return true;
+}
+
+const char *sea_stub_import(const struct sea_image *im, uint64_t addr, uint64_t *ret_slot)
+{
+	const struct sea_reloc *r;
+	uint64_t slot;
+
+	if (!stub_slot(im, addr, &slot))
+		return NULL;
 	/* A library calls its own exported functions through stubs too. */
-	name = r && r->sym && r->sym < im->n_dynsyms ? im->dynsyms[r->sym].name : NULL;
-	if (name && ret_slot)
+	r = sea_reloc_at(im, slot);
+	if (!r || !r->sym || r->sym >= im->n_dynsyms)
+		return NULL;
+	if (ret_slot)
 		*ret_slot = slot;
-	return name;
+	return im->dynsyms[r->sym].name;
+}
+
+bool sea_stub_resolver(const struct sea_image *im, uint64_t addr, uint64_t *ret)
+{
+	const struct sea_reloc *r;
+	uint64_t slot;
+
+	if (!stub_slot(im, addr, &slot))
+		return false;
+	r = sea_reloc_at(im, slot);
+	if (!r || r->type != R_X86_64_IRELATIVE)
+		return false;
+	*ret = r->addend;
+	return true;
 }

@@ -332,7 +332,7 @@ static void step_primary(struct machine *m, struct cursor *c, const struct cie *
 		m->loc += low * cie->code_align;
 		m->moved = true;
 	} else if ((op & 0xc0) == DW_CFA_offset) {
-		set_rule(&m->now, low, 1, (int64_t)take_uleb(c) * cie->data_align);
+		set_rule(&m->now, low, 1, (int64_t)(take_uleb(c) * (uint64_t)cie->data_align));
 	} else if (low < N_REGS) {
 		m->now.kind[low] = m->first.kind[low];
 		m->now.at[low] = m->first.at[low];
@@ -408,7 +408,7 @@ static void step(struct machine *m, struct cursor *c, const struct cie *cie, uin
 	}
 	case DW_CFA_offset_extended:
 		reg = take_uleb(c);
-		set_rule(&m->now, reg, 1, (int64_t)take_uleb(c) * cie->data_align);
+		set_rule(&m->now, reg, 1, (int64_t)(take_uleb(c) * (uint64_t)cie->data_align));
 		break;
 	case DW_CFA_restore_extended:
 		reg = take_uleb(c);

@@ -78,6 +78,7 @@ struct sea_insn {
 	uint32_t ref;  /* in sea_image.refs, or SEA_NONE */
 	uint16_t base; /* base register of the memory operand (capstone's number), or 0 */
 	uint16_t reg;  /* register of the first operand, or 0 */
+	uint16_t from; /* register of the second, or 0 */
 	uint16_t mem_size;
 	uint16_t id; /* capstone's instruction number */
 	uint8_t len;
@@ -239,6 +240,8 @@ bool sea_reloc_target(const struct sea_image *im, const struct sea_reloc *r, uin
 const char *sea_reloc_import(const struct sea_image *im, const struct sea_reloc *r);
 /* The symbol that the procedure-linkage stub at @addr jumps to, or NULL; its word to @ret_slot. */
 const char *sea_stub_import(const struct sea_image *im, uint64_t addr, uint64_t *ret_slot);
+/* Where the stub at @addr leads to an indirect function: the function that chooses. */
+bool sea_stub_resolver(const struct sea_image *im, uint64_t addr, uint64_t *ret);
 
 /* Index of the function that holds @addr, or that starts there; SEA_NONE for none. */
 uint32_t sea_func_of(const struct sea_image *im, uint64_t addr);

@@ -213,6 +213,26 @@ static bool same_group(const struct sea_image *im, uint32_t f, uint32_t g)
 	       (im->funcs[f].parent != SEA_NONE && im->funcs[f].parent == im->funcs[g].parent);
 }
 
+/* The other version's stub for the indirect function that the stub at @addr leads to, or 0. */
+static uint64_t chosen_stub(const struct sea_analysis *a, enum sea_side side, uint64_t addr)
+{
+	const struct sea_image *other = a->im[!side];
+	uint64_t resolver, theirs;
+	uint32_t f, peer;
+
+	if (!sea_stub_resolver(a->im[side], addr, &resolver))
+		return 0;
+	f = sea_func_at(a->im[side], resolver);
+	peer = f == SEA_NONE ? SEA_NONE : a->m.peer[side][f];
+	for (uint32_t i = 0; peer != SEA_NONE && i < other->n_refs; i++)
+		if (other->refs[i].kind == SEA_R_CALL &&
+			sea_func_of(other, other->refs[i].target) == SEA_NONE &&
+			sea_stub_resolver(other, other->refs[i].target, &theirs) &&
+			sea_func_at(other, theirs) == peer)
+			return other->refs[i].target;
+	return 0;
+}
+
 /* Code inside the object. @stored: the address may end up in memory. */
 static const char *resolve_code(const struct plan *p, enum sea_side side, uint32_t func,
 	uint64_t target, bool stored, struct sea_map_operand *op)
@@ -224,6 +244,10 @@ static const char *resolve_code(const struct plan *p, enum sea_side side, uint32
 	if (f == SEA_NONE) {
 		const char *name = sea_stub_import(im, target, NULL);
 
+		if (!name && (op->peer = chosen_stub(a, side, target))) {
+			op->klass = SEA_C_IMPORT;
+			return NULL;
+		}
 		if (!name)
 			return "refers to code that belongs to no known function";
 		op->klass = SEA_C_IMPORT;

@@ -96,6 +96,7 @@ static enum same same_code_target(const struct sea_analysis *a, uint64_t o, uint
 {
 	uint32_t fo = sea_func_of(a->im[0], o), fn = sea_func_of(a->im[1], n);
 	const char *xo, *xn;
+	uint64_t ro, rn;
 
 	if (fo != SEA_NONE && fn != SEA_NONE) {
 		bool at_start = a->im[0]->funcs[fo].addr == o;
@@ -103,6 +104,11 @@ static enum same same_code_target(const struct sea_analysis *a, uint64_t o, uint
 		if (a->m.peer[0][fo] != fn || at_start != (a->im[1]->funcs[fn].addr == n))
 			return OTHER;
 		return SAME; /* into the middle: only of a part of the same function */
+	}
+	if (sea_stub_resolver(a->im[0], o, &ro) && sea_stub_resolver(a->im[1], n, &rn)) {
+		fo = sea_func_at(a->im[0], ro);
+		fn = sea_func_at(a->im[1], rn);
+		return fo != SEA_NONE && fn != SEA_NONE && a->m.peer[0][fo] == fn ? SAME : OTHER;
 	}
 	xo = sea_stub_import(a->im[0], o, NULL);
 	xn = sea_stub_import(a->im[1], n, NULL);

@@ -29,6 +29,18 @@ static const uint32_t record_size[SEA_T_COUNT] = {
 	[SEA_T_TYPES] = sizeof(struct sea_map_type),
 };
 
+/* docs/map-format.md gives these to readers in other languages. */
+_Static_assert(sizeof(struct sea_map_header) == 88, "header");
+_Static_assert(sizeof(struct sea_map_object) == 384, "object");
+_Static_assert(sizeof(struct sea_map_func) == 48, "function");
+_Static_assert(sizeof(struct sea_map_data) == 32, "data");
+_Static_assert(sizeof(struct sea_map_site) == 32, "return address");
+_Static_assert(sizeof(struct sea_map_operand) == 40, "operand");
+_Static_assert(sizeof(struct sea_map_copy) == 24, "copy");
+_Static_assert(sizeof(struct sea_map_slot) == 40, "slot");
+_Static_assert(sizeof(struct sea_map_conflict) == 40, "conflict");
+_Static_assert(sizeof(struct sea_map_type) == 24, "type");
+
 static const struct sea_map_header *header(const struct sea_map *map)
 {
 	return (const struct sea_map_header *)map->base;

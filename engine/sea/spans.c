@@ -89,7 +89,7 @@ static void scan_insn(const struct sea_image *im, const struct sea_insn *in, str
 	struct sea_spans *out)
 {
 	const struct sea_ref *r = in->ref == SEA_NONE ? NULL : &im->refs[in->ref];
-	int reg = slot_of(in->reg), base = in->base ? slot_of(in->base) : -1;
+	int reg = slot_of(in->reg), base = in->base ? slot_of(in->base) : -1, from;
 
 	if (base >= 0 && k->base[base] && in->disp >= 0 && in->disp < MAX_REACH &&
 		in->id != X86_INS_LEA && in->mem_size && in->mem_size <= 64)
@@ -111,7 +111,9 @@ static void scan_insn(const struct sea_image *im, const struct sea_insn *in, str
 		k->base[RDI] = k->base[RSI] = k->constant[RCX] = 0;
 	if (reg < 0 || !in->writes)
 		return;
-	k->base[reg] = k->constant[reg] = 0;
+	from = in->id == X86_INS_MOV && !in->base && in->from ? slot_of(in->from) : -1;
+	k->constant[reg] = from >= 0 ? k->constant[from] : 0;
+	k->base[reg] = from >= 0 ? k->base[from] : 0;
 	if (in->id == X86_INS_LEA && r && r->kind == SEA_R_LEA && is_writable(im, r->target))
 		k->base[reg] = r->target;
 	if (in->id == X86_INS_MOV && r && r->kind == SEA_R_ABS && in->imm_off &&
