@@ -187,6 +187,10 @@ static enum same same_ref(const struct sea_analysis *a, uint32_t ro, uint32_t rn
 	}
 	if (sea_data_peer(a, SEA_OLD, o->target, &peer))
 		return peer == n->target ? SAME : OTHER;
+	/* The end of the same section. */
+	if (a->im[0]->n_sects && a->im[1]->n_sects && !sea_section_of(a->im[0], o->target) &&
+		!sea_section_of(a->im[1], n->target))
+		return SAME;
 	return same_doubtful_place(a, o->target, n->target) ? SAME : OTHER;
 }
 

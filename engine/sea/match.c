@@ -268,6 +268,27 @@ static uint64_t key_literals(const struct sea_match *m, enum sea_side side, uint
 	return n >= 2 ? (sum ^ mix >> 7) | 1 : 0;
 }
 
+/*
+ * The instructions and all that they refer to, matched functions included: tells short functions
+ * apart that differ only in what they call or hand out.
+ */
+static uint64_t key_linked(const struct sea_match *m, enum sea_side side, uint32_t func)
+{
+	const struct sea_func *f = &m->im[side]->funcs[func];
+	uint64_t h = f->exact, linked = 0;
+
+	for (uint32_t i = 0; i < f->n_ref; i++) {
+		const struct sea_ref *r = &m->im[side]->refs[f->ref + i];
+		uint64_t c = sea_canon(m, side, f->ref + i);
+
+		if (!c && r->kind != SEA_R_TLS && sea_func_of(m->im[side], r->target) != SEA_NONE)
+			return 0; /* an unmatched function: later */
+		linked += c != 0;
+		h = sea_hash(h, &c, sizeof(c));
+	}
+	return linked && f->n_insn >= 3 ? h | 1 : 0;
+}
+
 static void hash_context(struct sea_match *m, enum sea_side side)
 {
 	struct sea_image *im = m->im[side];
@@ -288,6 +309,27 @@ static void match_names(struct sea_match *m)
 	match_unique(m, key_name, SEA_BY_NAME, 100, 0);
 	match_unique(m, key_name_file, SEA_BY_NAME, 99, 0);
 	match_unique(m, key_base, SEA_BY_NAME, 97, 0);
+}
+
+/* What the headers themselves point out: the entry, and the code of .init and .fini. */
+static void match_roots(struct sea_match *m)
+{
+	static const char *const pieces[] = { ".init", ".fini" };
+
+	for (size_t i = 0; i <= ARRAY_SIZE(pieces); i++) {
+		uint64_t at[2] = { m->im[0]->entry, m->im[1]->entry };
+		uint32_t fo, fn;
+
+		for (int s = 0; s < 2 && i < ARRAY_SIZE(pieces); s++) {
+			const struct sea_section *sect = sea_section_named(m->im[s], pieces[i]);
+
+			at[s] = sect ? sect->addr : 0;
+		}
+		fo = at[0] ? sea_func_at(m->im[0], at[0]) : SEA_NONE;
+		fn = at[1] ? sea_func_at(m->im[1], at[1]) : SEA_NONE;
+		if (fo != SEA_NONE && fn != SEA_NONE && sea_may_pair(m, fo, fn))
+			sea_pair(m, fo, fn, SEA_BY_POINTERS, 99);
+	}
 }
 
 static uint32_t *fill_none(uint32_t n)
@@ -317,6 +359,7 @@ int sea_match_run(struct sea_image *old_im, struct sea_image *new_im, struct sea
 	hash_context(m, SEA_OLD);
 	hash_context(m, SEA_NEW);
 	match_names(m);
+	match_roots(m);
 	match_unique(m, key_context, SEA_BY_CONTENT, 98, 0);
 	match_unique(m, key_exact, SEA_BY_CODE, 95, 0);
 	match_unique(m, key_literals, SEA_BY_LITERALS, 90, 50);
@@ -326,11 +369,15 @@ int sea_match_run(struct sea_image *old_im, struct sea_image *new_im, struct sea
 			made += n;
 		match_unique(m, key_context, SEA_BY_CONTENT, 97, 0);
 		match_unique(m, key_literals, SEA_BY_LITERALS, 88, 50);
+		match_unique(m, key_linked, SEA_BY_CONTENT, 96, 0);
 		made += sea_match_order(m);
 	}
-	for (int round = 0; round < 4 && !sea_budget_spent(budget); round++)
+	/* What was taken back may have a better partner. */
+	for (int round = 0; round < 4 && !sea_budget_spent(budget); round++) {
 		if (!sea_match_verify(m))
 			break;
+		match_unique(m, key_linked, SEA_BY_CONTENT, 96, 0);
+	}
 	if (sea_budget_spent(budget)) {
 		sea_match_free(m);
 		return err_set(err, ETIME, "matching took too long");

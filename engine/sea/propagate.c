@@ -15,6 +15,7 @@
 #define TABLE_VOTE	 3
 #define ALIGNED_VOTE	 1
 #define MAX_SLOTS	 4096 /* of one table of pointers */
+#define SHORT_FUNC	 24   /* instructions */
 #define ENOUGH_FOR_SHAPE 8    /* instructions below which shape says little */
 
 void sea_vote_add(struct sea_votes *v, struct sea_vote vote)
@@ -281,6 +282,21 @@ static uint32_t resolve(struct sea_match *m)
 	return made;
 }
 
+/* The tables that the loader runs at the start and the end correspond in any case. */
+static void vote_roots(struct sea_match *m)
+{
+	static const char *const tables[] = { ".init_array", ".fini_array" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
+		const struct sea_section *o = sea_section_named(m->im[0], tables[i]);
+		const struct sea_section *n = sea_section_named(m->im[1], tables[i]);
+
+		if (o && n)
+			sea_vote_add(&m->data, (struct sea_vote){ o->addr, n->addr, TABLE_VOTE, 8,
+						       SEA_BY_POINTERS });
+	}
+}
+
 uint32_t sea_propagate(struct sea_match *m)
 {
 	uint32_t voted = 0, n_data = 0;
@@ -296,6 +312,7 @@ uint32_t sea_propagate(struct sea_match *m)
 	}
 	if (!voted)
 		return 0;
+	vote_roots(m);
 	/* Tables that tables lead to come in the next round. */
 	sea_votes_settle(&m->data);
 	n_data = m->data.n;
@@ -393,7 +410,31 @@ uint32_t sea_match_order(struct sea_match *m)
 	return made;
 }
 
-/* A pair that its own callers contradict is no pair. */
+/*
+ * Whether a pair of equal code refers to functions that are matched, but not to each other: twins
+ * that were taken for one another. In longer functions that is a change; in short ones it is all
+ * that they have to say.
+ */
+static bool are_crossed(const struct sea_match *m, uint32_t fo)
+{
+	const struct sea_func *o = &m->im[0]->funcs[fo], *n = &m->im[1]->funcs[m->peer[0][fo]];
+	uint32_t with = 0, against = 0;
+
+	if (o->exact != n->exact || o->n_insn > SHORT_FUNC || o->n_ref != n->n_ref)
+		return false;
+	for (uint32_t i = 0; i < o->n_ref; i++) {
+		uint64_t a = sea_canon(m, SEA_OLD, o->ref + i),
+			 b = sea_canon(m, SEA_NEW, n->ref + i);
+
+		if (!a || !b)
+			continue;
+		with += a == b;
+		against += a != b;
+	}
+	return against > with;
+}
+
+/* A pair that its own callers, or what it refers to, contradict is no pair. */
 uint32_t sea_match_verify(struct sea_match *m)
 {
 	uint32_t dropped = 0;
@@ -403,6 +444,7 @@ uint32_t sea_match_verify(struct sea_match *m)
 	for (uint32_t i = 0; i < m->im[0]->n_funcs; i++)
 		if (m->peer[0][i] != SEA_NONE)
 			vote_pair(m, i);
+	vote_roots(m);
 	sea_votes_settle(&m->data);
 	for (uint32_t i = 0, end, n = m->data.n; i < n; i = end) {
 		uint32_t best = winner(&m->data, i, &end);
@@ -412,6 +454,11 @@ uint32_t sea_match_verify(struct sea_match *m)
 	}
 	sea_votes_settle(&m->code);
 	sea_votes_settle(&m->data);
+	for (uint32_t i = 0; i < m->im[0]->n_funcs; i++)
+		if (m->peer[0][i] != SEA_NONE && m->how[i] != SEA_BY_NAME && are_crossed(m, i)) {
+			sea_unpair(m, i);
+			dropped++;
+		}
 	for (uint32_t i = 0; i < m->code.n;) {
 		uint32_t fo = sea_func_at(m->im[0], m->code.v[i].old_addr), with = 0, against = 0;
 		uint64_t old_addr = m->code.v[i].old_addr;

@@ -12,6 +12,10 @@
 
 #include "base/xalloc.h"
 
+#define INDIRECT     5	  /* token of a call through a register or memory */
+#define ENOUGH_ALIKE 60	  /* percent of the instructions that align */
+#define MAX_STRANGE  2048 /* calls of one function that has little in common with its partner */
+
 struct frames {
 	struct sea_frame_row *rows;
 	uint32_t n;
@@ -93,7 +97,7 @@ static uint64_t callee_token(const struct sea_match *m, enum sea_side side, uint
 	if (c)
 		return c;
 	/* Unknown callees are like no other; calls through registers are alike. */
-	return in->kind == SEA_I_CALL_INDIRECT ? 5 : (uint64_t)insn << 1 << 31 << side;
+	return in->kind == SEA_I_CALL_INDIRECT ? INDIRECT : (uint64_t)insn << 1 << 31 << side;
 }
 
 static void same_callee(void *ctx, uint32_t i, uint32_t k)
@@ -137,6 +141,36 @@ static void sites_between(struct site_job *j, uint32_t o0, uint32_t o1, uint32_t
 	free(tn);
 }
 
+static uint32_t occurrences(const uint64_t *v, uint32_t n, uint64_t token)
+{
+	uint32_t k = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		k += v[i] == token;
+	return k;
+}
+
+/* In code that has little in common order says nothing: only a callee called once is a sign. */
+static void map_strangers(struct site_job *j)
+{
+	const struct sea_match *m = &j->a->m;
+	const struct sea_func *o = &m->im[0]->funcs[j->fo], *n = &m->im[1]->funcs[j->fn];
+	uint64_t *to, *tn;
+	uint32_t no, nn;
+	uint32_t *co = calls_between(m, SEA_OLD, o->insn, o->insn + o->n_insn, &no, &to);
+	uint32_t *cn = calls_between(m, SEA_NEW, n->insn, n->insn + n->n_insn, &nn, &tn);
+
+	for (uint32_t i = 0; i < no && no <= MAX_STRANGE && nn <= MAX_STRANGE; i++)
+		for (uint32_t k = 0; k < nn; k++)
+			if (to[i] == tn[k] && to[i] != INDIRECT &&
+				occurrences(to, no, to[i]) == 1 && occurrences(tn, nn, tn[k]) == 1)
+				add_site(j, co[i], cn[k]);
+	free(co);
+	free(cn);
+	free(to);
+	free(tn);
+}
+
 /*
  * In changed code only aligned calls to the same callee are anchors: the instructions around
  * one are too alike everywhere to be trusted with a return address.
@@ -150,6 +184,11 @@ static void map_pair(struct site_job *j)
 	bool lockstep;
 
 	sea_align(m, j->fo, j->fn, &al, &count, &lockstep);
+	if (!lockstep && 200ull * count < ENOUGH_ALIKE * ((uint64_t)o->n_insn + n->n_insn)) {
+		free(al);
+		map_strangers(j);
+		return;
+	}
 	for (uint32_t i = 0; i < count; i++) {
 		const struct sea_insn *x = &m->im[0]->insns[al[i].o];
 		const struct sea_insn *y = &m->im[1]->insns[al[i].n];

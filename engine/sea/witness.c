@@ -38,6 +38,12 @@ static bool same_kind_of_place(const struct sea_analysis *a, uint64_t o, uint64_
 	return x == y && x != SEA_P_NONE && x != SEA_P_CODE && x != SEA_P_GOT;
 }
 
+/* The ends of sections, which start-up code refers to, are no data. */
+static bool is_marker(const struct sea_image *im, uint64_t addr)
+{
+	return im->n_sects && !sea_section_of(im, addr);
+}
+
 static int by_new_addr(const void *x, const void *y)
 {
 	const struct sea_witness *a = *(struct sea_witness *const *)x,
@@ -75,7 +81,8 @@ static struct sea_witness *collect_witnesses(struct sea_analysis *a, uint32_t *r
 			if (d->v[i].weight > d->v[best].weight)
 				best = i;
 		}
-		if (!same_kind_of_place(a, addr, d->v[best].new_addr))
+		if (!same_kind_of_place(a, addr, d->v[best].new_addr) ||
+			is_marker(a->im[0], addr) || is_marker(a->im[1], d->v[best].new_addr))
 			continue;
 		w[n++] = (struct sea_witness){ addr, d->v[best].new_addr,
 			d->v[best].access ? d->v[best].access : 1, d->v[best].weight,

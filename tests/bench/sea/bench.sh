@@ -5,6 +5,7 @@
 # Sources and builds are kept below $SEA_BENCH (default build/bench-sea) for the next time. The
 # machine's own lists of packages are not touched: apt runs with private ones.
 # usage: bench.sh TRUTH-PROGRAM [PAIR...]
+# shellcheck disable=SC2086,SC2046 # lists of flags and of files
 set -u
 
 truth=$1
@@ -108,28 +109,30 @@ build_memcached() {
 build_unzip() { make -f unix/Makefile CC=gcc CF="$flags $more -I. -DACORN_FTYPE_NFS -DWILD_STOP_AT_DIR -DLARGE_FILE_SUPPORT -DUNICODE_SUPPORT -DUNICODE_WCHAR -DUTF8_MAYBE_NATIVE -DNO_LCHMOD -DDATE_FORMAT=DF_YMD -DNOMEMCPY -DNO_WORKING_ISPRINT" LF2="$link" unzips && cp unzip result; }
 build_jbig2dec() {
 	touch config.h
-	gcc $flags $more $link -DHAVE_STDINT_H -DHAVE_STRING_H -DJBIG_EXTERNAL_MEMENTO_H='<stddef.h>' -DHAVE_GETOPT_H -o result ${objects:-$(ls jbig2*.c sha1.c | grep -vE 'jbig2_image_png|pbm2png')}
+	gcc $flags $more $link -DHAVE_STDINT_H -DHAVE_STRING_H -DJBIG_EXTERNAL_MEMENTO_H='<stddef.h>' -DHAVE_GETOPT_H -o result $(printf '%s\n' jbig2*.c sha1.c | grep -vE 'jbig2_image_png|pbm2png' | sort $reorder)
 }
 build_haproxy() { make -j2 TARGET=linux-glibc CPU_CFLAGS="$flags $more" LDFLAGS="$link" V=0 && cp haproxy result; }
 build_libde265() {
 	cd libde265 && { [ -e de265-version.h ] || sed 's/@NUMERIC_VERSION@/0x01000b00/; s/@PACKAGE_VERSION@/1.0.11/' de265-version.h.in >de265-version.h; } &&
-		g++ $flags $more -fPIC -shared -DHAVE_POSIX_MEMALIGN -DHAVE_STDINT_H -DHAVE_STDBOOL_H -I.. -I. -o ../result $(ls *.cc | grep -vE 'win|arm') -lpthread
+		g++ $flags $more -fPIC -shared -DHAVE_POSIX_MEMALIGN -DHAVE_STDINT_H -DHAVE_STDBOOL_H -I.. -I. -o ../result $(printf '%s\n' ./*.cc | grep -vE 'win|arm') -lpthread
 }
 build_tar() { configure --without-selinux --without-posix-acls --without-xattrs FORCE_UNSAFE_CONFIGURE=1 && make -j2 && cp src/tar result; }
 build_cpio() { configure FORCE_UNSAFE_CONFIGURE=1 && make -j2 && cp src/cpio result; }
 build_less() { configure && make -j2 less && cp less result; }
-build_zip() { make -f unix/Makefile CC=gcc CFLAGS="$flags $more -I. -DUNIX -DLARGE_FILE_SUPPORT -DUNICODE_SUPPORT -DHAVE_DIRENT_H -DHAVE_TERMIOS_H" LFLAGS2="$link" zips && cp zip result; }
 build_lighttpd() { (mkdir -p b && cd b && cmake -DCMAKE_BUILD_TYPE=None -DCMAKE_C_FLAGS="$flags $more" -DCMAKE_EXE_LINKER_FLAGS="$link" -DWITH_PCRE2=OFF .. && make -j2 lighttpd && cp build/lighttpd ../result); }
 
 # Changes as upstream makes them, on one program: each edits a copy of the source.
 edit_added() {
-	sed -i 's/^jbig2_ctx_free(/jbig2_count_segments(Jbig2Ctx *ctx)\n{\n    int i, n = 0;\n    for (i = 0; i < ctx->n_segments; i++)\n        n += ctx->segments[i]->number > 3;\n    return n + ctx->n_segments_max;\n}\n\nJbig2Allocator *\njbig2_ctx_free(/' jbig2.c
-	perl -0pi -e 's/Jbig2Allocator \*\s*\njbig2_count_segments/static int __attribute__((noinline))\njbig2_count_segments/; s/(jbig2_ctx_free\(Jbig2Ctx \*ctx\)\n\{\n    Jbig2Allocator \*ca;\n    int i;\n)/$1    if (ctx != NULL && jbig2_count_segments(ctx) < 0)\n        return NULL;\n/' jbig2.c
-	grep -q 'jbig2_count_segments(ctx) < 0' jbig2.c
+	perl -0pi -e 's/(Jbig2Allocator \*\njbig2_ctx_free\(Jbig2Ctx \*ctx\)\n\{\n.*?\n\n)/static int __attribute__((noinline))\njbig2_count_large(Jbig2Ctx *ctx)\n{\n    uint32_t i, n = 0;\n    for (i = 0; ctx != NULL && i < ctx->n_segments; i++)\n        n += ctx->segments[i]->data_length > 4096;\n    return n;\n}\n\n$1    if (jbig2_count_large(ctx) > 100)\n        return NULL;\n/s' jbig2.c
+	grep -q 'jbig2_count_large(ctx) >' jbig2.c
 }
 edit_grown() {
-	perl -0pi -e 's/(struct _Jbig2Page \{\n)/$1    uint32_t mx_flags;\n    void *mx_hook;\n/' jbig2_priv.h
-	grep -q mx_hook jbig2_priv.h
+	perl -0pi -e 's/(struct _Jbig2Page \{\n[^\n]*\n)/$1    uint32_t mx_flags;\n    void *mx_hook;\n/' jbig2_page.h
+	grep -q mx_hook jbig2_page.h
+}
+edit_request() {
+	perl -0pi -e 's/(struct request_st \{\n[^\n]*\n)/$1    int mx_flags;\n    void *mx_hook;\n/' src/request.h
+	grep -q mx_hook src/request.h
 }
 edit_conn() {
 	perl -0pi -e 's/(\nstruct conn \{\n[^\n]*\n[^\n]*\n)/$1    int mx_flags;\n    void *mx_hook;\n/' memcached.h
@@ -142,12 +145,12 @@ options_inlined() { more=-fno-inline-small-functions; }
 options_slower() { more=-O1; }
 options_faster() { more=-O3; }
 options_smaller() { more=-Os; }
-options_reordered() { objects=$(printf '%s\n' jbig2*.c sha1.c | grep -vE 'jbig2_image_png|pbm2png' | sort -r); }
+options_reordered() { reorder=-r; }
 options_plain() { :; }
 
 # build NAME PACKAGE SIDE EDIT OPTIONS
 build() {
-	local name=$1 package=$2 side=$3 edit=$4 options=$5 from=$3 dir=$home/build/$1/$3 more='' objects='' ld=$link
+	local name=$1 package=$2 side=$3 edit=$4 options=$5 from=$3 dir=$home/build/$1/$3 more='' reorder='' ld=$link
 	[ -e "$dir/result" ] && return
 	# A pair made by an edit starts from one revision on both sides.
 	[ "$edit$options" = noneplain ] && [ "$name" = "$package" ] || from=new
@@ -175,13 +178,12 @@ lighttpd lighttpd none plain neighbour
 tar tar none plain neighbour
 cpio cpio none plain neighbour
 less less none plain neighbour
-zip zip none plain neighbour
 nginx-older nginx older plain neighbour
 haproxy-older haproxy older plain neighbour
 unzip-older unzip older plain neighbour
 libde265-older libde265 older plain neighbour
-lighttpd-older lighttpd older plain neighbour
 function-added jbig2dec added plain upstream
+request-grown lighttpd request plain upstream
 conn-grown memcached conn plain upstream
 struct-grown jbig2dec grown plain upstream
 reordered jbig2dec none reordered upstream
