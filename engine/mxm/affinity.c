@@ -39,6 +39,16 @@ void affinity_choose(struct group *group)
 	sched_setaffinity(0, sizeof(one), &one);
 }
 
+void affinity_join(struct group *group, pid_t tid)
+{
+	cpu_set_t one;
+
+	if (!CPU_COUNT(&group->mxm->affinity))
+		return;
+	nth_cpu(group->mxm, group->cpu, &one);
+	sched_setaffinity(tid, sizeof(one), &one);
+}
+
 static void place(struct group *group, int version, unsigned cpu)
 {
 	cpu_set_t one;

@@ -12,6 +12,7 @@
 #include "mxm/events.h"
 #include "mxm/fds.h"
 #include "mxm/group.h"
+#include "mxm/handover.h"
 #include "mxm/ids.h"
 #include "mxm/layout.h"
 
@@ -41,17 +42,6 @@ static struct clone_call clone_call_of(struct task *task)
 	return (struct clone_call){ 0 };
 }
 
-static bool take_orphan(struct group *group, pid_t tid)
-{
-	for (int i = 0; i < group->norphans; i++) {
-		if (group->orphans[i] != tid)
-			continue;
-		group->orphans[i] = group->orphans[--group->norphans];
-		return true;
-	}
-	return false;
-}
-
 static struct mm *mm_of_child(struct task *parent, pid_t child, bool shares)
 {
 	struct mm *mm;
@@ -66,7 +56,8 @@ static struct mm *mm_of_child(struct task *parent, pid_t child, bool shares)
 
 static struct tuple *new_tuple(struct task *task, const struct clone_call *c, pid_t child)
 {
-	struct group *group = task->tuple->group;
+	struct group *group =
+		handover_possible(task, c->flags) ? handover_group(task) : task->tuple->group;
 	struct mxm *mxm = group->mxm;
 	struct proc *proc = task->tuple->proc;
 	struct tuple *tuple;
@@ -90,7 +81,10 @@ void births_forked(struct task *task, pid_t child)
 	struct clone_call c = clone_call_of(task);
 	bool follows = task_follows(task) && task->event;
 	struct event *event = task->event;
+	uint64_t child_tid_at;
 	struct tuple *tuple;
+	struct mm *mm;
+	bool moved;
 
 	if (follows)
 		tuple = event->child;
@@ -102,9 +96,14 @@ void births_forked(struct task *task, pid_t child)
 		return;
 	}
 	ids_set(group->mxm, tuple->ids, task->version, child);
-	task_born(tuple, task->version, child, c.flags & CLONE_THREAD ? task->tracee.tgid : child,
-		mm_of_child(task, child, c.flags & CLONE_VM));
-	tuple->tasks[task->version].child_tid_at = c.flags & CLONE_CHILD_SETTID ? c.child_tid : 0;
+	moved = tuple->group != group;
+	mm = mm_of_child(task, child, c.flags & CLONE_VM);
+	child_tid_at = c.flags & CLONE_CHILD_SETTID ? c.child_tid : 0;
+	if (!moved) {
+		task_born(tuple, task->version, child,
+			c.flags & CLONE_THREAD ? task->tracee.tgid : child, mm);
+		tuple->tasks[task->version].child_tid_at = child_tid_at;
+	}
 	task->parent_tid_at = c.flags & CLONE_PARENT_SETTID ? c.parent_tid : 0;
 	task->forked = tuple;
 	task->returns = true;
@@ -118,7 +117,9 @@ void births_forked(struct task *task, pid_t child)
 		event->result = child;
 		event_publish(event);
 	}
-	if (take_orphan(group, child))
+	if (moved)
+		handover_send(group, tuple, task->version, child, mm, child_tid_at);
+	else if (group_take_orphan(group, child))
 		births_new_stop(group, child);
 	task_resume(task, RESUME_TO_EXIT, 0);
 }
@@ -371,7 +372,9 @@ void births_gone(struct task *task, int status)
 
 		drop_crashed(task, &info, false);
 	}
-	if (task->event && list_is_empty(&task->event->link) && !task->event->pending)
+	/* What a follower was being given belongs to the stream. */
+	if (!task_follows(task) && task->event && list_is_empty(&task->event->link) &&
+		!task->event->pending)
 		event_free(task->event);
 	task->event = NULL;
 	/* Looks that it did not need are all that can be left for it. */

@@ -168,6 +168,8 @@ static void begin(struct group *group, int version)
 		return;
 	}
 	group->followers &= ~(1u << version);
+	list_for_each (at, &group->tuples)
+		container_of(at, struct tuple, link)->tasks[version].event = NULL;
 	event_forget(group, NULL, version);
 }
 
@@ -290,28 +292,57 @@ static void note_standstill(struct group *group, int version)
 	mxm->ops->note(mxm->ops_arg, "standstill", version, 0, str_text(&text));
 }
 
-void drop_late(struct group *group)
+/* The leader waits at a barrier, and a follower does not come. */
+static bool keeps_leader_waiting(struct group *group, uint64_t patience, uint64_t now)
 {
-	struct mxm *mxm = group->mxm;
-	uint64_t patience = mxm->config.patience * 1000000000ul, now = event_clock();
-
-	if (!patience || group->bereft || !group->followers)
-		return;
 	list_for_each (at, &group->tuples) {
 		struct tuple *tuple = container_of(at, struct tuple, link);
 		struct task *leader = &tuple->tasks[group->leader];
+		unsigned late;
 
-		if (leader->state != TASK_ASKING || !leader->event || leader->event->executed)
+		if (leader->state != TASK_ASKING || !leader->event || leader->event->executed ||
+			now - leader->since_ns < patience)
 			continue;
-		group->wants_ticks = true;
-		if (now - leader->since_ns < patience)
-			continue;
-		for (int v = 0; v < mxm->config.nversions; v++) {
-			if (!(group->followers & ~leader->event->vetted & (1u << v)))
+		late = group->followers & ~(leader->event->vetted | leader->event->excused);
+		for (int v = 0; v < group->mxm->config.nversions; v++) {
+			if (!(late & (1u << v)))
 				continue;
 			note_standstill(group, v);
 			drop_diverged(&tuple->tasks[v], leader, leader->event, "late");
-			return;
+			return true;
 		}
 	}
+	return false;
+}
+
+/* A follower's own wait for its child lasts as long as the child does. */
+static bool waits_in_kernel(const struct task *task)
+{
+	return task->state == TASK_CALLING && !task->local_call;
+}
+
+/* Events wait for a follower, and it takes none of them. */
+static void drop_stuck(struct group *group, uint64_t patience, uint64_t now)
+{
+	for (int v = 0; v < group->mxm->config.nversions; v++) {
+		struct event *event = event_next(group, v);
+
+		if (!event || now - group->consumed_ns[v] < patience ||
+			waits_in_kernel(&event->tuple->tasks[v]))
+			continue;
+		note_standstill(group, v);
+		drop_diverged(&event->tuple->tasks[v], NULL, event, "late");
+		return;
+	}
+}
+
+void drop_late(struct group *group)
+{
+	uint64_t patience = group->mxm->config.patience * 1000000000ul, now = event_clock();
+
+	if (!patience || !group->followers)
+		return;
+	if (!group->bereft && keeps_leader_waiting(group, patience, now))
+		return;
+	drop_stuck(group, patience, now);
 }

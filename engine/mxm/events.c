@@ -62,6 +62,10 @@ void event_publish(struct event *event)
 		event_free(event);
 		return;
 	}
+	if (list_is_empty(&group->stream)) {
+		for (int v = 0; v < MXM_VERSIONS_MAX; v++)
+			group->consumed_ns[v] = event_clock();
+	}
 	list_append(&group->stream, &event->link);
 	event->tuple->unconsumed++;
 	group->lag++;
@@ -97,6 +101,7 @@ void event_consumed(struct event *event, int version)
 	struct group *group = event->tuple->group;
 
 	event->pending &= ~(1u << version);
+	group->consumed_ns[version] = event_clock();
 	if (event->pending)
 		return;
 	group->lag--;

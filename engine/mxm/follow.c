@@ -483,6 +483,32 @@ static struct event *next_runnable(struct group *group, int version)
 	return NULL;
 }
 
+/*
+ * A task is held up, and another one asks for a look that the leader has not made: it may be the
+ * wake, and the leader need not ever make it. Answered now; should the leader make it later, it is
+ * passed over.
+ */
+static bool answer_look_for_held_up(struct group *group, int version)
+{
+	bool held_up = false;
+
+	list_for_each (at, &group->tuples)
+		held_up |= is_held_up(&container_of(at, struct tuple, link)->tasks[version]);
+	if (!held_up)
+		return false;
+	list_for_each (at, &group->tuples) {
+		struct tuple *tuple = container_of(at, struct tuple, link);
+		struct task *task = &tuple->tasks[version];
+
+		if (task->state != TASK_ASKING || !rules_is_look(&task->call) ||
+			event_waits(tuple, version))
+			continue;
+		make_alone(task);
+		return true;
+	}
+	return false;
+}
+
 bool follow_pump(struct group *group, int version)
 {
 	struct event *event = next_runnable(group, version);
@@ -491,12 +517,12 @@ bool follow_pump(struct group *group, int version)
 	if (!group->bereft && group->leader != version && vet(group, version))
 		return true;
 	if (!event)
-		return !holder && resume_preempted(group, version);
+		return !holder && (resume_preempted(group, version) ||
+					  answer_look_for_held_up(group, version));
 	task = &event->tuple->tasks[version];
 	if (!arrived(task, event)) {
-		if (holder || !resume_preempted(group, version))
-			return false;
-		return true;
+		return !holder && (resume_preempted(group, version) ||
+					  answer_look_for_held_up(group, version));
 	}
 	if (holder && event->kind != EVENT_KILLED && !(event->async && holder == task)) {
 		baton_claim(group, version);

@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "base/xalloc.h"
 #include "mxm/events.h"
+#include "mxm/handover.h"
 
 /* What can follow what. An edge that is not here is a bug, and ends the run with a word about it.
  */
@@ -124,6 +126,17 @@ void group_describe(struct group *group, struct str *out)
 			event->kind, event->call.row ? event->call.row->name : "");
 		break;
 	}
+}
+
+bool group_take_orphan(struct group *group, pid_t tid)
+{
+	for (int i = 0; i < group->norphans; i++) {
+		if (group->orphans[i] != tid)
+			continue;
+		group->orphans[i] = group->orphans[--group->norphans];
+		return true;
+	}
+	return false;
 }
 
 void group_stash(struct group *group, const struct stop *stop)
@@ -266,7 +279,7 @@ static void pump(struct group *group)
 /* Does something here depend on time? */
 static void want_ticks(struct group *group)
 {
-	bool wants = group->wants_ticks ||
+	bool wants = group->wants_ticks || !list_is_empty(&group->stream) ||
 		     (group->followers && (group->baton[group->leader] || group->spread));
 
 	list_for_each (at, &group->tuples) {
@@ -291,6 +304,12 @@ void group_serve_one(struct group *group, pid_t tid)
 		dispatch(group, &stop);
 }
 
+/* Are there events for a version that is to come? */
+static bool awaits_arrival(struct group *group)
+{
+	return !list_is_empty(&group->stream) || !list_is_empty(&group->arrivals);
+}
+
 void group_serve(struct group *group)
 {
 	struct mxm *mxm = group->mxm;
@@ -298,6 +317,7 @@ void group_serve(struct group *group)
 	int rc;
 
 	for (;;) {
+		handover_receive(group);
 		pump(group);
 		if (list_is_empty(&group->tuples))
 			break;
@@ -308,8 +328,13 @@ void group_serve(struct group *group)
 		}
 		want_ticks(group);
 		rc = tracee_wait(&stop);
-		if (rc == -ECHILD)
-			break;
+		if (rc == -ECHILD) {
+			/* The leader's tasks are over, a follower's are still to be handed over. */
+			if (!awaits_arrival(group))
+				break;
+			rc = -EINTR;
+			nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
+		}
 		if (rc == -EINTR) {
 			group->poked = false;
 			signals_tick(group);
@@ -322,6 +347,7 @@ void group_serve(struct group *group)
 	}
 	pthread_mutex_lock(&mxm->lock);
 	group->over = true;
+	group->over_ns = event_clock();
 	mxm->ngroups--;
 	pthread_cond_broadcast(&mxm->ended);
 	pthread_mutex_unlock(&mxm->lock);
@@ -337,6 +363,7 @@ struct group *group_new(struct mxm *mxm, int leader, unsigned followers)
 	list_init(&group->tuples);
 	list_init(&group->stream);
 	list_init(&group->ready);
+	list_init(&group->arrivals);
 	pthread_mutex_lock(&mxm->lock);
 	list_append(&mxm->groups, &group->link);
 	mxm->ngroups++;

@@ -19,6 +19,8 @@ void group_serve_one(struct group *group, pid_t tid);
 void group_poke(struct group *group);
 /* Where every task of the group stands, for a report of what went wrong. */
 void group_describe(struct group *group, struct str *out);
+/* Had the child @tid stopped before its parent's stop was served? */
+bool group_take_orphan(struct group *group, pid_t tid);
 /* A stop that was met out of turn: served next. */
 void group_stash(struct group *group, const struct stop *stop);
 struct task *group_find(struct group *group, pid_t tid);
@@ -118,6 +120,8 @@ void drop_version_locked(struct mxm *mxm, int version);
 
 /* Puts the calling monitor, and what it will launch, on a CPU. */
 void affinity_choose(struct group *group);
+/* @tid runs where the group does. */
+void affinity_join(struct group *group, pid_t tid);
 /* Spreads versions that compute over CPUs, and gathers those that talk. Call at a tick. */
 void affinity_tick(struct group *group);
 

@@ -92,7 +92,7 @@ pid_t ids_to_known(struct mxm *mxm, int version, pid_t real)
 void ids_expect_kill(struct mxm *mxm, pid_t known)
 {
 	pthread_mutex_lock(&mxm->lock);
-	list_for_each(at, &mxm->ids) {
+	list_for_each (at, &mxm->ids) {
 		struct ids *ids = container_of(at, struct ids, link);
 
 		if (ids->known == known)
@@ -106,7 +106,7 @@ void ids_expect_kill_of_group(struct mxm *mxm, int version, pid_t known)
 	pid_t group = known ? ids_to_real(mxm, version, known) : 0;
 
 	pthread_mutex_lock(&mxm->lock);
-	list_for_each(at, &mxm->ids) {
+	list_for_each (at, &mxm->ids) {
 		struct ids *ids = container_of(at, struct ids, link);
 
 		if (!group || getpgid(ids->real[version]) == group)

@@ -9,12 +9,14 @@
 #include <time.h>
 
 #include "base/xalloc.h"
+#include "mxm/events.h"
 #include "mxm/group.h"
 #include "mxm/ids.h"
 #include "mxm/launch.h"
 #include "mxm/shadows.h"
 
-#define TICK_NS 10000000l
+#define TICK_NS	     10000000l
+#define GROUP_AGE_NS 2000000000ul
 
 /* Breaks a monitor's wait: see tracee_wait(). */
 static void on_poke(int sig)
@@ -100,6 +102,7 @@ int mxm_start(const struct mxm_config *config, const struct mxm_ops *ops, void *
 	list_init(&mxm->shadows);
 	list_init(&mxm->ids);
 	list_init(&mxm->dead_ids);
+	list_init(&mxm->dead_tuples);
 	sched_getaffinity(0, sizeof(mxm->affinity), &mxm->affinity);
 	for (int v = 0; v < config->nversions; v++) {
 		struct version *version = &mxm->versions[v];
@@ -136,6 +139,41 @@ static void reap_orphans(void)
 	}
 }
 
+/* A group that ended a while ago: no other monitor can be about to send something there. */
+static struct group *take_old_group(struct mxm *mxm)
+{
+	uint64_t now = event_clock();
+
+	list_for_each (at, &mxm->groups) {
+		struct group *group = container_of(at, struct group, link);
+
+		if (group->over && now - group->over_ns > GROUP_AGE_NS) {
+			list_remove(at);
+			return group;
+		}
+	}
+	return NULL;
+}
+
+static void group_free(struct group *group)
+{
+	if (group->started)
+		pthread_join(group->thread, NULL);
+	free(group->orphans);
+	free(group);
+}
+
+static void reap_groups(struct mxm *mxm)
+{
+	struct group *group;
+
+	while ((group = take_old_group(mxm))) {
+		pthread_mutex_unlock(&mxm->lock);
+		group_free(group);
+		pthread_mutex_lock(&mxm->lock);
+	}
+}
+
 void mxm_join(struct mxm *mxm)
 {
 	pthread_mutex_lock(&mxm->lock);
@@ -146,6 +184,7 @@ void mxm_join(struct mxm *mxm)
 		until.tv_sec += 1;
 		pthread_cond_timedwait(&mxm->ended, &mxm->lock, &until);
 		reap_orphans();
+		reap_groups(mxm);
 	}
 	pthread_mutex_unlock(&mxm->lock);
 	reap_orphans();
@@ -161,16 +200,15 @@ void mxm_free(struct mxm *mxm)
 	list_for_each_safe (at, &mxm->groups) {
 		struct group *group = container_of(at, struct group, link);
 
-		if (group->started)
-			pthread_join(group->thread, NULL);
 		list_remove(at);
-		free(group->orphans);
-		free(group);
+		group_free(group);
 	}
 	for (int v = 0; v < mxm->config.nversions; v++) {
 		if (mxm->versions[v].listener >= 0)
 			close(mxm->versions[v].listener);
 	}
+	list_for_each_safe (at, &mxm->dead_tuples)
+		free(container_of(at, struct tuple, link));
 	ids_free_all(mxm);
 	shadows_free(mxm);
 	free(mxm);

@@ -99,10 +99,10 @@ struct proc {
 	bool has_shadows[MXM_VERSIONS_MAX]; /* that version's process maps copies of files */
 	bool shares_memory;		    /* has mapped writable shared memory */
 	struct seen_clock clocks[MXM_VERSIONS_MAX][CLOCKS_SEEN];
-	bool other_user;    /* its user id was changed: another monitor could not seize it */
-	bool exiting;	    /* exit_group, or a fatal signal, is under way */
-	bool is_root;	    /* the program's first process */
-	uint64_t seed;	    /* for what is random before the program's entry */
+	bool other_user; /* its user id was changed: another monitor could not seize it */
+	bool exiting;	 /* exit_group, or a fatal signal, is under way */
+	bool is_root;	 /* the program's first process */
+	uint64_t seed;	 /* for what is random before the program's entry */
 	unsigned start_draws[MXM_VERSIONS_MAX];
 	unsigned execs[MXM_VERSIONS_MAX];
 	cpu_set_t affinity; /* what the program believes; the engine places tasks itself */
@@ -254,6 +254,8 @@ struct group {
 	struct event *unpublished; /* the baton holder's, held back until its next stop */
 	size_t lag;		   /* events in `stream` */
 	size_t lag_bytes;
+	uint64_t consumed_ns[MXM_VERSIONS_MAX]; /* when a follower last had an event, or the first
+						   came */
 	bool poked;
 	bool wants_ticks;
 	bool over;
@@ -261,7 +263,9 @@ struct group {
 	bool bereft;	   /* its leader is being ended: a follower drains the stream and leads */
 	struct stop stash[64];
 	int nstashed;
-	pid_t *orphans; /* stopped children whose parent's stop is to come */
+	struct list arrivals; /* tasks that other monitors hand over; under mxm->lock */
+	uint64_t over_ns;     /* when it ended */
+	pid_t *orphans;	      /* stopped children whose parent's stop is to come */
 	int norphans;
 };
 
@@ -279,6 +283,8 @@ struct mxm {
 	struct list ids;
 	struct list dead_ids;
 	unsigned ndead_ids;
+	struct list dead_tuples; /* the last ones, for monitors that still look at them */
+	unsigned ndead_tuples;
 	unsigned ngroups;
 	uint64_t next_seq, next_tuple;
 	struct mxm_stats stats;

@@ -16,6 +16,8 @@
  */
 #define SLICE_NS 200000000ul
 
+#define DEAD_TUPLES 64
+
 struct tuple *tuple_new(struct group *group, struct proc *proc)
 {
 	struct tuple *tuple = xzalloc(sizeof(*tuple));
@@ -30,6 +32,24 @@ struct tuple *tuple_new(struct group *group, struct proc *proc)
 	}
 	list_append(&group->tuples, &tuple->link);
 	return tuple;
+}
+
+/*
+ * A monitor that is about to hand a task over can still hold the tuple that it is for; the last
+ * ones are kept for it to find them over.
+ */
+static void bury(struct mxm *mxm, struct tuple *tuple)
+{
+	pthread_mutex_lock(&mxm->lock);
+	list_append(&mxm->dead_tuples, &tuple->link);
+	if (++mxm->ndead_tuples > DEAD_TUPLES) {
+		struct tuple *oldest = container_of(mxm->dead_tuples.next, struct tuple, link);
+
+		list_remove(&oldest->link);
+		mxm->ndead_tuples--;
+		free(oldest);
+	}
+	pthread_mutex_unlock(&mxm->lock);
 }
 
 static void forget_child(struct group *group, const struct tuple *child)
@@ -65,7 +85,7 @@ void tuple_drop_if_over(struct tuple *tuple)
 	if (tuple->ids)
 		ids_end(mxm, tuple->ids);
 	proc_put(mxm, tuple->proc);
-	free(tuple);
+	bury(mxm, tuple);
 }
 
 struct proc *proc_new(struct mxm *mxm)
