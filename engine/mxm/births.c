@@ -328,30 +328,52 @@ static void forget_ready(struct proc *proc, struct group *group)
 	}
 }
 
+/*
+ * A signal has ended the task, and it was not the stream's doing. What the program did to itself is
+ * the program's: every version's process is ended. A kill from outside, and any end of a follower,
+ * is a crash.
+ */
+static void ended_by_signal(struct task *task, int sig, bool stopped)
+{
+	struct group *group = task->tuple->group;
+	struct proc *proc = task->tuple->proc;
+	siginfo_t info = { .si_signo = sig };
+	struct event *event;
+
+	if (task_follows(task) || (sig == SIGKILL && !proc->ids->kill_expected)) {
+		if (!task_follows(task) && stopped)
+			lead_harvest(task);
+		drop_crashed(task, &info, stopped);
+		return;
+	}
+	proc->exiting = true;
+	lead_publish_held_back(group);
+	forget_ready(proc, group);
+	event = event_new(task->tuple, EVENT_KILLED);
+	event->sig = sig;
+	event_publish(event);
+}
+
+void births_lost(struct task *task)
+{
+	struct tuple *tuple = task->tuple;
+
+	ended_by_signal(task, SIGKILL, false);
+	task_gone(task);
+	tuple_drop_if_over(tuple);
+}
+
 void births_dying(struct task *task, int status)
 {
 	struct group *group = task->tuple->group;
 	struct proc *proc = task->tuple->proc;
-	siginfo_t info = { .si_signo = status & 0x7f };
-	bool follows = task_follows(task);
 
 	if (group->dropping & (1u << task->version)) {
-		if (!follows)
+		if (!task_follows(task))
 			lead_harvest(task);
-	} else if (task->state == TASK_ENDING || proc->exiting || !WIFSIGNALED(status)) {
-		/* Its own exit, its process's, or that of a thread whose process calls execve. */
-	} else if (follows || (info.si_signo == SIGKILL && !proc->ids->kill_expected)) {
-		if (!follows)
-			lead_harvest(task);
-		drop_crashed(task, &info, true);
-	} else {
-		struct event *event = event_new(task->tuple, EVENT_KILLED);
-
-		proc->exiting = true;
-		lead_publish_held_back(group);
-		forget_ready(proc, group);
-		event->sig = info.si_signo;
-		event_publish(event);
+	} else if (task->state != TASK_ENDING && !proc->exiting && WIFSIGNALED(status)) {
+		/* Else: its own exit, its process's, or a thread whose process calls execve. */
+		ended_by_signal(task, WTERMSIG(status), true);
 	}
 	task_enter(task, TASK_ENDING);
 	task_resume(task, RESUME_RUN, 0);
@@ -368,9 +390,7 @@ void births_gone(struct task *task, int status)
 	if (task->state != TASK_ENDING && !tuple->proc->exiting && WIFSIGNALED(status) &&
 		!(group->dropping & (1u << task->version)) && !WIFEXITED(status)) {
 		/* Killed where its last stop could not be looked at. */
-		siginfo_t info = { .si_signo = WTERMSIG(status) };
-
-		drop_crashed(task, &info, false);
+		ended_by_signal(task, WTERMSIG(status), false);
 	}
 	/* What a follower was being given belongs to the stream. */
 	if (!task_follows(task) && task->event && list_is_empty(&task->event->link) &&

@@ -87,6 +87,8 @@ void births_executed(struct task *task, pid_t former);
 bool births_at_entry(struct task *task);
 void births_dying(struct task *task, int status);
 void births_gone(struct task *task, int status);
+/* It was killed between two monitors. */
+void births_lost(struct task *task);
 
 /* signals.c */
 

@@ -133,10 +133,13 @@ static void receive_one(struct group *group, struct arrival *a)
 	task->child_tid_at = a->child_tid_at;
 	affinity_join(group, a->tid);
 	rc = tracee_unpark(&task->tracee, &a->parked, &err);
+	if (rc == -ESRCH) {
+		births_lost(task);
+		return;
+	}
 	if (rc < 0) {
-		if (rc != -ESRCH)
-			mxm->ops->note(mxm->ops_arg, "handover-failed", a->version,
-				a->tuple->ids->known, err.text);
+		mxm->ops->note(mxm->ops_arg, "handover-failed", a->version, a->tuple->ids->known,
+			err.text);
 		task_gone(task);
 		drop_version(mxm, a->version);
 		return;
