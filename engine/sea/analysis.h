@@ -32,6 +32,8 @@ struct sea_span {
 	uint64_t lo, hi;
 };
 
+#define SEA_MAX_CONFLICTS 4096 /* one more, and all data counts as refused */
+
 struct sea_spans {
 	struct sea_span *v;
 	uint32_t n, room;

@@ -13,7 +13,7 @@
 
 #include "base/xalloc.h"
 
-#define MAX_INSNS (24u << 20)
+#define MAX_INSNS (10u << 20)
 #define MAX_FOUND 4096 /* functions found by references alone, beyond those that frames name */
 
 struct decoder {

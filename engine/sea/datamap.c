@@ -15,6 +15,15 @@
 struct sea_conflict *sea_add_conflict(struct sea_analysis *a, uint64_t old_lo, uint64_t old_hi,
 	uint64_t new_lo, uint64_t new_hi, char *why)
 {
+	if (a->n_conflicts == SEA_MAX_CONFLICTS) {
+		struct sea_conflict *last = &a->conflicts[SEA_MAX_CONFLICTS - 1];
+
+		free(why);
+		free(last->why);
+		*last = (struct sea_conflict){ { 0, 0 }, { UINT64_MAX, UINT64_MAX },
+			xstrdup("too many layouts differ to tell what is where"), false };
+		return last;
+	}
 	if (a->n_conflicts == a->room_conflicts) {
 		a->room_conflicts = a->room_conflicts ? a->room_conflicts * 2 : 32;
 		a->conflicts =
@@ -215,7 +224,7 @@ static void drop_conflicts(struct sea_analysis *a)
 
 	for (uint32_t i = 0; i < a->n_ranges; i++) {
 		struct sea_range *r = &a->ranges[i];
-		bool hit = false;
+		bool hit = sea_budget_spent(a->budget);
 
 		for (uint32_t k = 0; k < a->n_conflicts && !hit; k++) {
 			const struct sea_conflict *c = &a->conflicts[k];

@@ -15,8 +15,8 @@
 #include "base/io.h"
 #include "base/xalloc.h"
 
-#define MAX_SEGMENTS 256
-#define MAX_SECTIONS 65536
+#define MAX_SEGMENTS 64
+#define MAX_LOADED   512 /* sections in memory; linkers make about thirty */
 
 void sea_budget_start(struct sea_budget *b, unsigned limit_ms)
 {
@@ -147,6 +147,20 @@ static void read_sections(struct sea_image *im, const Elf64_Ehdr *eh)
 			(struct sea_section){ name ?: "", sh.sh_addr, sh.sh_offset, sh.sh_size,
 				sh.sh_flags, sh.sh_type, sh.sh_link, sh.sh_entsize };
 	}
+	im->loaded = xreallocarray(NULL, MAX_LOADED, sizeof(*im->loaded));
+	for (uint32_t i = 0; i < im->n_sects; i++) {
+		const struct sea_section *s = &im->sects[i];
+
+		if (!(s->flags & SHF_ALLOC) || !s->size ||
+			(s->flags & SHF_TLS && s->type == SHT_NOBITS))
+			continue;
+		if (im->n_loaded == MAX_LOADED) {
+			str_puts(&im->notes, "there are too many sections to be true\n");
+			im->n_loaded = im->n_sects = 0;
+			return;
+		}
+		im->loaded[im->n_loaded++] = i;
+	}
 }
 
 static void read_build_id(struct sea_image *im, const uint8_t *note, uint64_t len)
@@ -266,11 +280,10 @@ const uint8_t *sea_bytes(const struct sea_image *im, uint64_t addr, size_t len)
 
 const struct sea_section *sea_section_of(const struct sea_image *im, uint64_t addr)
 {
-	for (uint32_t i = 0; i < im->n_sects; i++) {
-		const struct sea_section *s = &im->sects[i];
+	for (uint32_t i = 0; i < im->n_loaded; i++) {
+		const struct sea_section *s = &im->sects[im->loaded[i]];
 
-		if (s->flags & SHF_ALLOC && !(s->flags & SHF_TLS && s->type == SHT_NOBITS) &&
-			addr >= s->addr && addr - s->addr < s->size)
+		if (addr >= s->addr && addr - s->addr < s->size)
 			return s;
 	}
 	return NULL;
@@ -353,6 +366,7 @@ void sea_image_free(struct sea_image *im)
 	free(im->spare);
 	free(im->segs);
 	free(im->sects);
+	free(im->loaded);
 	free(im->relocs);
 	free(im->dynsyms);
 	free(im->syms);

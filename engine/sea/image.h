@@ -18,7 +18,7 @@
 
 #define SEA_NONE     UINT32_MAX
 #define SEA_ID_MAX   32 /* bytes of a build-id that are kept */
-#define SEA_MAX_FILE (512u << 20)
+#define SEA_MAX_FILE (256u << 20)
 
 /* Time for one analysis. Loops over untrusted data ask it, and give up once it is spent. */
 struct sea_budget {
@@ -157,6 +157,8 @@ struct sea_image {
 	uint64_t tls_addr, tls_filesz, tls_memsz, tls_align;
 	struct sea_section *sects;
 	uint32_t n_sects;
+	uint32_t *loaded; /* the sections that are in memory at run time: indexes */
+	uint32_t n_loaded;
 	struct sea_reloc *relocs; /* sorted by address */
 	uint32_t n_relocs;
 	struct sea_sym *dynsyms; /* by symbol index */

@@ -497,6 +497,10 @@ static void plan_func(struct plan *p, enum sea_side side, uint32_t func)
 		struct sea_map_operand op = { .target = r->target, .width = r->width };
 		const char *why;
 
+		if (sea_budget_spent(a->budget)) {
+			res->n_op = 0; /* the caller drops the whole result */
+			return;
+		}
 		op.off = in->off + r->off;
 		op.next = in->off + in->len;
 		op.relative = r->kind != SEA_R_TLS && r->kind != SEA_R_ABS;

@@ -306,6 +306,8 @@ void sea_judge(struct sea_analysis *a)
 	for (uint32_t i = 0; i < a->im[0]->n_funcs; i++) {
 		uint32_t n = a->m.peer[0][i];
 
+		if (i % 64 == 0 && sea_budget_spent(a->budget))
+			return; /* and the result is dropped */
 		if (n != SEA_NONE)
 			a->func[0][i].verdict = a->func[1][n].verdict = judge_pair(a, i, n);
 	}

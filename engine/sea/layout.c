@@ -306,11 +306,11 @@ void sea_judge_layout(struct sea_analysis *a)
 
 	find_allocators(&l, SEA_OLD);
 	find_allocators(&l, SEA_NEW);
-	for (uint32_t i = 0; i < a->im[0]->n_funcs; i++)
+	for (uint32_t i = 0; i < a->im[0]->n_funcs && !sea_budget_spent(a->budget); i++)
 		if (a->m.peer[0][i] != SEA_NONE && a->func[0][i].verdict != SEA_V_IDENTICAL)
 			compare_pair(&l, i, a->m.peer[0][i]);
 	for (int s = 0; s < 2; s++)
-		for (uint32_t i = 0; i < a->im[s]->n_funcs; i++)
+		for (uint32_t i = 0; i < a->im[s]->n_funcs && !sea_budget_spent(a->budget); i++)
 			if (a->func[s][i].verdict != SEA_V_IDENTICAL) {
 				check_conflicts(a, s, i);
 				if (l.n_sizes && a->func[s][i].verdict != SEA_V_CONSTANTS)

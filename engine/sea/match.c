@@ -171,7 +171,7 @@ static void match_unique(struct sea_match *m, key_fn *key, enum sea_evidence how
 	uint32_t no, nn, i = 0, k = 0;
 	struct key *o = make_keys(m, SEA_OLD, key, &no), *n = make_keys(m, SEA_NEW, key, &nn);
 
-	while (i < no && k < nn) {
+	while (i < no && k < nn && !(min_similarity && sea_budget_spent(m->budget))) {
 		uint32_t li = count_equal(o, no, i), lk = count_equal(n, nn, k);
 
 		if (o[i].value < n[k].value) {

@@ -105,11 +105,12 @@ int sea_analysis_run(struct sea_analysis *a, const char *old_path, const char *n
 
 int sea_analysis_compare(struct sea_analysis *a, struct sea_budget *budget, struct err *err)
 {
-	int rc = sea_match_run(a->im[0], a->im[1], budget, &a->m, err);
+	int rc;
 
+	a->budget = budget;
+	rc = sea_match_run(a->im[0], a->im[1], budget, &a->m, err);
 	if (rc < 0)
 		return rc;
-	a->budget = budget;
 	for (int s = 0; s < 2; s++)
 		a->func[s] = xzalloc(a->im[s]->n_funcs * sizeof(*a->func[s]));
 	sea_find_spans(a, SEA_OLD);
@@ -249,6 +250,11 @@ static void finish(struct sea_map_builder *b, struct sea_map_object *o, struct s
 		o->flags |= SEA_OF_TYPES;
 	sea_map_sites(a);
 	sea_plan_injection(a);
+	if (sea_budget_spent(a->budget)) {
+		o->state = SEA_O_REFUSED;
+		o->reason = sea_map_add_string(b, "the analysis took too long");
+		return;
+	}
 	add_notes(&a->notes, a->im[0], "old");
 	add_notes(&a->notes, a->im[1], "new");
 	if (!a->im[0]->is_pie || !a->im[1]->is_pie)

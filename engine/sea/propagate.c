@@ -10,7 +10,7 @@
 
 #include "base/xalloc.h"
 
-#define MAX_VOTES	 (16u << 20)
+#define MAX_VOTES	 (4u << 20)
 #define LOCKSTEP_VOTE	 4
 #define TABLE_VOTE	 3
 #define ALIGNED_VOTE	 1
@@ -269,6 +269,8 @@ static uint32_t resolve(struct sea_match *m)
 
 		if (!v)
 			continue;
+		if (sea_budget_spent(m->budget))
+			break;
 		fo = sea_func_at(m->im[0], v->old_addr);
 		fn = sea_func_at(m->im[1], v->new_addr);
 		if (!sea_may_pair(m, fo, fn) ||
@@ -386,7 +388,7 @@ uint32_t sea_match_order(struct sea_match *m)
 	uint32_t no = m->im[0]->n_funcs, nn = m->im[1]->n_funcs, made = 0;
 
 	/* A gap: unmatched functions between o0 and o1, whose peers n0 and n1 bound one as well. */
-	for (uint32_t i = 0; i < no;) {
+	for (uint32_t i = 0; i < no && !sea_budget_spent(m->budget);) {
 		uint32_t end = i, from, to;
 
 		if (m->peer[0][i] != SEA_NONE) {
@@ -441,9 +443,12 @@ uint32_t sea_match_verify(struct sea_match *m)
 
 	m->code.n = m->data.n = 0;
 	memset(m->seen, 0, m->im[0]->n_funcs);
-	for (uint32_t i = 0; i < m->im[0]->n_funcs; i++)
+	for (uint32_t i = 0; i < m->im[0]->n_funcs; i++) {
+		if (i % 64 == 0 && sea_budget_spent(m->budget))
+			return 0;
 		if (m->peer[0][i] != SEA_NONE)
 			vote_pair(m, i);
+	}
 	vote_roots(m);
 	sea_votes_settle(&m->data);
 	for (uint32_t i = 0, end, n = m->data.n; i < n; i = end) {

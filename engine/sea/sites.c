@@ -32,11 +32,17 @@ static void load_frames(const struct sea_image *im, uint32_t func, struct frames
 
 static const struct sea_frame_row *row_at(const struct frames *f, uint64_t addr)
 {
-	const struct sea_frame_row *row = NULL;
+	uint32_t lo = 0, hi = f->n;
 
-	for (uint32_t i = 0; i < f->n && f->rows[i].addr <= addr; i++)
-		row = &f->rows[i];
-	return row;
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (f->rows[mid].addr <= addr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo ? &f->rows[lo - 1] : NULL;
 }
 
 struct site_job {
@@ -219,7 +225,7 @@ void sea_map_sites(struct sea_analysis *a)
 		struct site_job j = { .a = a, .fo = i, .fn = a->m.peer[0][i] };
 		uint8_t verdict = a->func[0][i].verdict;
 
-		if (j.fn == SEA_NONE)
+		if (j.fn == SEA_NONE || (i % 64 == 0 && sea_budget_spent(a->budget)))
 			continue;
 		if (verdict == SEA_V_IDENTICAL)
 			j.flags = SEA_S_SAFE;

@@ -155,10 +155,10 @@ static void check_spans(struct sea_analysis *a, struct sea_witness *w, uint32_t 
 	for (uint32_t i = 0; i < named; i++)
 		check_span(a, w, n, a->ranges[i].old_addr,
 			a->ranges[i].old_addr + a->ranges[i].size, a->ranges[i].name);
-	for (uint32_t i = 0; i < a->spans[0].n; i++)
+	for (uint32_t i = 0; i < a->spans[0].n && !sea_budget_spent(a->budget); i++)
 		check_span(a, w, n, a->spans[0].v[i].lo, a->spans[0].v[i].hi, NULL);
 	/* And as the new version sees it: what is one object there. */
-	for (uint32_t i = 0; i < a->spans[1].n; i++) {
+	for (uint32_t i = 0; i < a->spans[1].n && !sea_budget_spent(a->budget); i++) {
 		const struct sea_span *s = &a->spans[1].v[i];
 		uint32_t lo = 0, hi = n;
 		struct sea_witness *first = NULL;
@@ -247,7 +247,7 @@ static void doubt_spans(struct sea_analysis *a, const struct sea_witness *w, uin
 	uint32_t n_doubts = a->n_conflicts;
 
 	for (int side = 0; side < 2; side++)
-		for (uint32_t i = 0; i < a->spans[side].n; i++) {
+		for (uint32_t i = 0; i < a->spans[side].n && !sea_budget_spent(a->budget); i++) {
 			const struct sea_span *s = &a->spans[side].v[i];
 			uint64_t lo[2] = { 0 }, hi[2] = { 0 };
 			bool meets = false;
