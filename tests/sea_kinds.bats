@@ -1,0 +1,165 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# mx analyze on other kinds of objects: symbols from elsewhere, C++, thread-local data, indirect
+# functions, fixed addresses, jump tables.
+
+load lib
+
+setup() {
+	need gcc strip objcopy jq xz
+	cd "$BATS_TEST_TMPDIR" || return
+}
+
+# pair_of COMPILER FLAGS: old.* from a.src, new.* from b.src, also stripped.
+pair_of() {
+	local compiler=$1 side from
+	shift
+	for side in old new; do
+		[ $side = old ] && from=a || from=b
+		$compiler "$@" -o $side.full $from.src* || return
+		strip -o $side.stripped $side.full
+	done
+}
+
+summary() {
+	"$MX" analyze --json "$@" >map.json
+	jq -c ".objects[0].summary | [.identical, .constants, .changed, .only_old, .only_new]" map.json
+}
+
+programs() {
+	cat >a.src.c <<-'C'
+		#include <stdio.h>
+		#include <stdlib.h>
+		static int hidden_total;
+		__attribute__((noinline)) static int hidden_step(int x) { return hidden_total += x * 7; }
+		__attribute__((noinline)) static int hidden_shape(int x)
+		{
+			switch (x) {
+			case 0: return hidden_step(1);
+			case 1: puts("one"); return 4;
+			case 2: return hidden_step(3) + x;
+			case 3: return -hidden_step(5);
+			case 4: puts("four"); return 1;
+			case 5: return hidden_total;
+			default: return x;
+			}
+		}
+		int main(int argc, char **argv) { return hidden_shape(argc) + hidden_step(argc); }
+	C
+	sed 's/puts("four"); return 1;/puts("four"); hidden_step(9); return 2;/' a.src.c >b.src.c
+}
+
+@test "symbols come from .gnu_debugdata" {
+	programs
+	pair_of gcc -O2
+	for side in old new; do
+		objcopy --only-keep-debug $side.full $side.mini 2>/dev/null || cp $side.full $side.mini
+		strip -g -o $side.mini $side.full
+		xz -k -f $side.mini
+		objcopy --add-section .gnu_debugdata=$side.mini.xz $side.stripped $side.packed
+	done
+	"$MX" analyze --json old.packed new.packed >map.json
+	jq -e '.objects[0].old_functions[] | select(.name == "hidden_step") | .verdict == "identical"' map.json
+	printf 'garbage garbage garbage' >junk
+	objcopy --add-section .gnu_debugdata=junk old.stripped old.junk
+	run -0 "$MX" analyze old.junk new.stripped
+	[[ $output = *"cannot be unpacked"* ]]
+}
+
+@test "symbols and types come from debug files by build-id" {
+	programs
+	pair_of gcc -O2 -g
+	for side in old new; do
+		id=$(readelf -n $side.full | awk '/Build ID/ { print $3 }')
+		mkdir -p "$side/.build-id/${id:0:2}"
+		objcopy --only-keep-debug $side.full "$side/.build-id/${id:0:2}/${id:2}.debug"
+	done
+	"$MX" analyze --json --debug-old old --debug-new new old.stripped new.stripped >map.json
+	jq -e '.objects[0].old_functions[] | select(.name == "hidden_shape") | .verdict == "changed"' map.json
+	# A file of another build is noticed.
+	cp new/.build-id/*/*.debug old/.build-id/*/
+	for f in old/.build-id/*/*.debug; do cp new/.build-id/*/*.debug "$f"; done
+	run -0 "$MX" analyze --debug-old old --debug-new new old.stripped new.stripped
+	[[ $output = *"belongs to another build"* ]]
+}
+
+@test "jump tables: an entry that leads elsewhere is a change, a moved table is none" {
+	programs
+	pair_of gcc -O2
+	"$MX" analyze -q -o m.map old.full new.full
+	run -0 "$MX" analyze --read m.map
+	[[ $output = *"hidden_shape"*"changed"* ]]
+	# The same source behind other code: everything moves, nothing changes.
+	{ echo 'int unused_a(int x) { return x * 3 + 1; }'; cat a.src.c; } >b.src.c
+	pair_of gcc -O2
+	"$MX" analyze --json old.full new.full >map.json
+	jq -e '.objects[0].old_functions[] | select((.name // "") | startswith("hidden_shape")) | .verdict == "identical"' map.json
+	[ "$(jq '.objects[0].summary.changed' map.json)" = 0 ]
+}
+
+@test "thread-local data of another layout is refused" {
+	cat >a.src.c <<-'C'
+		static __thread long first, second;
+		__attribute__((noinline)) long take(long x) { first += x; second ^= first; return second; }
+		__attribute__((noinline)) long other(long x) { return x * 77 + 5; }
+		int main(int argc, char **argv) { return take(argc) + other(argc); }
+	C
+	sed 's/long first, second/long zero, first, second/; s/second ^= first;/second ^= first + zero++;/' a.src.c >b.src.c
+	pair_of gcc -O2
+	"$MX" analyze --json old.full new.full >map.json
+	jq -e '.objects[0].new_functions[] | select(.name == "take") | .refused | test("thread-local")' map.json
+	jq -e '.objects[0].new_functions[] | select(.name == "other") | .verdict == "identical"' map.json
+}
+
+@test "C++: methods, virtual tables, landing pads" {
+	need g++
+	cat >a.src.cc <<-'C'
+		#include <cstdio>
+		#include <stdexcept>
+		#include <string>
+		struct shape { virtual ~shape() {} virtual int area(int x) = 0; };
+		struct square : shape { int area(int x) override { return x * x; } };
+		struct circle : shape { int area(int x) override { if (x < 0) throw std::runtime_error("negative"); return 3 * x * x; } };
+		__attribute__((noinline)) static int guarded(shape &s, int x)
+		{
+			std::string name("guarded by a long enough text");
+			try { return s.area(x) + name.size(); } catch (std::exception &e) { puts(e.what()); return 0; }
+		}
+		int main(int argc, char **argv) { square q; circle c; return guarded(q, argc) + guarded(c, argc); }
+	C
+	sed 's/return 3 \* x \* x/return 355 * x * x \/ 113/' a.src.cc >b.src.cc
+	pair_of g++ -O2
+	for kind in full stripped; do
+		"$MX" analyze --json old.$kind new.$kind >map.json
+		[ "$(jq '[.objects[0].summary | .only_old, .only_new] | add' map.json)" = 0 ]
+		[ "$(jq '.objects[0].summary.changed' map.json)" -ge 1 ]
+	done
+	"$MX" analyze --json old.full new.full >map.json
+	jq -e '.objects[0].old_functions[] | select(.name == "_ZN6square4areaEi") | .verdict == "identical"' map.json
+	jq -e '.objects[0].old_functions[] | select(.name == "_ZN6circle4areaEi") | .verdict == "changed"' map.json
+}
+
+@test "indirect functions of a static program correspond" {
+	programs
+	pair_of gcc -O2 -static || skip "no static C library"
+	summary old.full new.full
+	jq -e '.objects[0].summary | .identical > 20 * .changed and .only_old == 0' map.json
+}
+
+@test "fixed addresses: code without absolute addresses can be used, other code is refused" {
+	programs
+	pair_of gcc -O2 -no-pie -fno-pie
+	run -0 "$MX" analyze old.stripped new.stripped
+	[[ $output = *"linked at fixed addresses"* ]]
+	"$MX" analyze --json old.full new.full >map.json
+	jq -e '.objects[0].new_functions[] | select(.name | startswith("hidden_shape")) |
+		.verdict == "changed" and (.refused | test("position-dependent"))' map.json
+}
+
+@test "an import that the other version lacks refuses the function" {
+	programs
+	sed 's/hidden_step(9); return 2;/return system("true");/' b.src.c >c && mv c b.src.c
+	pair_of gcc -O2
+	"$MX" analyze --json old.full new.full >map.json
+	jq -e '[.objects[0].new_functions[] | .refused // empty] | any(test("import system"))' map.json
+}
