@@ -15,7 +15,7 @@ make_root() {
 	}
 	rm -rf "$BATS_FILE_TMPDIR/$1"/{var/cache/apt,debootstrap,usr/share/doc,usr/share/locale}
 	# Where it may not mount, debootstrap puts links to the host's in these places.
-	rm -rf "$BATS_FILE_TMPDIR/$1"/{proc,sys,dev}
+	rm -rf "${BATS_FILE_TMPDIR:?}/${1:?}"/{proc,sys,dev}
 	mkdir -p "$BATS_FILE_TMPDIR/$1"/{data,proc,sys,dev}
 	printf '%s\n' "$1" >"$BATS_FILE_TMPDIR/$1/etc/suite"
 }
