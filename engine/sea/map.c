@@ -327,7 +327,8 @@ const void *sea_map_records(const struct sea_map *map, const struct sea_map_obje
 	enum sea_map_tables table, uint32_t *ret_n)
 {
 	*ret_n = o->table[table].count;
-	return map->base + o->table[table].off;
+	/* The offset of an empty table is not checked. */
+	return map->base + (*ret_n ? o->table[table].off : 0);
 }
 
 const struct sea_map_object *sea_map_find(

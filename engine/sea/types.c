@@ -35,7 +35,9 @@ static void run_child(int fd, const char *const paths[2])
 {
 	struct str out = STR_INIT;
 
+#ifndef __SANITIZE_ADDRESS__ /* its shadow alone is terabytes of addresses */
 	limit(RLIMIT_AS, CHILD_MEMORY);
+#endif
 	limit(RLIMIT_CPU, CHILD_CPU_S);
 	limit(RLIMIT_CORE, 0);
 	signal(SIGPIPE, SIG_DFL);
