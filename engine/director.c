@@ -18,6 +18,7 @@ struct director {
 	pthread_mutex_t lock;
 	bool ended;
 	int status;
+	bool stopping;	/* the policy ends all versions */
 	int last_crash; /* signal, for a run that no version survived */
 	void (*on_end)(void *arg, int status);
 	void *on_end_arg;
@@ -144,6 +145,7 @@ static int on_divergence(void *arg, const struct mxm_divergence *div)
 	bool stop = d->config.prefer == PREFER_STOP;
 	struct event_out ev;
 
+	d->stopping |= stop;
 	eventlog_begin(d->config.log, &ev, "divergence");
 	event_version(&ev, name_of(d, div->follower), div->pid, (int64_t)div->seq);
 	event_str(&ev, "kind", div->why);
@@ -176,9 +178,9 @@ static void on_drop(void *arg, int version, int leads, bool was_leader)
 
 	eventlog_begin(d->config.log, &ev, "discarded");
 	event_version(&ev, name_of(d, version), 0, -1);
-	event_str(&ev, "leader", leads < 0 ? "none" : name_of(d, leads));
+	event_str(&ev, "leader", leads < 0 || d->stopping ? "none" : name_of(d, leads));
 	event_end(&ev);
-	if (!was_leader || leads < 0)
+	if (!was_leader || leads < 0 || d->stopping)
 		return;
 	eventlog_begin(d->config.log, &ev, "takeover");
 	event_version(&ev, name_of(d, leads), 0, -1);

@@ -104,7 +104,12 @@ void births_forked(struct task *task, pid_t child)
 			c.flags & CLONE_THREAD ? task->tracee.tgid : child, mm);
 		tuple->tasks[task->version].child_tid_at = child_tid_at;
 	}
-	task->parent_tid_at = c.flags & CLONE_PARENT_SETTID ? c.parent_tid : 0;
+	/* CLONE_PARENT_SETTID wrote this version's id, where the child may look as soon as it runs.
+	 */
+	if ((c.flags & CLONE_PARENT_SETTID) && c.parent_tid && tuple->ids->known != child &&
+		tracee_write(&task->tracee, raddr(c.parent_tid), &tuple->ids->known,
+			sizeof(tuple->ids->known)) == -ESRCH)
+		return;
 	task->forked = tuple;
 	task->returns = true;
 	task->child_known = tuple->ids->known;

@@ -581,6 +581,7 @@ static bool span_of(const struct event *event, int i, size_t pos, size_t *ret_be
 		*ret_len = strnlen(in + pos + 1, size - pos - 1) + 1;
 		*ret_next = *ret_begin + *ret_len;
 		return *ret_next <= size;
+	case ARG_SIGSET:
 	case ARG_IN:
 		if (event->call.row->args[i].words || pos + head > size || in[pos] != MARK_HERE ||
 			in[pos + head - 1] != MARK_HERE)

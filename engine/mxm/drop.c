@@ -114,6 +114,7 @@ void drop_diverged(struct task *follower, struct task *leader, struct event *eve
 		 * past. */
 		follower->event = NULL;
 		event_forget(tuple->group, tuple, follower->version);
+		tuple->parted |= 1u << follower->version;
 	}
 	for (int v = 0; v < mxm->config.nversions; v++) {
 		if (lost == v || lost == MXM_STOP)
@@ -246,6 +247,8 @@ static void succeed(struct group *group, int heir)
 	group->bereft = false;
 	group->leader = heir;
 	group->followers &= ~(1u << heir);
+	list_for_each (at, &group->tuples)
+		container_of(at, struct tuple, link)->parted = 0;
 	group->dropping &= ~(1u << former);
 	shadows_write_back(group->mxm, heir);
 	list_for_each_safe (at, &group->ready)

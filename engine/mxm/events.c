@@ -56,7 +56,7 @@ void event_publish(struct event *event)
 	__atomic_add_fetch(&mxm->stats.events, 1, __ATOMIC_RELAXED);
 	__atomic_add_fetch(
 		&mxm->stats.payload_bytes, event->in.len + event->out.len, __ATOMIC_RELAXED);
-	event->pending = group->followers;
+	event->pending = group->followers & ~event->tuple->parted;
 	group->published++;
 	if (!event->pending) {
 		event_free(event);

@@ -190,6 +190,16 @@ static int fd_of(const struct fdtab *fds, const struct ofd *ofd)
 	return -1;
 }
 
+bool fds_is_last(struct mxm *mxm, struct fdtab *fds, int fd)
+{
+	bool last;
+
+	pthread_mutex_lock(&mxm->lock);
+	last = fd >= 0 && fd < fds->nslots && fds->slots[fd].ofd && fds->slots[fd].ofd->refs == 1;
+	pthread_mutex_unlock(&mxm->lock);
+	return last;
+}
+
 int fds_stale_members(
 	struct mxm *mxm, struct fdtab *fds, int fd, struct fds_stale *ret_stale, int max)
 {

@@ -27,6 +27,9 @@ void fds_set_cloexec(struct mxm *mxm, struct fdtab *fds, int fd, bool cloexec);
 /* exec: what is close-on-exec goes. */
 void fds_exec(struct mxm *mxm, struct fdtab *fds);
 
+/* Is @fd the last descriptor of its open file description in the program? */
+bool fds_is_last(struct mxm *mxm, struct fdtab *fds, int fd);
+
 /*
  * Members of epoll sets that the kernel would drop now if the program ran alone, because @fd is the
  * last descriptor of its file; with a copy in another version they stay, and must be deleted. Gives

@@ -292,19 +292,6 @@ static void consume_call(struct task *task, struct event *event)
 	task_resume(task, RESUME_TO_EXIT, 0);
 }
 
-/* CLONE_PARENT_SETTID wrote the id that this version's kernel knows. */
-static int write_parent_tid(struct task *task)
-{
-	pid_t known;
-
-	task->forked = NULL;
-	task->returns = false;
-	if (!task->parent_tid_at)
-		return 0;
-	known = task->child_known;
-	return tracee_write(&task->tracee, raddr(task->parent_tid_at), &known, sizeof(known));
-}
-
 void follow_left(struct task *task)
 {
 	struct user_regs_struct *regs = tracee_regs(&task->tracee);
@@ -325,8 +312,8 @@ void follow_left(struct task *task)
 	if (!event) {
 		/* Its clone was consumed when the child was made: it waits for its turn to go on.
 		 */
-		if (write_parent_tid(task) < 0)
-			return;
+		task->forked = NULL;
+		task->returns = false;
 		give_result(task, task->child_known);
 		task_enter(task, TASK_NEWBORN);
 		return;

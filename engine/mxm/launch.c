@@ -2,6 +2,9 @@
 #include "mxm/launch.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -48,6 +51,35 @@ static void send_report(int sock, int step, int code, int listener)
 		_exit(125);
 }
 
+/*
+ * execvp(3) but for a file that the kernel cannot execute, which is not given to a shell. Returns
+ * the errno that says most: a program that may not be executed rather than one that is not there.
+ */
+static int execute(const struct mxm_version_config *version)
+{
+	const char *path = getenv("PATH"), *end;
+	char full[PATH_MAX];
+	int best = ENOENT;
+
+	if (strchr(version->program, '/')) {
+		execv(version->program, version->argv);
+		return errno;
+	}
+	if (!path)
+		path = "/usr/local/bin:/usr/bin:/bin";
+	for (;; path = end + 1) {
+		end = strchrnul(path, ':');
+		if ((size_t)snprintf(full, sizeof(full), "%.*s%s%s", (int)(end - path), path,
+			    end > path ? "/" : "./", version->program) < sizeof(full)) {
+			execv(full, version->argv);
+			if (errno != ENOENT && errno != ENOTDIR)
+				best = errno;
+		}
+		if (!*end)
+			return best;
+	}
+}
+
 /* The child. Nothing here may wait for a lock that another thread of the engine held at the fork.
  */
 static void __attribute__((noreturn)) become_program(const struct mxm *mxm,
@@ -80,8 +112,7 @@ static void __attribute__((noreturn)) become_program(const struct mxm *mxm,
 	send_report(sock, STEP_BEGIN, 0, listener);
 	if (listener >= 0)
 		close(listener);
-	execvp(version->program, version->argv);
-	send_report(sock, STEP_EXEC, errno, -1);
+	send_report(sock, STEP_EXEC, execute(version), -1);
 	_exit(125);
 }
 

@@ -437,6 +437,11 @@ static void go(struct task *task, struct event *event)
 		task_resume(task, RESUME_RUN, 0);
 		return;
 	}
+	if (event->settles && group->followers) {
+		event_publish(event);
+		task->settling = true;
+		return;
+	}
 	if (may_raise(event) && !sig && group->followers) {
 		struct user_regs_struct *regs = tracee_regs(&task->tracee);
 
@@ -465,6 +470,19 @@ static bool make_vetted_calls(struct group *group)
 	return false;
 }
 
+/* The followers have had the event after which the baton's holder waits for them. */
+static bool go_on_settled(struct group *group)
+{
+	struct task *task = group->baton[group->leader];
+
+	if (!task || !task->settling || task->tuple->unconsumed)
+		return false;
+	task->settling = false;
+	task_enter(task, TASK_RUNNING);
+	task_resume(task, RESUME_RUN, 0);
+	return true;
+}
+
 bool lead_pump(struct group *group)
 {
 	struct event *event;
@@ -473,6 +491,8 @@ bool lead_pump(struct group *group)
 	if (group->bereft)
 		return false;
 	if (make_vetted_calls(group))
+		return true;
+	if (go_on_settled(group))
 		return true;
 	if (list_is_empty(&group->ready))
 		return false;

@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "mxm/fds.h"
@@ -12,6 +14,22 @@
 
 #define STALE_MAX 64
 #define FD_MAX	  (1u << 20)
+
+/*
+ * The last descriptor of a pipe, a socket or a device: its other end notices the close. It is
+ * closed only when every version has closed it, so the leader goes on after that, and sees what it
+ * would see alone.
+ */
+static bool is_noticed(const struct task *task, int fd)
+{
+	struct stat st;
+	char path[64];
+
+	if (!fds_is_last(task->tuple->group->mxm, task->tuple->proc->fds, fd))
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", task->tracee.tid, fd);
+	return stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+}
 
 /*
  * The last descriptor of a file leaves the epoll sets with it. Not so while a follower still has a
@@ -27,6 +45,7 @@ static int close_lead(struct task *task, struct event *event)
 
 	if (!event || task->call.nr != SYS_close)
 		return 0;
+	event->settles = is_noticed(task, (int)task->call.args[0]);
 	n = fds_stale_members(
 		task->tuple->group->mxm, proc->fds, (int)task->call.args[0], stale, STALE_MAX);
 	if (!n)
@@ -68,6 +87,15 @@ static int close_led(struct task *task, struct event *event, int64_t *result)
 
 const struct special special_close = { .lead = close_lead, .led = close_led };
 
+/* dup2 and dup3 close what was there. */
+static int dup_lead(struct task *task, struct event *event)
+{
+	if (event && (task->call.nr == SYS_dup2 || task->call.nr == SYS_dup3) &&
+		task->call.args[0] != task->call.args[1])
+		event->settles = is_noticed(task, (int)task->call.args[1]);
+	return 0;
+}
+
 static int dup_led(struct task *task, struct event *event, int64_t *result)
 {
 	const uint64_t *a = task->call.args;
@@ -92,6 +120,7 @@ static int dup_followed(struct task *task, struct event *event, int64_t *result)
 }
 
 const struct special special_dup = {
+	.lead = dup_lead,
 	.led = dup_led,
 	.follow = dup_follow,
 	.followed = dup_followed,

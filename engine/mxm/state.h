@@ -149,14 +149,14 @@ struct task {
 	bool preempted;	    /* stopped in user mode without an event, waits for the baton */
 	bool solo;	    /* call made with no follower alive */
 	struct call call;
-	struct str in;	      /* the call's normalised inputs */
-	uint32_t lens[6];     /* lengths behind pointers at the entry */
-	struct event *event;  /* leader: being made; follower: being applied */
-	struct tuple *forked; /* the child of the clone that it is in */
-	bool returns;	      /* from a clone whose event went out when the child was made */
-	pid_t child_known;    /* the id that the program knows it by */
-	uint64_t parent_tid_at, child_tid_at; /* where a clone wrote the child's id, or 0 */
-	struct raddr entry;		      /* breakpoint while starting */
+	struct str in;	       /* the call's normalised inputs */
+	uint32_t lens[6];      /* lengths behind pointers at the entry */
+	struct event *event;   /* leader: being made; follower: being applied */
+	struct tuple *forked;  /* the child of the clone that it is in */
+	bool returns;	       /* from a clone whose event went out when the child was made */
+	pid_t child_known;     /* the id that the program knows it by */
+	uint64_t child_tid_at; /* where a clone writes the child's id in the child, or 0 */
+	struct raddr entry;    /* breakpoint while starting */
 	uint8_t entry_byte;
 	siginfo_t raise; /* TASK_RAISING: what to give it */
 	int deliver;	 /* READY: resume with this signal */
@@ -170,6 +170,7 @@ struct task {
 	int64_t made_result; /* of a call that a special has made in the kernel's place */
 	uint64_t return_rip; /* where its last call returned to, while that event is held back */
 	int broken_off;	     /* TASK_AGAIN: the kernel's code for how the call would go on */
+	bool settling;	     /* READY, holds the baton, and waits for the followers */
 	bool harvesting;     /* in its last stop: nothing can be changed any more */
 };
 
@@ -181,6 +182,7 @@ struct tuple {
 	struct ids *ids;
 	uint64_t id;
 	unsigned unconsumed; /* events of this tuple in the stream */
+	unsigned parted;     /* followers that went their own way: no event is for them any more */
 	struct task tasks[MXM_VERSIONS_MAX];
 };
 
@@ -231,6 +233,7 @@ struct event {
 	unsigned vetted;  /* followers that asked for the same before it was made */
 	unsigned
 		excused; /* followers that cannot come before it is made: they are compared later */
+	bool settles;	 /* the leader goes on when every follower has had it */
 	bool executed;
 	bool async;	/* EVENT_SIGNAL: may break into user mode */
 	uint64_t value; /* EVENT_TSC, and what a special needs to hand on */

@@ -146,7 +146,8 @@ void task_born(struct tuple *tuple, int version, pid_t tid, pid_t tgid, struct m
 	struct task *task = &tuple->tasks[version];
 
 	task->tracee = (struct tracee){ .tid = tid, .tgid = tgid, .mm = mm };
-	task->starting = task->at_entry_stop = task->local_call = task->preempted = false;
+	task->starting = task->at_entry_stop = task->local_call = task->preempted = task->settling =
+		false;
 	task->nheld = 0;
 	task->event = NULL;
 	task_enter(task, TASK_UNBORN);
