@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -27,14 +28,19 @@
 #include "oci/root.h"
 #include "oci/spec.h"
 #include "oci/state.h"
+#include "oci/write.h"
+#include "sea/map.h"
 
 #define STATE_JSON_MAX (1u << 20)
+#define CACHE_MAPS     256
 
 struct job {
 	struct plan plan;
 	pid_t pid;
 	unsigned seconds;
-	int map; /* where the map goes */
+	int map;   /* where the map goes */
+	int cache; /* the folder of maps, or -1 */
+	char *key; /* shared with the worker, which sets it: the map's name in the cache */
 };
 
 static int find_program(int root, const struct plan *plan, const char *version, const char *name,
@@ -103,6 +109,44 @@ static int drop_privileges(struct err *err)
 	return 0;
 }
 
+/* Whether the map was made before; then it is copied. Done before privileges are given up. */
+static bool copy_from_cache(const struct job *job, const char *key)
+{
+	cleanup_free char *name = xasprintf("%s.map", key);
+	cleanup_close int fd =
+		job->cache < 0 ? -1 : openat(job->cache, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	struct sea_map *map = NULL;
+	cleanup_free char *path = xasprintf("/proc/self/fd/%d", fd);
+	bool copied;
+
+	if (fd < 0 || sea_map_open(path, &map, NULL) < 0)
+		return false;
+	copied = io_write_all(job->map, map->base, map->size) == 0;
+	sea_map_close(map);
+	if (!copied && (ftruncate(job->map, 0) < 0 || lseek(job->map, 0, SEEK_SET) < 0))
+		return false;
+	return copied;
+}
+
+/* Runs in the worker: the map from the cache, or made by a process without privileges. */
+static int make_map(struct job *job, struct object_pairs *pairs, struct err *err)
+{
+	char key[OBJECTS_KEY_LEN + 1];
+	int rc = objects_key(pairs, key, err);
+
+	if (rc < 0)
+		return rc;
+	if (copy_from_cache(job, key))
+		return 0;
+	/* Only the name of this map: what reads the files must not choose another one's. */
+	memcpy(job->key, key, sizeof(key));
+	munmap(job->key, sizeof(key));
+	rc = objects_open_to_all(pairs, err);
+	if (rc == 0)
+		rc = drop_privileges(err);
+	return rc < 0 ? rc : objects_map(pairs, job->map, job->seconds, err);
+}
+
 /* Runs in the worker. */
 static int prepare(void *arg, struct err *err)
 {
@@ -116,11 +160,7 @@ static int prepare(void *arg, struct err *err)
 	if (rc == 0)
 		rc = collect(job, old_root, new_root, &pairs, err);
 	if (rc == 0)
-		rc = objects_open_to_all(&pairs, err);
-	if (rc == 0)
-		rc = drop_privileges(err);
-	if (rc == 0)
-		rc = objects_map(&pairs, job->map, job->seconds, err);
+		rc = make_map(job, &pairs, err);
 	objects_free(&pairs);
 	return rc;
 }
@@ -128,12 +168,56 @@ static int prepare(void *arg, struct err *err)
 static int open_map(const char *state, int *ret_fd, struct err *err)
 {
 	cleanup_free char *path = xasprintf("%s/config/map", state);
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 
 	if (fd < 0)
 		return err_errno(err, errno, "create %s", path);
 	*ret_fd = fd;
 	return 0;
+}
+
+/* A cache that is not to be had costs time, and nothing else. */
+static char *open_cache(const struct config *config, int *ret_fd)
+{
+	cleanup_free char *dir = NULL;
+	struct err ignored;
+
+	*ret_fd = -1;
+	if (state_cache_dir(config, &dir, &ignored) < 0 || write_make_dirs(dir, 0755, &ignored) < 0)
+		return NULL;
+	*ret_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return *ret_fd < 0 ? NULL : take_ptr(dir);
+}
+
+static void keep_map(const struct job *job, const char *dir)
+{
+	cleanup_free char *path = xasprintf("%s/%.*s.map", dir, OBJECTS_KEY_LEN, job->key);
+	cleanup_str struct str map = STR_INIT;
+	struct err err = { 0 };
+
+	if (lseek(job->map, 0, SEEK_SET) < 0 || io_read_fd(job->map, SEA_MAP_MAX, &map, &err) < 0 ||
+		write_replace(path, map.data, map.len, 0644, &err) < 0)
+		fprintf(stderr, "mx-hook: the map is not kept: %s\n", err.text);
+	write_prune(dir, ".map", CACHE_MAPS);
+}
+
+/* The work, and the map's way into the cache when it was made anew. */
+static int work(struct job *job, const struct config *config, struct err *ret_failure)
+{
+	cleanup_free char *dir = open_cache(config, &job->cache);
+	int rc;
+
+	job->key = mmap(NULL, OBJECTS_KEY_LEN + 1, PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (job->key == MAP_FAILED)
+		return err_errno(ret_failure, errno, "mmap");
+	rc = worker_run(prepare, job, job->seconds, ret_failure);
+	if (rc == 0 && dir && job->key[0])
+		keep_map(job, dir);
+	munmap(job->key, OBJECTS_KEY_LEN + 1);
+	if (job->cache >= 0)
+		close(job->cache);
+	return rc;
 }
 
 static int write_note(const char *state, const char *name, const char *text, struct err *err)
@@ -241,7 +325,7 @@ static int run(const char *conf, struct err *err)
 		return rc;
 	job.pid = pid;
 	job.seconds = config.timeout;
-	if (worker_run(prepare, &job, job.seconds, &failure) < 0)
+	if (work(&job, &config, &failure) < 0)
 		rc = report_failure(path, &job.plan, &failure);
 	close(job.map);
 	plan_free(&job.plan);

@@ -9,10 +9,12 @@
 #include <sys/stat.h>
 
 #include "base/io.h"
+#include "base/version.h"
 #include "base/xalloc.h"
 #include "hook/programs.h"
 #include "oci/resolve.h"
 #include "sea/sea.h"
+#include "sea/sha256.h"
 
 #define COPY_MAX (512ll << 20)
 
@@ -149,6 +151,55 @@ int objects_open_to_all(struct object_pairs *pairs, struct err *err)
 			rc = copy_object(pairs->v[i].name, &pairs->v[i].fd[1], err);
 	}
 	return rc;
+}
+
+static int hash_file(struct sha256 *sha, const char *name, int fd, struct err *err)
+{
+	static uint8_t buffer[1 << 16];
+	off_t at = 0;
+
+	for (;;) {
+		ssize_t n = pread(fd, buffer, sizeof(buffer), at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_errno(err, errno, "%s: read", name);
+		sha256_update(sha, buffer, n);
+		at += n;
+		if (n == 0 || at > COPY_MAX)
+			break;
+	}
+	/* The length, so that bytes cannot move from one file to the next. */
+	sha256_update(sha, &at, sizeof(at));
+	return 0;
+}
+
+int objects_key(
+	const struct object_pairs *pairs, char ret_key[OBJECTS_KEY_LEN + 1], struct err *err)
+{
+	static const uint32_t format[] = { SEA_MAP_VERSION, 1 };
+	uint8_t digest[SHA256_LEN];
+	struct sha256 sha;
+	int rc = 0;
+
+	sha256_init(&sha);
+	sha256_update(&sha, format, sizeof(format));
+	sha256_update(&sha, MX_VERSION, sizeof(MX_VERSION));
+	for (size_t i = 0; rc == 0 && i < pairs->n; i++) {
+		const struct object_pair *pair = &pairs->v[i];
+
+		sha256_update(&sha, pair->name, strlen(pair->name) + 1);
+		rc = hash_file(&sha, pair->name, pair->fd[0], err);
+		if (rc == 0)
+			rc = hash_file(&sha, pair->name, pair->fd[1], err);
+	}
+	if (rc < 0)
+		return rc;
+	sha256_final(&sha, digest);
+	for (size_t i = 0; i < SHA256_LEN; i++)
+		snprintf(ret_key + 2 * i, 3, "%02x", digest[i]);
+	return 0;
 }
 
 int objects_map(const struct object_pairs *pairs, int out, unsigned seconds, struct err *err)

@@ -30,6 +30,12 @@ MUST_CHECK int objects_collect(struct object_pairs *pairs, const char *name, int
 MUST_CHECK int objects_open_to_all(struct object_pairs *pairs, struct err *err);
 void objects_free(struct object_pairs *pairs);
 
+#define OBJECTS_KEY_LEN 64
+
+/* A name for the contents of all the pairs: hexadecimal digits, NUL-terminated. */
+MUST_CHECK int objects_key(
+	const struct object_pairs *pairs, char ret_key[OBJECTS_KEY_LEN + 1], struct err *err);
+
 /*
  * Analyses the pairs and writes the map to @out. Each pair is given an equal part of what is left
  * of @seconds; one that cannot be analysed is in the map, with the reason.

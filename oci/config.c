@@ -26,6 +26,7 @@ void config_free(struct config *c)
 	free(c->engine);
 	free(c->hook);
 	free(c->log_dir);
+	free(c->cache_dir);
 	json_free(c->defaults);
 	json_free(c->allow);
 	*c = (struct config){ 0 };
@@ -93,6 +94,8 @@ static int take_field(struct config *c, const char *key, const struct json *valu
 		return take_path(value, key, &c->hook, err);
 	if (strcmp(key, "log-dir") == 0)
 		return take_path(value, key, &c->log_dir, err);
+	if (strcmp(key, "cache-dir") == 0)
+		return take_path(value, key, &c->cache_dir, err);
 	if (strcmp(key, "hook-timeout") == 0)
 		return take_number(value, key, 3600, &c->timeout, err);
 	if (strcmp(key, "state-size") == 0)

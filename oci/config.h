@@ -17,7 +17,7 @@ struct config {
 	long long state_size;	/* bytes: the log and the map of one container */
 	long long private_size; /* bytes: what an old version may write to its own image's paths */
 	long long keep_logs;	/* event logs kept of containers that are gone */
-	char *log_dir;
+	char *log_dir, *cache_dir;
 	struct json *defaults; /* options as in annotations, without the prefix; or NULL */
 	struct json *allow;    /* names of options that annotations may set; NULL: all */
 };

@@ -4,13 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "base/io.h"
 #include "base/xalloc.h"
+#include "oci/write.h"
 
 #define ID_MAX 200
 
@@ -92,41 +92,32 @@ bool state_exists(const char *path)
 	return access(plan, F_OK) == 0;
 }
 
-int state_log_dir(const struct config *config, char **ret_dir, struct err *err)
+/* @own if it is set, @system for root, else @name in the folder of a rootless engine. */
+static int choose_dir(
+	const char *own, const char *system, const char *name, char **ret_dir, struct err *err)
 {
 	cleanup_free char *dir = NULL;
 	int rc;
 
-	if (config->log_dir) {
-		*ret_dir = xstrdup(config->log_dir);
+	if (own) {
+		*ret_dir = xstrdup(own);
 		return 0;
 	}
 	rc = run_dir(&dir, err);
 	if (rc < 0)
 		return rc;
-	if (strcmp(dir, "/run/mx") == 0)
-		*ret_dir = xstrdup("/var/log/mx");
-	else
-		*ret_dir = xasprintf("%s/log", dir);
+	*ret_dir = strcmp(dir, "/run/mx") == 0 ? xstrdup(system) : xasprintf("%s/%s", dir, name);
 	return 0;
 }
 
-static int make_dirs(const char *path, mode_t mode, struct err *err)
+int state_log_dir(const struct config *config, char **ret_dir, struct err *err)
 {
-	cleanup_free char *copy = xstrdup(path);
+	return choose_dir(config->log_dir, "/var/log/mx", "log", ret_dir, err);
+}
 
-	for (char *at = copy + 1;; at++) {
-		char c = *at;
-
-		if (c != '/' && c != '\0')
-			continue;
-		*at = '\0';
-		if (mkdir(copy, mode) < 0 && errno != EEXIST)
-			return err_errno(err, errno, "mkdir %s", copy);
-		*at = c;
-		if (c == '\0')
-			return 0;
-	}
+int state_cache_dir(const struct config *config, char **ret_dir, struct err *err)
+{
+	return choose_dir(config->cache_dir, "/var/cache/mx", "cache", ret_dir, err);
 }
 
 /* Removes what is in the folder, two levels deep: there is nothing deeper that is ours. */
@@ -198,7 +189,7 @@ int state_create(const char *path, long long size, uid_t uid, gid_t gid, struct 
 	if (rc < 0)
 		return rc;
 	/* A container's user must reach config/ and state/ through these, but not list them. */
-	rc = make_dirs(parent, 0711, err);
+	rc = write_make_dirs(parent, 0711, err);
 	if (rc < 0)
 		return rc;
 	if (mkdir(path, 0711) < 0)
@@ -217,40 +208,6 @@ int state_create(const char *path, long long size, uid_t uid, gid_t gid, struct 
 	return rc;
 }
 
-/* Removes the oldest logs until @keep are left; of two deleters that race one finds less to do. */
-static void prune_logs(const char *dir_path, long long keep)
-{
-	cleanup_closedir DIR *dir = opendir(dir_path);
-
-	if (!dir)
-		return;
-	for (;;) {
-		char oldest[NAME_MAX + 1] = "";
-		struct timespec oldest_time = { 0 };
-		struct dirent *entry;
-		long long count = 0;
-
-		rewinddir(dir);
-		while ((entry = readdir(dir))) {
-			struct stat st;
-
-			if (!str_ends(entry->d_name, ".jsonl") ||
-				fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-				continue;
-			count++;
-			if (oldest[0] &&
-				(st.st_mtim.tv_sec > oldest_time.tv_sec ||
-					(st.st_mtim.tv_sec == oldest_time.tv_sec &&
-						st.st_mtim.tv_nsec >= oldest_time.tv_nsec)))
-				continue;
-			oldest_time = st.st_mtim;
-			snprintf(oldest, sizeof(oldest), "%s", entry->d_name);
-		}
-		if (count <= keep || unlinkat(dirfd(dir), oldest, 0) < 0)
-			return;
-	}
-}
-
 /* The container's user may have put anything in place of the log: a link, a pipe, too much. */
 static int keep_log(const char *path, const struct config *config, struct err *err)
 {
@@ -266,15 +223,15 @@ static int keep_log(const char *path, const struct config *config, struct err *e
 		return 0;
 	rc = state_log_dir(config, &dir, err);
 	if (rc == 0)
-		rc = make_dirs(dir, 0755, err);
+		rc = write_make_dirs(dir, 0755, err);
 	if (rc == 0)
 		rc = io_read_fd(fd, config->state_size, &text, err);
 	if (rc < 0)
 		return rc;
 	kept = xasprintf("%s/%s.jsonl", dir, strrchr(path, '/') + 1);
-	rc = io_replace_file(kept, text.data, text.len, 0600, err);
+	rc = write_replace(kept, text.data, text.len, 0600, err);
 	if (rc == 0)
-		prune_logs(dir, config->keep_logs);
+		write_prune(dir, ".jsonl", config->keep_logs);
 	return rc;
 }
 

@@ -41,5 +41,7 @@ MUST_CHECK int state_remove(const char *path, const struct config *config, struc
 
 /* Where the logs of containers that are gone are kept. */
 MUST_CHECK int state_log_dir(const struct config *config, char **ret_dir, struct err *err);
+/* Where maps of pairs of programs are kept. */
+MUST_CHECK int state_cache_dir(const struct config *config, char **ret_dir, struct err *err);
 
 #endif
