@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -109,23 +110,33 @@ static int drop_privileges(struct err *err)
 	return 0;
 }
 
-/* Whether the map was made before; then it is copied. Done before privileges are given up. */
+/*
+ * Whether the map was made before; then it is copied, while there are privileges. Whoever reads a
+ * map checks all of it; here only a file that was cut short is told from a whole one.
+ */
 static bool copy_from_cache(const struct job *job, const char *key)
 {
 	cleanup_free char *name = xasprintf("%s.map", key);
 	cleanup_close int fd =
 		job->cache < 0 ? -1 : openat(job->cache, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	struct sea_map *map = NULL;
-	cleanup_free char *path = xasprintf("/proc/self/fd/%d", fd);
-	bool copied;
+	struct sea_map_header header;
+	struct stat st;
+	off_t at = 0;
 
-	if (fd < 0 || sea_map_open(path, &map, NULL) < 0)
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+		pread(fd, &header, sizeof(header), 0) != sizeof(header) ||
+		memcmp(header.magic, SEA_MAP_MAGIC, sizeof(header.magic)) != 0 ||
+		header.file_size != (uint64_t)st.st_size)
 		return false;
-	copied = io_write_all(job->map, map->base, map->size) == 0;
-	sea_map_close(map);
-	if (!copied && (ftruncate(job->map, 0) < 0 || lseek(job->map, 0, SEEK_SET) < 0))
-		return false;
-	return copied;
+	while (at < st.st_size) {
+		if (sendfile(job->map, fd, &at, st.st_size - at) <= 0)
+			break;
+	}
+	if (at == st.st_size)
+		return true;
+	if (ftruncate(job->map, 0) < 0 || lseek(job->map, 0, SEEK_SET) < 0)
+		fprintf(stderr, "mx-hook: cannot begin the map again: %m\n");
+	return false;
 }
 
 /* Runs in the worker: the map from the cache, or made by a process without privileges. */
