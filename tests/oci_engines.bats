@@ -33,12 +33,16 @@ setup() {
 	port=$((RANDOM % 20000 + 30000))
 	server=(redis-server --port "$port" --bind 127.0.0.1 --save '')
 	old=$BATS_FILE_TMPDIR/roots/old
-	daemon=''
+	daemon='' rootless_name=''
 }
 
 teardown() {
 	podman rm -fa -t 0 >/dev/null 2>&1
 	[ -z "$daemon" ] || stop_daemon
+	if [ -n "$rootless_name" ]; then
+		pkill -u "$rootless_name" || :
+		userdel "$rootless_name"
+	fi
 }
 
 stop_daemon() {
@@ -132,9 +136,10 @@ rootless() {
 	local name d
 
 	command -v newuidmap >/dev/null || skip "no newuidmap"
-	name=$(awk -F: '$3 >= 1000 && $3 < 60000 {print $1}' /etc/passwd | while read -r n; do
-		grep -q "^$n:" /etc/subuid && echo "$n"; done | head -n 1)
-	[ -n "$name" ] || skip "no user with an entry in /etc/subuid"
+	# A user for the time of the test, with ids of its own to map.
+	name=mxtest$$
+	useradd --no-create-home --home-dir /nonexistent "$name"
+	rootless_name=$name
 	rootless_uid=$(id -u "$name")
 	home=$BATS_TEST_TMPDIR/home
 	chmod 755 "$BATS_TEST_TMPDIR"
