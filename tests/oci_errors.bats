@@ -40,10 +40,16 @@ fails() {
 }
 
 # logged NAME: the kept event log of the last container that failed, one event's reason.
+# The log is moved there when the container is deleted, which podman may do after it has returned.
 logged() {
-	local last
-	last=$(find "$shims/logs" -name '*.jsonl' -printf '%T@ %p\n' | sort -n | tail -n 1)
-	jq -r "select(.event == \"$1\") | .reason" "${last#* }"
+	local last found
+	for _ in {1..50}; do
+		last=$(find "$shims/logs" -name '*.jsonl' -printf '%T@ %p\n' | sort -n | tail -n 1)
+		found=$(jq -r "select(.event == \"$1\") | .reason" "${last#* }")
+		[ -n "$found" ] && break
+		sleep 0.1
+	done
+	printf '%s\n' "$found"
 }
 
 each() {
