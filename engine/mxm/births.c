@@ -348,7 +348,8 @@ static void ended_by_signal(struct task *task, int sig, bool stopped)
 	if (task_follows(task) || (sig == SIGKILL && !proc->ids->kill_expected)) {
 		if (!task_follows(task) && stopped)
 			lead_harvest(task);
-		drop_crashed(task, &info, stopped);
+		if (!drop_crashed(task, &info, stopped))
+			proc->exiting = true;
 		return;
 	}
 	proc->exiting = true;

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 
 #include "mxm/canon.h"
+#include "mxm/carry.h"
 #include "mxm/events.h"
 #include "mxm/group.h"
 #include "mxm/shadows.h"
@@ -42,7 +43,16 @@ void mxm_drop(struct mxm *mxm, int version)
 	drop_version(mxm, version);
 }
 
-void drop_crashed(struct task *task, const siginfo_t *info, bool stopped)
+static bool is_alone(const struct mxm *mxm, int version)
+{
+	for (int v = 0; v < mxm->config.nversions; v++) {
+		if (v != version && mxm->versions[v].alive)
+			return false;
+	}
+	return true;
+}
+
+bool drop_crashed(struct task *task, const siginfo_t *info, bool stopped)
 {
 	struct mxm *mxm = task->tuple->group->mxm;
 	struct mxm_crash crash = {
@@ -55,7 +65,10 @@ void drop_crashed(struct task *task, const siginfo_t *info, bool stopped)
 	};
 
 	mxm->ops->crashed(mxm->ops_arg, &crash);
+	if (is_alone(mxm, task->version))
+		return false;
 	drop_version(mxm, task->version);
+	return true;
 }
 
 static size_t read_of(void *ctx, uint64_t addr, void *buf, size_t len)
@@ -174,36 +187,12 @@ static void begin(struct group *group, int version)
 	event_forget(group, NULL, version);
 }
 
-/* The process's memory becomes the files'; then the call that the task stood at is asked for again.
- */
-static void move_shadows(struct task *task)
-{
-	struct mxm *mxm = task->tuple->group->mxm;
-	long r;
-	int rc = tracee_remote(&task->tracee, true, &r, SYS_getpid, 0, 0, 0, 0, 0, 0);
-
-	task->tuple->proc->has_shadows[task->version] = false;
-	if (rc == 0)
-		rc = shadows_move(task);
-	if (rc < 0 && rc != -ESRCH)
-		mxm->ops->note(mxm->ops_arg, "shared-mapping-lost", task->version,
-			task->tuple->ids->known, "a shared mapping could not be moved to its file");
-	tracee_retry_call(&task->tracee, task->call.nr);
-	task->at_entry_stop = false;
-	task_enter(task, TASK_RUNNING);
-	task_resume(task, RESUME_RUN, 0);
-}
-
 /* A follower's task stands where the stream ends: from here on it leads. */
 static void promote(struct task *task)
 {
 	switch (task->state) {
 	case TASK_ASKING:
 		task->event = NULL;
-		if (task->tuple->proc->has_shadows[task->version] && task->call.nr != ~0ul) {
-			move_shadows(task);
-			return;
-		}
 		task_enter(task, TASK_RUNNING);
 		if (task->call.nr == ~0ul) {
 			/* rdtsc: let it fault again. */
@@ -253,6 +242,11 @@ static void succeed(struct group *group, int heir)
 	shadows_write_back(group->mxm, heir);
 	list_for_each_safe (at, &group->ready)
 		event_free(container_of(at, struct event, link));
+	list_for_each (at, &group->tuples) {
+		struct proc *proc = container_of(at, struct tuple, link)->proc;
+
+		proc->has_to_carry |= proc->has_shadows[heir] || carry_needed(proc);
+	}
 	list_for_each_safe (at, &group->tuples)
 		promote(&container_of(at, struct tuple, link)->tasks[heir]);
 	list_for_each_safe (at, &group->tuples)

@@ -157,7 +157,7 @@ static void go_on_with_signal(struct task *task, struct event *event)
 	uint64_t mask_at;
 
 	if (event->after == AFTER_RESTART) {
-		tracee_retry_call(&task->tracee, task->call.nr);
+		tracee_retry_call(&task->tracee, task->call.issued);
 	} else if (task->at_entry_stop && event->result == -EINTR && own_mask(task, &mask_at)) {
 		/* rt_sigsuspend takes the same mask, and is broken off at once. */
 		struct user_regs_struct *regs = tracee_touch(&task->tracee);
@@ -368,7 +368,7 @@ static void consume_signal(struct task *task, struct event *event)
 		event_consumed(event, task->version);
 		return;
 	}
-	tracee_retry_call(&task->tracee, task->call.nr);
+	tracee_retry_call(&task->tracee, task->call.issued);
 	task->at_entry_stop = false;
 	baton_take(task);
 	event_consumed(event, task->version);

@@ -11,6 +11,7 @@
 #include "base/xalloc.h"
 #include "mxm/events.h"
 #include "mxm/handover.h"
+#include "mxm/rules.h"
 
 /* What can follow what. An edge that is not here is a bug, and ends the run with a word about it.
  */
@@ -163,6 +164,8 @@ static void on_call(struct task *task)
 		c->args[3] = regs->r10;
 		c->args[4] = regs->r8;
 		c->args[5] = regs->r9;
+		c->issued = c->nr;
+		rules_rename(task);
 		c->row = sys_resolve(c->nr, c->args);
 	}
 	if (task_follows(task))

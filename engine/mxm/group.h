@@ -105,8 +105,11 @@ void signals_tick(struct group *group);
 
 /* drop.c */
 
-/* Reports a crash upward; the version is let go. */
-void drop_crashed(struct task *task, const siginfo_t *info, bool stopped);
+/*
+ * Reports a crash upward; the version is let go. False: it is the last one, and the process goes
+ * its way as it would without the engine.
+ */
+bool drop_crashed(struct task *task, const siginfo_t *info, bool stopped);
 /* A follower's call is not the leader's. */
 void drop_diverged(
 	struct task *follower, struct task *leader, struct event *event, const char *why);

@@ -114,3 +114,14 @@ void ids_expect_kill_of_group(struct mxm *mxm, int version, pid_t known)
 	}
 	pthread_mutex_unlock(&mxm->lock);
 }
+
+bool ids_is_own(struct mxm *mxm, int version, pid_t real)
+{
+	bool own = false;
+
+	pthread_mutex_lock(&mxm->lock);
+	list_for_each (at, &mxm->ids)
+		own |= container_of(at, struct ids, link)->real[version] == real;
+	pthread_mutex_unlock(&mxm->lock);
+	return own;
+}

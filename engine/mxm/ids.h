@@ -25,4 +25,7 @@ pid_t ids_to_known(struct mxm *mxm, int version, pid_t real);
 void ids_expect_kill(struct mxm *mxm, pid_t known);
 void ids_expect_kill_of_group(struct mxm *mxm, int version, pid_t known);
 
+/* Is @real one of @version's own processes? */
+bool ids_is_own(struct mxm *mxm, int version, pid_t real);
+
 #endif

@@ -268,7 +268,7 @@ static int give_by_notification(struct task *task, struct event *event)
 									  : broke_in(task, &stop);
 		if (rc != -EINTR)
 			break;
-		rc = ask_again(task, task->call.nr);
+		rc = ask_again(task, task->call.issued);
 		if (rc < 0)
 			break;
 	}

@@ -8,12 +8,14 @@
 #include <sys/syscall.h>
 
 #include "mxm/canon.h"
+#include "mxm/carry.h"
 #include "mxm/events.h"
 #include "mxm/fds.h"
 #include "mxm/group.h"
 #include "mxm/ids.h"
 #include "mxm/install.h"
 #include "mxm/rules.h"
+#include "mxm/shadows.h"
 #include "mxm/special.h"
 
 /* How far the stream may grow before the leader waits for its followers. */
@@ -178,12 +180,42 @@ static bool refuse_unsupported(struct task *task)
 	return true;
 }
 
+/*
+ * The first call of a process whose version has taken over: what the old leader's process held
+ * becomes its own, then the call is asked for again.
+ */
+static void take_up(struct task *task)
+{
+	struct mxm *mxm = task->tuple->group->mxm;
+	struct proc *proc = task->tuple->proc;
+	const char *lost = NULL;
+	long r;
+	int rc = tracee_remote(&task->tracee, true, &r, SYS_getpid, 0, 0, 0, 0, 0, 0);
+
+	proc->has_to_carry = false;
+	if (rc == 0 && proc->has_shadows[task->version] && shadows_move(task) < 0)
+		lost = "a shared mapping could not be moved to its file";
+	proc->has_shadows[task->version] = false;
+	if (rc == 0 && carry_over(task) < 0)
+		lost = "a timer or a lock of the old leader could not be taken over";
+	if (lost)
+		mxm->ops->note(mxm->ops_arg, "not-carried-over", task->version,
+			task->tuple->ids->known, lost);
+	tracee_retry_call(&task->tracee, task->call.issued);
+	task->at_entry_stop = false;
+	task_resume(task, RESUME_RUN, 0);
+}
+
 void lead_asks(struct task *task)
 {
 	struct group *group = task->tuple->group;
 	siginfo_t info;
 
 	lead_publish_held_back(group);
+	if (task->tuple->proc->has_to_carry && !task->starting) {
+		take_up(task);
+		return;
+	}
 	if (local_call(task))
 		return;
 	if (signals_take_held(task, &info)) {
@@ -423,7 +455,7 @@ static void go(struct task *task, struct event *event)
 	if (event->kind == EVENT_SIGNAL) {
 		siginfo_t info = event->info;
 
-		tracee_retry_call(&task->tracee, task->call.nr);
+		tracee_retry_call(&task->tracee, task->call.issued);
 		event_publish(event);
 		signals_raise(task, &info);
 		return;
@@ -528,7 +560,7 @@ void lead_harvest(struct task *task)
 		return;
 	result = (int64_t)regs->rax;
 	if (restarts(result) || result == -EINTR || result == -ENOSYS ||
-		regs->orig_rax != task->call.nr)
+		regs->orig_rax != task->call.issued)
 		return;
 	special_restore_args(task);
 	task->harvesting = true;

@@ -9,6 +9,41 @@
 /* The most X's of a template: mkstemp(3) has 6, mktemp(1) 10. */
 #define RANDOM_CHARS 16
 
+static bool is_empty(struct task *task, uint64_t path)
+{
+	char first = 1;
+
+	return path && tracee_read(&task->tracee, raddr(path), &first, 1) == 0 && !first;
+}
+
+static void rename_to(
+	struct call *call, uint64_t nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3)
+{
+	*call = (struct call){ .nr = nr, .issued = call->issued, .args = { a0, a1, a2, a3 } };
+}
+
+void rules_rename(struct task *task)
+{
+	struct call *c = &task->call;
+	const uint64_t *a = c->args;
+
+	switch (c->nr) {
+	case SYS_newfstatat:
+		if ((uint32_t)a[3] == AT_EMPTY_PATH && is_empty(task, a[1]))
+			rename_to(c, SYS_fstat, a[0], a[2], 0, 0);
+		break;
+	case SYS_stat:
+		rename_to(c, SYS_newfstatat, (uint32_t)AT_FDCWD, a[0], a[1], 0);
+		break;
+	case SYS_lstat:
+		rename_to(c, SYS_newfstatat, (uint32_t)AT_FDCWD, a[0], a[1], AT_SYMLINK_NOFOLLOW);
+		break;
+	case SYS_open:
+		rename_to(c, SYS_openat, (uint32_t)AT_FDCWD, a[0], a[1], a[2]);
+		break;
+	}
+}
+
 static bool makes_new_file(const struct call *call)
 {
 	switch (call->nr) {

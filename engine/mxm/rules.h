@@ -15,6 +15,14 @@
 bool rules_temporary_name(struct task *task, const struct event *event);
 
 /*
+ * Calls that say the same by another name, which libcs change from version to version: stat, lstat
+ * and open are their *at forms from the current directory, newfstatat of an empty path is fstat.
+ * The arguments in task->call become those of the other name; the program's registers stay. Safe:
+ * the kernel runs the same code for both.
+ */
+void rules_rename(struct task *task);
+
+/*
  * Looks: draws of random bytes, and reads of a clock, which allocators make by what their addresses
  * are, and futex calls, which depend on where a time slice ended. One that only the follower makes
  * is answered for it alone, a clock as it was last told, and the event is still to come; one that

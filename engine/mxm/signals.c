@@ -226,6 +226,19 @@ static void leader_signal(struct task *task, int sig, siginfo_t *info)
 	leader_handled(task, sig, info);
 }
 
+/*
+ * A fault, or a signal from outside, of those that are survived. What the program sends itself is
+ * its own decision, as abort(3) is.
+ */
+static bool is_crash(const struct task *task, int sig, const siginfo_t *info)
+{
+	struct mxm *mxm = task->tuple->group->mxm;
+
+	if (!(mxm->config.survive & (1ul << (sig - 1))))
+		return false;
+	return info->si_code > 0 || !ids_is_own(mxm, task->version, info->si_pid);
+}
+
 void signals_stop(struct task *task, int sig)
 {
 	struct mxm *mxm = task->tuple->group->mxm;
@@ -245,10 +258,8 @@ void signals_stop(struct task *task, int sig)
 		return;
 	if (sig == SIGSEGV && info.si_code == SI_KERNEL && emulate(task))
 		return;
-	if (mxm->config.survive & (1ul << (sig - 1))) {
-		drop_crashed(task, &info, true);
+	if (is_crash(task, sig, &info) && drop_crashed(task, &info, true))
 		return;
-	}
 	if (task_follows(task)) {
 		if (is_fault(sig, &info))
 			task_resume(task, RESUME_RUN, sig);

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 
 #include "base/xalloc.h"
+#include "mxm/carry.h"
 #include "mxm/fds.h"
 #include "mxm/group.h"
 #include "mxm/install.h"
@@ -27,6 +28,8 @@ const struct special *special_of(const struct sys_row *row)
 		[SPECIAL_AFFINITY] = &special_affinity,
 		[SPECIAL_CRED] = &special_cred,
 		[SPECIAL_KILL] = &special_kill,
+		[SPECIAL_TIMER] = &special_timer,
+		[SPECIAL_LOCK] = &special_lock,
 	};
 
 	if (row->nr == SYS_futex)

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "mxm/carry.h"
 #include "mxm/fds.h"
 #include "mxm/special.h"
 
@@ -80,8 +81,10 @@ static int close_led(struct task *task, struct event *event, int64_t *result)
 		}
 		return 0;
 	}
-	if (*result != -EBADF)
+	if (*result != -EBADF) {
+		carry_closed(task->tuple->proc, (int)first);
 		fds_close(mxm, fds, (int)first);
+	}
 	return 0;
 }
 

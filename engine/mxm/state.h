@@ -17,6 +17,7 @@
 
 #include <sched.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 
 #include "base/list.h"
 #include "mxm/mxm.h"
@@ -87,6 +88,12 @@ struct seen_clock {
 	uint64_t words[2]; /* struct timespec, struct timeval, or a time_t */
 };
 
+/* An interval timer as it was set, and when. */
+struct carried_timer {
+	struct itimerval value;
+	uint64_t set_ns;
+};
+
 /* A process: one of each version. */
 struct proc {
 	struct list link;
@@ -98,6 +105,9 @@ struct proc {
 	uint64_t private_fds[MXM_VERSIONS_MAX][16]; /* below 1024: opened by that version alone */
 	bool has_shadows[MXM_VERSIONS_MAX]; /* that version's process maps copies of files */
 	bool shares_memory;		    /* has mapped writable shared memory */
+	struct carried_timer timers[3];
+	struct list locks; /* of fcntl(2), that the leader's process holds */
+	bool has_to_carry; /* a version has taken over, and must set and take these itself */
 	struct seen_clock clocks[MXM_VERSIONS_MAX][CLOCKS_SEEN];
 	bool other_user; /* its user id was changed: another monitor could not seize it */
 	bool exiting;	 /* exit_group, or a fatal signal, is under way */
@@ -126,7 +136,8 @@ enum task_state {
 
 struct call {
 	const struct sys_row *row; /* NULL: no row */
-	uint64_t nr;
+	uint64_t nr;		   /* of the row: rules_rename() may have renamed it */
+	uint64_t issued;	   /* as the program made it */
 	uint64_t args[6];
 };
 

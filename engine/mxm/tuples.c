@@ -5,6 +5,7 @@
 
 #include "base/io.h"
 #include "base/xalloc.h"
+#include "mxm/carry.h"
 #include "mxm/events.h"
 #include "mxm/fds.h"
 #include "mxm/group.h"
@@ -96,6 +97,7 @@ struct proc *proc_new(struct mxm *mxm)
 	if (getrandom(&proc->seed, sizeof(proc->seed), 0) < 0)
 		proc->seed = event_clock();
 	list_init(&proc->link);
+	list_init(&proc->locks);
 	return proc;
 }
 
@@ -138,6 +140,7 @@ void proc_put(struct mxm *mxm, struct proc *proc)
 	if (--proc->refs)
 		return;
 	fds_put(mxm, proc->fds);
+	carry_free(proc);
 	free(proc);
 }
 

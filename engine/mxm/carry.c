@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mxm/carry.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+
+#include "base/xalloc.h"
+#include "mxm/events.h"
+#include "mxm/special.h"
+
+struct lock {
+	struct list link;
+	int fd;
+	struct flock flock;
+};
+
+static uint64_t micros(const struct timeval *tv)
+{
+	return (uint64_t)tv->tv_sec * 1000000 + (uint64_t)tv->tv_usec;
+}
+
+static struct timeval of_micros(uint64_t us)
+{
+	return (struct timeval){ us / 1000000, us % 1000000 };
+}
+
+static int timer_led(struct task *task, struct event *event, int64_t *result)
+{
+	struct proc *proc = task->tuple->proc;
+	const uint64_t *a = task->call.args;
+	struct itimerval value = { 0 };
+
+	if (task->call.nr == SYS_alarm) {
+		value.it_value.tv_sec = (uint32_t)a[0];
+		proc->timers[ITIMER_REAL] = (struct carried_timer){ value, event_clock() };
+	} else if (task->call.nr == SYS_setitimer && *result == 0 && a[0] < 3) {
+		if (a[1] && tracee_read(&task->tracee, raddr(a[1]), &value, sizeof(value)) < 0)
+			return 0;
+		proc->timers[a[0]] = (struct carried_timer){ value, event_clock() };
+	}
+	return 0;
+}
+
+const struct special special_timer = { .led = timer_led };
+
+static bool overlaps(const struct flock *a, const struct flock *b)
+{
+	/* Lengths of 0 reach to the end; what is not measured from the start is taken to overlap.
+	 */
+	if (a->l_whence != SEEK_SET || b->l_whence != SEEK_SET || a->l_len < 0 || b->l_len < 0)
+		return true;
+	return (!a->l_len || b->l_start < a->l_start + a->l_len) &&
+	       (!b->l_len || a->l_start < b->l_start + b->l_len);
+}
+
+static bool covers(const struct flock *a, const struct flock *b)
+{
+	if (a->l_whence != SEEK_SET || b->l_whence != SEEK_SET)
+		return true;
+	return a->l_start <= b->l_start &&
+	       (!a->l_len || (b->l_len && a->l_start + a->l_len >= b->l_start + b->l_len));
+}
+
+static void drop_lock(struct lock *lock)
+{
+	list_remove(&lock->link);
+	free(lock);
+}
+
+static int lock_led(struct task *task, struct event *event, int64_t *result)
+{
+	struct proc *proc = task->tuple->proc;
+	const uint64_t *a = task->call.args;
+	struct flock flock;
+	struct lock *lock;
+
+	if (*result != 0 || (a[1] != F_SETLK && a[1] != F_SETLKW) ||
+		tracee_read(&task->tracee, raddr(a[2]), &flock, sizeof(flock)) < 0)
+		return 0;
+	/* A lock that is cut in two by an unlock is kept whole: taken again, it is more, never
+	 * less. */
+	list_for_each_safe (at, &proc->locks) {
+		lock = container_of(at, struct lock, link);
+		if (lock->fd == (int)a[0] && overlaps(&lock->flock, &flock) &&
+			covers(&flock, &lock->flock))
+			drop_lock(lock);
+	}
+	if (flock.l_type == F_UNLCK)
+		return 0;
+	lock = xzalloc(sizeof(*lock));
+	lock->fd = (int)a[0];
+	lock->flock = flock;
+	list_append(&proc->locks, &lock->link);
+	return 0;
+}
+
+const struct special special_lock = { .led = lock_led };
+
+void carry_closed(struct proc *proc, int fd)
+{
+	list_for_each_safe (at, &proc->locks) {
+		struct lock *lock = container_of(at, struct lock, link);
+
+		if (lock->fd == fd)
+			drop_lock(lock);
+	}
+}
+
+void carry_free(struct proc *proc)
+{
+	list_for_each_safe (at, &proc->locks)
+		drop_lock(container_of(at, struct lock, link));
+}
+
+bool carry_needed(const struct proc *proc)
+{
+	for (int i = 0; i < 3; i++) {
+		if (proc->timers[i].set_ns && micros(&proc->timers[i].value.it_value))
+			return true;
+	}
+	return !list_is_empty(&proc->locks);
+}
+
+/* What is left of a timer that was set a while ago; at least 1 µs, so that it fires if it was due.
+ */
+static struct itimerval rest_of(const struct carried_timer *timer)
+{
+	uint64_t passed = (event_clock() - timer->set_ns) / 1000;
+	uint64_t first = micros(&timer->value.it_value), every = micros(&timer->value.it_interval);
+	struct itimerval rest = { .it_interval = timer->value.it_interval };
+
+	if (first > passed)
+		rest.it_value = of_micros(first - passed);
+	else if (every)
+		rest.it_value = of_micros(every - (passed - first) % every);
+	return rest;
+}
+
+static int set_timers(struct task *task)
+{
+	const struct proc *proc = task->tuple->proc;
+	int rc = 0;
+	long r;
+
+	for (int i = 0; i < 3 && rc == 0; i++) {
+		struct itimerval rest;
+
+		if (!proc->timers[i].set_ns || !micros(&proc->timers[i].value.it_value))
+			continue;
+		/* The timers of CPU time count from here: how much of it had passed is not known.
+		 */
+		rest = i == ITIMER_REAL ? rest_of(&proc->timers[i]) : proc->timers[i].value;
+		rc = tracee_write(&task->tracee, raddr(GATEWAY_SCRATCH), &rest, sizeof(rest));
+		if (rc == 0)
+			rc = tracee_remote(&task->tracee, false, &r, SYS_setitimer, i,
+				GATEWAY_SCRATCH, 0, 0, 0, 0);
+	}
+	return rc;
+}
+
+int carry_over(struct task *task)
+{
+	struct proc *proc = task->tuple->proc;
+	bool lost = false;
+	int rc = set_timers(task);
+	long r;
+
+	list_for_each (at, &proc->locks) {
+		const struct lock *lock = container_of(at, struct lock, link);
+
+		if (rc < 0)
+			break;
+		rc = tracee_write(
+			&task->tracee, raddr(GATEWAY_SCRATCH), &lock->flock, sizeof(lock->flock));
+		if (rc == 0)
+			rc = tracee_remote(&task->tracee, false, &r, SYS_fcntl, lock->fd, F_SETLK,
+				GATEWAY_SCRATCH, 0, 0, 0);
+		lost |= rc == 0 && r < 0;
+	}
+	return rc < 0 ? rc : lost ? -EAGAIN : 0;
+}

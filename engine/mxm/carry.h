@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What belongs to a process and not to its descriptors: interval timers, and the locks of fcntl(2).
+ * The leader's process holds them; a version that takes over has to set and take them itself. Kept
+ * on the leader's side of the stream.
+ */
+#ifndef MX_MXM_CARRY_H
+#define MX_MXM_CARRY_H
+
+#include "mxm/state.h"
+
+extern const struct special special_timer, special_lock;
+
+/* @fd is closed: the process loses its locks on that file (fcntl(2)). */
+void carry_closed(struct proc *proc, int fd);
+/* execve keeps timers and locks, fork gives the child neither. */
+void carry_free(struct proc *proc);
+
+/* Has the process something to carry over? */
+bool carry_needed(const struct proc *proc);
+/*
+ * Sets and takes it in @task's process. Stopped, with no call pending. -EAGAIN: a lock was taken by
+ * someone else meanwhile.
+ */
+MUST_CHECK int carry_over(struct task *task);
+
+#endif
