@@ -241,7 +241,6 @@ static bool is_crash(const struct task *task, int sig, const siginfo_t *info)
 
 void signals_stop(struct task *task, int sig)
 {
-	struct mxm *mxm = task->tuple->group->mxm;
 	siginfo_t info;
 
 	if (tracee_get_siginfo(&task->tracee, &info) < 0)
