@@ -1,0 +1,141 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# A server loses one of its versions, at a random moment, as leader or as follower, by SIGSEGV or
+# SIGKILL, while clients talk to it: nobody sees a broken connection, a lost or a doubled reply.
+# MX_CRASHES is how many moments of each kind are tried (1; 200 moments in all are 25 of each).
+
+load lib
+load mxm
+
+setup() {
+	need redis-server redis-cli redis-benchmark python3 pgrep
+	redis=$(command -v redis-server)
+	crashes=${MX_CRASHES:-1}
+}
+
+start_redis() {
+	port=$(free_port)
+	start_pair "$port" "$redis" "$redis" --port "$port" --bind 127.0.0.1 --save ""
+	wait_until 20 redis-cli -p "$port" ping
+	known=$(redis-cli -p "$port" info server | tr -d '\r' | sed -n 's/^process_id://p')
+}
+
+stop_redis() {
+	redis-cli -p "$port" shutdown nosave || :
+	wait "$SERVER"
+}
+
+# kill_while_counting SIGNAL leader|follower: 50 clients count while that version is killed.
+kill_while_counting() {
+	local pid counting
+	start_redis
+	python3 "$ROOT/tests/counters.py" "$port" 50 1 >"$BATS_TEST_TMPDIR/counted" 2>&1 3>&- &
+	counting=$!
+	sleep "0.$((RANDOM % 7 + 1))$((RANDOM % 10))"
+	pid=$(version_pid "$2" "$known")
+	[ -n "$pid" ] || fail "no $2 among $(version_pids), known $known"
+	kill "-$1" "$pid"
+	wait $counting || fail "$1 of the $2: $(cat "$BATS_TEST_TMPDIR/counted") $(cat "$LOG")"
+	stop_redis
+	if [ "$2" = leader ]; then
+		only_events crash discarded takeover
+	else
+		only_events crash discarded
+	fi
+	[ "$(event_field crash signal)" = "SIG$1" ]
+	[ "$(cut -d' ' -f1 "$BATS_TEST_TMPDIR/counted")" -gt 100 ]
+}
+
+in_each_mode() {
+	local sync leader
+	for sync in stream barrier lockstep; do
+		for ((i = 0; i < crashes; i++)); do
+			leader=$([ $((RANDOM % 2)) = 0 ] && echo old || echo new)
+			MX_TEST_OPTIONS="--sync $sync --leader $leader"
+			kill_while_counting "$@"
+		done
+	done
+}
+
+@test "the leader dies by SIGSEGV" {
+	in_each_mode SEGV leader
+}
+
+@test "the leader dies by SIGKILL" {
+	in_each_mode KILL leader
+}
+
+@test "the follower dies by SIGSEGV" {
+	in_each_mode SEGV follower
+}
+
+@test "the follower dies by SIGKILL" {
+	in_each_mode KILL follower
+}
+
+@test "redis-benchmark with 50 clients sees no error" {
+	for role in leader follower; do
+		start_redis
+		redis-benchmark -p "$port" -c 50 -n 6000 -t incr -q >"$BATS_TEST_TMPDIR/bench" 2>&1 3>&- &
+		bench=$!
+		sleep 0.$((RANDOM % 5 + 2))
+		kill -SEGV "$(version_pid $role "$known")"
+		wait $bench || fail "$(cat "$BATS_TEST_TMPDIR/bench")"
+		! grep -iE 'error|reset|closed' "$BATS_TEST_TMPDIR/bench"
+		sum=$(redis-cli -p "$port" get counter:__rand_int__)
+		[ "$sum" = 6000 ] || fail "counted $sum times"
+		stop_redis
+	done
+}
+
+@test "a blocked call is carried on: BLPOP, SUBSCRIBE" {
+	start_redis
+	redis-cli -p "$port" blpop queue 20 >"$BATS_TEST_TMPDIR/popped" 3>&- &
+	popping=$!
+	redis-cli -p "$port" subscribe news >"$BATS_TEST_TMPDIR/heard" 3>&- &
+	hearing=$!
+	started+=("$hearing")
+	wait_until 10 grep -q news "$BATS_TEST_TMPDIR/heard"
+	wait_until 10 sh -c "redis-cli -p $port info clients | grep -q blocked_clients:1"
+	kill -KILL "$(version_pid leader "$known")"
+	sleep 0.2
+	[ "$(redis-cli -p "$port" publish news hello)" = 1 ]
+	[ "$(redis-cli -p "$port" rpush queue item)" = 1 ]
+	wait $popping
+	[ "$(tail -n 1 "$BATS_TEST_TMPDIR/popped")" = item ]
+	wait_until 10 grep -q hello "$BATS_TEST_TMPDIR/heard"
+	stop_redis
+	only_events crash discarded takeover
+}
+
+@test "a pipeline, a program with threads and one with children survive their leader" {
+	for _ in 1 2 3; do
+		LOG=$BATS_TEST_TMPDIR/events.log
+		rm -f "$LOG"
+		start "$MX" run --log "$LOG" "$(command -v python3)" "$(command -v python3)" -- -uc '
+import os, threading, time
+lock = threading.Lock()
+done = []
+def work(i):
+    for n in range(20):
+        time.sleep(0.02)
+        with lock:
+            done.append((i, n))
+threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+[t.start() for t in threads]
+print("ready", os.getpid())
+child = os.fork()
+if child == 0:
+    time.sleep(0.4)
+    os.write(1, b"child\n")
+    os._exit(7)
+[t.join() for t in threads]
+print(len(done), os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))'
+		wait_until 10 grep -q ready "$SERVER_LOG"
+		sleep 0.1
+		kill -KILL "$(version_pid leader "$(sed -n 's/ready //p' "$SERVER_LOG")")"
+		wait "$SERVER"
+		[ "$(grep -c child "$SERVER_LOG")" = 1 ]
+		grep -qx '80 7' "$SERVER_LOG"
+	done
+}

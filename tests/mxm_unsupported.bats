@@ -1,0 +1,64 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# What the table does not know is refused in the open: an event, one version less, and the program
+# goes on as it would alone. What the table refuses is refused for every version.
+
+load lib
+load mxm
+
+setup() {
+	program=$(victim unknown)
+	LOG=$BATS_TEST_TMPDIR/events.log
+	cd "$BATS_TEST_TMPDIR" || return
+}
+
+@test "a call number that has no row" {
+	for leader in old new; do
+		for sync in stream barrier lockstep; do
+			rm -f "$LOG"
+			run -4 mx_run --leader $leader --sync $sync "$program" "$program" -- 9999
+			[ "$output" = "$("$program" 9999)" ]
+			only_events unsupported-syscall discarded
+			[[ $(event_field unsupported-syscall call) = *9999* ]]
+			[ -n "$(event_field unsupported-syscall reason)" ]
+			[ "$(event_field discarded leader)" = $leader ]
+		done
+	done
+}
+
+@test "an ioctl that no table knows" {
+	run -4 mx_run "$program" "$program" -- 0 0x12345678
+	[ "$output" = "$("$program" 0 0x12345678)" ]
+	only_events unsupported-syscall discarded
+	[[ $(event_field unsupported-syscall call) = *"ioctl("*", 0x12345678"* ]]
+}
+
+@test "io_uring and aio are ENOSYS for both, so that programs fall back" {
+	for nr in 425 426 427 206 209; do
+		rm -f "$LOG"
+		run -4 mx_run "$program" "$program" -- $nr
+		[[ $output = "-1 Function not implemented"* ]]
+		assert_no_divergence
+	done
+}
+
+@test "one version alone makes the unknown call: a divergence, or the event; the other goes on" {
+	printf 'a\nb\nc\n' >in
+	for leader in old new; do
+		rm -f "$LOG"
+		run mx_run --leader $leader --prefer old "$(victim lines_old)" "$(victim lines_new)" -- \
+			2 unknown <in
+		[ "$status" = 5 ]
+		[ "${lines[*]}" = "1 a 2 b 3 c" ]
+		[ "$(events unsupported-syscall)" -ge 1 ] || [ "$(events divergence)" -ge 1 ]
+	done
+}
+
+@test "mx syscalls: how many are supported, and why the others are not" {
+	run -0 sh -c "'$MX' syscalls --json | jq '[.calls[] | select(.class | IN(\"local\", \"mirrored\",
+		\"shared\", \"process\", \"by-operation\"))] | length'"
+	[ "$output" -ge 330 ] || fail "$output"
+	run -0 sh -c "'$MX' syscalls --json | jq -r '.calls[] | select((.class | IN(\"refused\",
+		\"unsupported\")) and ((.reason // \"\") == \"\")) | .name'"
+	[ -z "$output" ] || fail "without a reason: $output"
+}

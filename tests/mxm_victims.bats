@@ -1,0 +1,112 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Tiny programs, each of which does one kind of thing to the kernel and prints what it saw: as two
+# copies of one, in every mode, they see what they see alone.
+
+load lib
+
+modes="stream barrier lockstep"
+
+# both_leaders VICTIM ARGS...: in each mode of $modes, led by either.
+both_leaders() {
+	local program mode leader
+	program=$(victim "$1")
+	shift
+	for mode in $modes; do
+		leader=$([ "$leader" = old ] && echo new || echo old)
+		MX_TEST_OPTIONS="--sync $mode --leader $leader"
+		compare_native "$program" "$program" -- "$@"
+	done
+}
+
+@test "signals: handlers, masks, restarts, timers, information, own death" {
+	both_leaders signals
+	run -143 mx_run "$(victim signals)" "$(victim signals)" -- 15
+	run -137 mx_run "$(victim signals)" "$(victim signals)" -- 9
+	run -134 mx_run "$(victim signals)" "$(victim signals)" -- 6
+	assert_no_divergence
+}
+
+@test "signals on an alternate stack" {
+	both_leaders altstack
+}
+
+@test "fork, vfork, posix_spawn, wait, a child that is killed" {
+	both_leaders births
+}
+
+@test "ids of processes and threads" {
+	both_leaders ids
+}
+
+@test "threads: mutexes, conditions, semaphores, barriers" {
+	both_leaders threads
+}
+
+@test "threads whose order nothing fixes" {
+	both_leaders races
+}
+
+@test "epoll: pointers as data, modified, deleted and duplicated members" {
+	# What is closed is closed once both versions have closed it; here the next call asks.
+	modes=lockstep
+	both_leaders epolls
+}
+
+@test "descriptors over sockets" {
+	both_leaders rights
+}
+
+@test "numbers of descriptors, close-on-exec" {
+	both_leaders descriptors
+}
+
+@test "temporary files and folders" {
+	both_leaders temporary
+}
+
+@test "shared memory" {
+	both_leaders mappings
+}
+
+@test "timerfd, signalfd, eventfd, inotify, POSIX timers" {
+	both_leaders timers
+}
+
+@test "time stamps, random numbers, CPU numbers" {
+	both_leaders instructions
+}
+
+@test "limits, umask, folders, sessions, abort" {
+	both_leaders limits
+}
+
+@test "pipes, splice, tee, sendfile, sockets" {
+	modes=lockstep
+	both_leaders pipes
+}
+
+@test "a static program, with arguments" {
+	both_leaders static one two
+}
+
+@test "a script, and an interpreter that it names" {
+	printf '#!/bin/sh\necho "$0 $1"; exit 6\n' >"$BATS_TEST_TMPDIR/script"
+	chmod +x "$BATS_TEST_TMPDIR/script"
+	compare_native "$BATS_TEST_TMPDIR/script" "$BATS_TEST_TMPDIR/script" -- argument
+}
+
+@test "a program that is missing is 127, one that cannot be executed 126, and the text says which" {
+	run -127 mx_run /missing/program /bin/true
+	[[ $output = *"/missing/program"* ]]
+	run -127 mx_run /bin/true /missing/program
+	[[ $output = *"/missing/program"* ]]
+	echo "no program" >"$BATS_TEST_TMPDIR/text"
+	run -126 mx_run "$BATS_TEST_TMPDIR/text" /bin/true
+	[[ $output = *"$BATS_TEST_TMPDIR/text"* ]]
+	printf '\177ELF but no more\n' >"$BATS_TEST_TMPDIR/broken"
+	chmod +x "$BATS_TEST_TMPDIR/broken"
+	run -126 mx_run /bin/true "$BATS_TEST_TMPDIR/broken"
+	[[ $output = *"$BATS_TEST_TMPDIR/broken"* ]]
+	run -126 mx_run /etc /bin/true
+}
