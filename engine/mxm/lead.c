@@ -427,8 +427,8 @@ void lead_publish_held_back(struct group *group)
 static bool may_raise(const struct event *event)
 {
 	return event->kind == EVENT_CALL && event->call.row &&
-	       ((event->call.row->flags & SYS_RAISES) || event->result == -EPIPE ||
-		       event->result == -EFBIG);
+	       ((event->call.row->flags & SYS_RAISES) || event->call.row->special == SPECIAL_WAIT ||
+		       event->result == -EPIPE || event->result == -EFBIG);
 }
 
 /* The leader's task goes on with its complete event, holding the baton. */
