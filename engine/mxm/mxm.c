@@ -3,11 +3,14 @@
 #include "mxm/mxm.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
+#include "base/io.h"
 #include "base/xalloc.h"
 #include "mxm/events.h"
 #include "mxm/group.h"
@@ -16,6 +19,7 @@
 #include "mxm/shadows.h"
 
 #define TICK_NS	     10000000l
+#define CHILDREN_MAX (1u << 20)
 #define GROUP_AGE_NS 2000000000ul
 
 /* Breaks a monitor's wait: see tracee_wait(). */
@@ -128,14 +132,39 @@ int mxm_start(const struct mxm_config *config, const struct mxm_ops *ops, void *
 	return 0;
 }
 
+/* Has @pid ended, and does no monitor trace it (any more)? */
+static bool is_left_over(pid_t pid)
+{
+	cleanup_str struct str text = STR_INIT;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	return io_read_file(path, 65536, &text, NULL) == 0 &&
+	       strstr(str_text(&text), "\nState:\tZ") &&
+	       strstr(str_text(&text), "\nTracerPid:\t0\n");
+}
+
 /*
- * Orphans come to the engine's main thread, since the engine is their sub-reaper or their init. A
- * tracee among them is reaped by its monitor first. No SIGCHLD is waited for: one comes at every
- * stop.
+ * Orphans come to the engine's main thread, since the engine is their sub-reaper or their init.
+ * They are waited for one by one: a wait for any child would also take the stops of those that a
+ * monitor traces, the tracer being in the same process as the parent (kernel/exit.c,
+ * wait_consider_task()). No SIGCHLD is listened to: one comes at every stop.
  */
 static void reap_orphans(void)
 {
-	while (waitpid(-1, NULL, WNOHANG | __WALL | __WNOTHREAD) > 0) {
+	cleanup_str struct str text = STR_INIT;
+	char path[64], *at, *end;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+	if (io_read_file(path, CHILDREN_MAX, &text, NULL) < 0 || !text.len)
+		return;
+	for (at = text.data;; at = end) {
+		pid_t pid = (pid_t)strtol(at, &end, 10);
+
+		if (end == at)
+			return;
+		if (is_left_over(pid))
+			(void)waitpid(pid, NULL, WNOHANG | __WALL | __WNOTHREAD);
 	}
 }
 
