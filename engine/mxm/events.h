@@ -23,7 +23,7 @@ void event_consumed(struct event *event, int version);
 /* Takes what @version has not consumed of @tuple out of the stream (NULL: of all tuples). */
 void event_forget(struct group *group, struct tuple *tuple, int version);
 
-/* Monotonic time in ns. */
+/* Monotonic time in ns, to a few milliseconds. */
 uint64_t event_clock(void);
 
 #endif

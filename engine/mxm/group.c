@@ -12,6 +12,7 @@
 #include "mxm/events.h"
 #include "mxm/handover.h"
 #include "mxm/rules.h"
+#include "mxm/tsc.h"
 
 /* What can follow what. An edge that is not here is a bug, and ends the run with a word about it.
  */
@@ -319,6 +320,7 @@ void group_serve(struct group *group)
 	struct stop stop;
 	int rc;
 
+	tsc_give_up();
 	for (;;) {
 		handover_receive(group);
 		pump(group);

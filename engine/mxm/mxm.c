@@ -17,6 +17,7 @@
 #include "mxm/ids.h"
 #include "mxm/launch.h"
 #include "mxm/shadows.h"
+#include "mxm/tsc.h"
 
 #define TICK_NS	     10000000l
 #define CHILDREN_MAX (1u << 20)
@@ -78,6 +79,7 @@ static int start_ticker(struct mxm *mxm, struct err *err)
 	int rc;
 
 	sigaction(SIGRTMIN, &sa, NULL);
+	tsc_init();
 	mxm->ticking = true;
 	rc = pthread_create(&mxm->ticker, NULL, ticker, mxm);
 	if (rc) {
