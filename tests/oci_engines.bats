@@ -42,6 +42,7 @@ teardown() {
 	if [ -n "$rootless_name" ]; then
 		pkill -u "$rootless_name" || :
 		userdel "$rootless_name"
+		rm -rf --one-file-system "$home"
 	fi
 }
 
@@ -141,15 +142,23 @@ rootless() {
 	useradd --no-create-home --home-dir /nonexistent "$name"
 	rootless_name=$name
 	rootless_uid=$(id -u "$name")
-	home=$BATS_TEST_TMPDIR/home
-	chmod 755 "$BATS_TEST_TMPDIR"
+	# Where that user can get to: the folders of a test run are root's alone.
+	home=$(mktemp -d /tmp/mx-home.XXXXXX)
+	chmod 755 "$home"
 	mkdir -p "$home/run"
 	sed "s|$BATS_FILE_TMPDIR/podman|$home|g" "$CONTAINERS_CONF" >"$home/containers.conf"
 	sed "s|$BATS_FILE_TMPDIR/podman|$home|g" "$CONTAINERS_STORAGE_CONF" >"$home/storage.conf"
+	d=$shims
+	while [ "$d" != /tmp ] && [ "$d" != / ]; do
+		chmod o+x "$d"
+		d=$(dirname "$d")
+	done
+	cp "$BATS_FILE_TMPDIR"/redis-{old,new}.tar "$home"
 	chown -R "$rootless_uid:$rootless_uid" "$home"
 	cd "$home"
-	rootless podman load -q -i "$BATS_FILE_TMPDIR/redis-old.tar"
-	rootless podman load -q -i "$BATS_FILE_TMPDIR/redis-new.tar"
+	rootless podman load -q -i redis-old.tar
+	rootless podman load -q -i redis-new.tar
+	rm redis-old.tar redis-new.tar
 	for d in $(delegates); do
 		sed -i 's/"log-dir": "[^"]*"/"keep-logs": 100/' "$shims/mx-$d.conf"
 		rootless podman --runtime "mx-$d" run -d --name c1 --network host "${redis_flags[@]}" \

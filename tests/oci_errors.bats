@@ -40,13 +40,15 @@ fails() {
 }
 
 # logged NAME: the kept event log of the last container that failed, one event's reason.
-# The log is moved there when the container is deleted, which podman may do after it has returned.
+# The reason of the newest such event. A log is moved there when its container is deleted, which podman may
+# do after it has returned, so another container's may be the newest file.
 logged() {
-	local last found
+	local file found
 	for _ in {1..50}; do
-		last=$(find "$shims/logs" -name '*.jsonl' -printf '%T@ %p\n' | sort -n | tail -n 1)
-		found=$(jq -r "select(.event == \"$1\") | .reason" "${last#* }")
-		[ -n "$found" ] && break
+		while read -r _ file; do
+			found=$(jq -r "select(.event == \"$1\") | .reason" "$file")
+			[ -z "$found" ] || break 2
+		done < <(find "$shims/logs" -name '*.jsonl' -printf '%T@ %p\n' | sort -rn)
 		sleep 0.1
 	done
 	printf '%s\n' "$found"
