@@ -8,6 +8,7 @@
 load podman.bash
 
 setup_file() {
+	long_test
 	podman_setup
 	printf 'hello\n' >"$BATS_FILE_TMPDIR/file"
 	mkdir -p "$BATS_FILE_TMPDIR/volume"

@@ -9,6 +9,7 @@
 load podman.bash
 
 setup_file() {
+	long_test
 	podman_setup
 }
 

@@ -105,3 +105,8 @@ nothing_left() {
 	done
 	! grep -F "$BATS_FILE_TMPDIR" /proc/self/mountinfo | grep -F mx
 }
+
+# Files that start hundreds of containers: some minutes each, so not in every run of `make check`.
+long_test() {
+	[ -n "${MX_FULL:-}" ] || skip "set MX_FULL=1 for the long container tests"
+}
