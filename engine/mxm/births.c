@@ -3,8 +3,10 @@
 #include <asm/prctl.h>
 #include <errno.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -229,6 +231,20 @@ static void reach_entry(struct task *task)
 	event_ready(task->event);
 }
 
+/* Set-user-id and set-group-id programs run without it while they are traced (execve(2)): that is
+ * said. */
+static void note_set_id(struct task *task)
+{
+	struct mxm *mxm = task->tuple->group->mxm;
+	struct stat st;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", task->tracee.tgid);
+	if (stat(path, &st) == 0 && (st.st_mode & (S_ISUID | S_ISGID)))
+		mxm->ops->note(mxm->ops_arg, "set-id-ignored", task->version,
+			task->tuple->ids->known, "a set-id program runs with the caller's own ids");
+}
+
 static int begin_program(struct task *task, struct err *err)
 {
 	struct start start;
@@ -242,6 +258,7 @@ static int begin_program(struct task *task, struct err *err)
 		rc = tracee_map_gateway(&task->tracee, err);
 	if (rc < 0)
 		return rc;
+	note_set_id(task);
 	make_faulting(task);
 	regs = tracee_regs(&task->tracee);
 	if (!regs)

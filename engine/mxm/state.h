@@ -158,7 +158,6 @@ struct task {
 	bool local_call;    /* TASK_CALLING for a call that is not an event */
 	bool interrupted;   /* PTRACE_INTERRUPT was sent, its stop is to come */
 	bool preempted;	    /* stopped in user mode without an event, waits for the baton */
-	bool solo;	    /* call made with no follower alive */
 	struct call call;
 	struct str in;	       /* the call's normalised inputs */
 	uint32_t lens[6];      /* lengths behind pointers at the entry */

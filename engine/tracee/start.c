@@ -54,12 +54,6 @@ int tracee_prepare_start(
 		case AT_ENTRY:
 			start.entry = aux[i].a_un.a_val;
 			break;
-		case AT_BASE:
-			start.interp_base = aux[i].a_un.a_val;
-			break;
-		case AT_SECURE:
-			start.secure = aux[i].a_un.a_val;
-			break;
 		case AT_RANDOM:
 			rc = tracee_write(t, raddr(aux[i].a_un.a_val), random, 16);
 			break;

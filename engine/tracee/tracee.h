@@ -183,9 +183,7 @@ MUST_CHECK int tracee_map_gateway(struct tracee *t, struct err *err);
 /* exec (start.c) */
 
 struct start {
-	uint64_t entry;	      /* where the program's own code begins (AT_ENTRY) */
-	uint64_t interp_base; /* AT_BASE, 0 for a static program */
-	bool secure;	      /* AT_SECURE: set-id, or would be */
+	uint64_t entry; /* where the program's own code begins (AT_ENTRY) */
 };
 
 /*
