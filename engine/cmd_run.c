@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -16,6 +17,7 @@
 #include "base/xalloc.h"
 #include "caps.h"
 #include "cmd.h"
+#include "control.h"
 #include "director.h"
 #include "oci/json.h"
 
@@ -40,6 +42,9 @@ enum {
 	OPT_DROP_CHROOT,
 	OPT_OLD_ARGS,
 	OPT_NEW_ONLY_IF,
+	OPT_CONTROL,
+	OPT_PROMOTE_AFTER,
+	OPT_ABORT_AFTER,
 };
 
 static const struct option options[] = {
@@ -59,6 +64,9 @@ static const struct option options[] = {
 	{ "drop-chroot", no_argument, NULL, OPT_DROP_CHROOT },
 	{ "old-args", required_argument, NULL, OPT_OLD_ARGS },
 	{ "new-only-if", required_argument, NULL, OPT_NEW_ONLY_IF },
+	{ "control", required_argument, NULL, OPT_CONTROL },
+	{ "promote-after", required_argument, NULL, OPT_PROMOTE_AFTER },
+	{ "abort-after", required_argument, NULL, OPT_ABORT_AFTER },
 	{ "least-privilege", no_argument, NULL, OPT_LEAST },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
@@ -75,6 +83,11 @@ static const char help[] =
 	"  --survive SIGNAL,...    signals that count as a crash (default: SEGV; a kill from\n"
 	"                          outside always does)\n"
 	"  --log FILE              append the events as JSON lines\n"
+	"  --control PATH          listen there for status, promote, abort and the like\n"
+	"  --promote-after SECONDS[,EVENTS]\n"
+	"                          the new version alone once so long, and so many events, have\n"
+	"                          passed without a divergence or a crash\n"
+	"  --abort-after N         the old version alone after N divergences and crashes of NEW\n"
 	"  --core DIR              write a core file of a crashed version there\n"
 	"  --argv0 NAME            the name that both versions are called by (default: NEW)\n"
 	"  --old-root DIR          chroot of the old version; also makes all that is not below a\n"
@@ -97,7 +110,7 @@ static const char help[] =
 
 struct run_options {
 	struct director_config config;
-	const char *argv0, *log_path;
+	const char *argv0, *log_path, *control;
 	const char *old_args, *new_only_if;
 	const char **shared;
 	int nshared;
@@ -138,6 +151,22 @@ static int parse_signals(const char *text, uint64_t *ret_set)
 	return 0;
 }
 
+/* SECONDS[,EVENTS] */
+static int parse_promote(const char *text, struct director_config *config)
+{
+	const char *comma = strchr(text, ',');
+	cleanup_free char *first = comma ? xstrndup(text, comma - text) : xstrdup(text);
+	long seconds, events = 0;
+
+	if (str_to_long(first, 1, 365 * 86400, &seconds) < 0)
+		return -EINVAL;
+	if (comma && str_to_long(comma + 1, 0, LONG_MAX, &events) < 0)
+		return -EINVAL;
+	config->promote_after = (unsigned)seconds;
+	config->promote_events = (unsigned long)events;
+	return 0;
+}
+
 static int parse_option(struct run_options *o, int opt, const char *arg)
 {
 	static const char *const versions[] = { "old", "new", NULL };
@@ -169,6 +198,16 @@ static int parse_option(struct run_options *o, int opt, const char *arg)
 		return 0;
 	case OPT_LOG:
 		o->log_path = arg;
+		return 0;
+	case OPT_CONTROL:
+		o->control = arg;
+		return 0;
+	case OPT_PROMOTE_AFTER:
+		return parse_promote(arg, &o->config);
+	case OPT_ABORT_AFTER:
+		if (str_to_long(arg, 1, 1000000, &n) < 0)
+			return -EINVAL;
+		o->config.abort_after = (unsigned)n;
 		return 0;
 	case OPT_CORE:
 		o->config.core_dir = arg;
@@ -214,50 +253,50 @@ static int parse_option(struct run_options *o, int opt, const char *arg)
 	return -ENOENT;
 }
 
-static int write_status(void *arg, int status)
-{
-	int *fd = arg;
-	int rc = *fd >= 0 ? io_write_all(*fd, &status, sizeof(status)) : 0;
-
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-	return rc;
-}
-
-static void report_end(void *arg, int status)
-{
-	/* Nobody to tell any more: the caller was killed, and its program goes on as a daemon
-	 * would. */
-	if (write_status(arg, status) < 0)
-		return;
-	prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
-}
-
-/* Signals that are passed on. Those of the terminal come to the program by themselves. */
-static void pass_signals(struct director *d, int sigfd, bool init)
-{
-	struct signalfd_siginfo info;
-
-	while (read(sigfd, &info, sizeof(info)) == sizeof(info)) {
-		if (info.ssi_code == SI_KERNEL && !init)
-			continue;
-		director_signal(d, (int)info.ssi_signo);
-	}
-}
-
+/* What of the caller's side the engine looks after while the program runs. */
 struct passer {
 	struct director *d;
 	int sigfd;
 	bool init;
+	int status_fd;	   /* to the front, or -1 */
+	atomic_bool ended; /* the front was told how the program ended, and may be gone */
 };
 
+static void report_end(void *arg, int status)
+{
+	struct passer *p = arg;
+
+	/* Before the front can know of it: its end is no reason to end any more. */
+	p->ended = true;
+	/* EPIPE: nobody to tell; the program's other processes go on as daemons would. */
+	if (p->status_fd >= 0)
+		(void)!io_write_all(p->status_fd, &status, sizeof(status));
+}
+
+/*
+ * Signals are passed on; those of the terminal come to the program by themselves. A front that is
+ * killed takes the engine with it, and PTRACE_O_EXITKILL the program.
+ */
 static void *passer(void *arg)
 {
 	struct passer *p = arg;
 
-	pass_signals(p->d, p->sigfd, p->init);
-	return NULL;
+	for (;;) {
+		bool watch = p->status_fd >= 0 && !p->ended;
+		struct pollfd fds[2] = { { p->sigfd, POLLIN, 0 },
+			{ watch ? p->status_fd : -1, 0, 0 } };
+		struct signalfd_siginfo info;
+
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+			return NULL;
+		if (fds[1].revents && !p->ended)
+			_exit(MX_EXIT_ENGINE);
+		if (!(fds[0].revents & POLLIN) ||
+			read(p->sigfd, &info, sizeof(info)) != sizeof(info))
+			continue;
+		if (info.ssi_code != SI_KERNEL || p->init)
+			director_signal(p->d, (int)info.ssi_signo);
+	}
 }
 
 static void passed_signals(sigset_t *set)
@@ -285,9 +324,42 @@ static int failure_status(int rc)
 	return code << 8;
 }
 
+/* The last part of the name that the program is called by. */
+static const char *app_name(const struct run_options *o)
+{
+	const char *name = o->config.mxm.versions[o->config.mxm.leader].argv[0];
+	const char *slash = strrchr(name, '/');
+
+	return slash && slash[1] ? slash + 1 : name;
+}
+
+static int start(struct run_options *o, struct director **ret_d, struct control **ret_control,
+	struct err *err)
+{
+	bool ticks = o->control || o->config.promote_after;
+	struct control *control = NULL;
+	int rc = 0;
+
+	if (ticks)
+		rc = control_open(
+			     o->control, app_name(o), o->log_path, o->config.log, &control, err) < 0
+			     ? -EIO
+			     : 0;
+	if (rc == 0)
+		rc = director_start(&o->config, ret_d, err);
+	if (rc == 0 && control)
+		rc = control_start(control, *ret_d, err);
+	if (rc < 0)
+		control_close(control);
+	else
+		*ret_control = control;
+	return rc;
+}
+
 static int engine(struct run_options *o, int status_fd)
 {
-	struct passer p = { .init = o->init };
+	struct passer p = { .init = o->init, .status_fd = status_fd };
+	struct control *control = NULL;
 	struct director *d;
 	pthread_t thread;
 	struct err err;
@@ -300,7 +372,7 @@ static int engine(struct run_options *o, int status_fd)
 		return failure_status(-EIO);
 	}
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-	rc = director_start(&o->config, &d, &err);
+	rc = start(o, &d, &control, &err);
 	if (rc < 0) {
 		fprintf(stderr, "mx run: %s\n", err.text);
 		return failure_status(rc);
@@ -310,10 +382,11 @@ static int engine(struct run_options *o, int status_fd)
 	passed_signals(&set);
 	p.d = d;
 	p.sigfd = signalfd(-1, &set, SFD_CLOEXEC);
-	director_on_end(d, report_end, &status_fd);
+	director_on_end(d, report_end, &p);
 	if (p.sigfd >= 0 && pthread_create(&thread, NULL, passer, &p) == 0)
 		pthread_detach(thread);
 	rc = director_wait(d);
+	control_close(control);
 	eventlog_close(o->config.log);
 	return rc;
 }
@@ -384,7 +457,6 @@ static int run_with_front(struct run_options *o)
 	}
 	if (pid == 0) {
 		close(pipefd[0]);
-		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 		_exit(exit_status(engine(o, pipefd[1])));
 	}
 	close(pipefd[1]);

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "director.h"
 
+#include <errno.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 
 #include "base/xalloc.h"
+#include "ctl/state.h"
 #include "rem/core.h"
 #include "rem/unwind.h"
 
@@ -20,6 +23,9 @@ struct director {
 	int status;
 	bool stopping;	/* the policy ends all versions */
 	int last_crash; /* signal, for a run that no version survived */
+	struct run_state *state;
+	enum run_phase after_loss;	/* the phase that the loss of a version leads to */
+	_Atomic enum run_phase decided; /* promoted or aborted; else initializing */
 	void (*on_end)(void *arg, int status);
 	void *on_end_arg;
 };
@@ -27,6 +33,20 @@ struct director {
 static const char *name_of(const struct director *d, int version)
 {
 	return version < 0 ? NULL : d->config.mxm.versions[version].name;
+}
+
+static void enter(struct director *d, enum run_phase phase, const char *reason)
+{
+	enum run_phase former = state_enter(d->state, phase);
+	struct event_out ev;
+
+	if (state_phase(d->state) == former)
+		return;
+	eventlog_begin(d->config.log, &ev, "phase");
+	event_str(&ev, "phase", state_phase_name(phase));
+	event_str(&ev, "from", state_phase_name(former));
+	event_str(&ev, "reason", reason);
+	event_end(&ev);
 }
 
 static void put_registers(struct event_out *ev, struct tracee *t)
@@ -95,12 +115,33 @@ static void put_core(struct director *d, struct event_out *ev, const struct mxm_
 		event_str(ev, "core", path);
 }
 
+/* -1: there is none of that name. */
+static int version_called(const struct director *d, const char *name)
+{
+	for (int v = 0; v < d->config.mxm.nversions; v++) {
+		if (strcmp(d->config.mxm.versions[v].name, name) == 0)
+			return v;
+	}
+	return -1;
+}
+
+/* Have there been as many failures as the operator allows? */
+static bool is_enough(struct director *d)
+{
+	return d->config.abort_after && state_lives(d->state, version_called(d, "old")) &&
+	       state_failures(d->state) >= d->config.abort_after;
+}
+
 static void on_crash(void *arg, const struct mxm_crash *crash)
 {
 	struct director *d = arg;
 	struct event_out ev;
 
 	d->last_crash = crash->sig;
+	d->after_loss = PHASE_DEGRADED;
+	state_count_crash(d->state, crash->version);
+	if (crash->version == version_called(d, "new") && is_enough(d))
+		d->decided = PHASE_ABORTED;
 	eventlog_begin(d->config.log, &ev, "crash");
 	event_version(&ev, name_of(d, crash->version), crash->known, (int64_t)crash->seq);
 	event_str(&ev, "signal", sys_signal_name(crash->sig));
@@ -113,15 +154,6 @@ static void on_crash(void *arg, const struct mxm_crash *crash)
 			put_core(d, &ev, crash);
 	}
 	event_end(&ev);
-}
-
-static int version_called(const struct director *d, const char *name)
-{
-	for (int v = 0; v < d->config.mxm.nversions; v++) {
-		if (strcmp(d->config.mxm.versions[v].name, name) == 0)
-			return v;
-	}
-	return 0;
 }
 
 static int preferred(const struct director *d, const struct mxm_divergence *div)
@@ -141,10 +173,17 @@ static int preferred(const struct director *d, const struct mxm_divergence *div)
 static int on_divergence(void *arg, const struct mxm_divergence *div)
 {
 	struct director *d = arg;
-	int keep = preferred(d, div), lost = keep == div->leader ? div->follower : div->leader;
-	bool stop = d->config.prefer == PREFER_STOP;
+	bool stop = d->config.prefer == PREFER_STOP, enough;
+	int keep, lost;
 	struct event_out ev;
 
+	d->after_loss = PHASE_DIVERGED;
+	state_count_divergence(d->state, div->why);
+	enough = !stop && is_enough(d);
+	keep = enough ? version_called(d, "old") : preferred(d, div);
+	lost = keep == div->leader ? div->follower : div->leader;
+	if (enough)
+		d->decided = PHASE_ABORTED;
 	d->stopping |= stop;
 	eventlog_begin(d->config.log, &ev, "divergence");
 	event_version(&ev, name_of(d, div->follower), div->pid, (int64_t)div->seq);
@@ -153,7 +192,7 @@ static int on_divergence(void *arg, const struct mxm_divergence *div)
 	event_str(&ev, "leader_call", div->leader_call);
 	event_str(&ev, "follower_call", div->follower_call);
 	event_bool(&ev, "executed", div->executed);
-	event_str(&ev, "policy", stop ? "stop" : "let go");
+	event_str(&ev, "policy", stop ? "stop" : enough ? "abort" : "let go");
 	event_str(&ev, stop ? "stopped" : "let_go", stop ? "all" : name_of(d, lost));
 	event_end(&ev);
 	return stop ? MXM_STOP : lost;
@@ -164,6 +203,8 @@ static void on_unsupported(void *arg, int version, pid_t pid, const char *call, 
 	struct director *d = arg;
 	struct event_out ev;
 
+	d->after_loss = PHASE_DEGRADED;
+	state_count_divergence(d->state, "unsupported");
 	eventlog_begin(d->config.log, &ev, "unsupported-syscall");
 	event_version(&ev, name_of(d, version), pid, -1);
 	event_str(&ev, "call", call);
@@ -180,12 +221,26 @@ static void on_drop(void *arg, int version, int leads, bool was_leader)
 	event_version(&ev, name_of(d, version), 0, -1);
 	event_str(&ev, "leader", leads < 0 || d->stopping ? "none" : name_of(d, leads));
 	event_end(&ev);
+	state_lost(d->state, version);
+	state_set_leader(d->state, leads);
+	if (d->decided)
+		enter(d, d->decided, "decision");
+	else if (leads >= 0)
+		enter(d, d->after_loss, name_of(d, version));
 	if (!was_leader || leads < 0 || d->stopping)
 		return;
 	eventlog_begin(d->config.log, &ev, "takeover");
 	event_version(&ev, name_of(d, leads), 0, -1);
 	event_str(&ev, "from", name_of(d, version));
 	event_end(&ev);
+}
+
+static void on_entered(void *arg)
+{
+	struct director *d = arg;
+
+	if (state_phase(d->state) == PHASE_INITIALIZING)
+		enter(d, d->config.mxm.nversions > 1 ? PHASE_MIRRORING : PHASE_DEGRADED, NULL);
 }
 
 static void on_note(void *arg, const char *event, int version, pid_t pid, const char *text)
@@ -228,6 +283,7 @@ static const struct mxm_ops ops = {
 	.diverged = on_divergence,
 	.unsupported = on_unsupported,
 	.dropped = on_drop,
+	.entered = on_entered,
 	.note = on_note,
 	.ended = on_end,
 };
@@ -255,14 +311,23 @@ static void log_start(struct director *d)
 int director_start(
 	const struct director_config *config, struct director **ret_director, struct err *err)
 {
+	const char *names[MXM_VERSIONS_MAX], *programs[MXM_VERSIONS_MAX];
 	struct director *d = xzalloc(sizeof(*d));
 	int rc;
 
 	d->config = *config;
+	for (int v = 0; v < config->mxm.nversions; v++) {
+		names[v] = config->mxm.versions[v].name;
+		programs[v] = config->mxm.versions[v].program;
+	}
+	d->after_loss = PHASE_DEGRADED;
+	d->state = state_new(config->mxm.nversions, names, programs);
+	state_set_leader(d->state, config->mxm.leader);
 	pthread_mutex_init(&d->lock, NULL);
 	log_start(d);
 	rc = mxm_start(&config->mxm, &ops, d, &d->mxm, err);
 	if (rc < 0) {
+		state_free(d->state);
 		free(d);
 		return rc;
 	}
@@ -307,8 +372,90 @@ int director_wait(struct director *d)
 	return d->status;
 }
 
+static void get_counts(struct director *d, struct state_counts *ret)
+{
+	struct mxm_stats stats;
+
+	mxm_stats(d->mxm, &stats);
+	*ret = (struct state_counts){
+		.events = stats.events,
+		.signals = stats.signals,
+		.processes = stats.processes,
+		.threads = stats.threads,
+		.payload_bytes = stats.payload_bytes,
+	};
+	for (int v = 0; v < d->config.mxm.nversions; v++)
+		ret->calls[v] = stats.version_calls[v];
+}
+
+void director_put_status(struct director *d, struct jsonw *w)
+{
+	struct state_counts counts;
+
+	get_counts(d, &counts);
+	state_put_status(d->state, &counts, w);
+}
+
+void director_put_figures(struct director *d, struct jsonw *w)
+{
+	struct state_counts counts;
+
+	get_counts(d, &counts);
+	state_sample(d->state, &counts);
+	state_put_figures(d->state, w);
+}
+
+int director_decide(struct director *d, enum decision decision, const char *by, struct err *err)
+{
+	bool promote = decision == DECIDE_PROMOTE;
+	const char *name = promote ? "new" : "old";
+	enum run_phase phase = promote ? PHASE_PROMOTED : PHASE_ABORTED;
+	enum run_phase undecided = PHASE_INITIALIZING;
+	int keep = version_called(d, name), rc;
+	struct event_out ev;
+
+	if (keep < 0 || !state_lives(d->state, keep))
+		return err_set(err, EPERM, "the %s version does not run (any more)", name);
+	if (!atomic_compare_exchange_strong(&d->decided, &undecided, phase) && undecided != phase)
+		return err_set(err, EPERM, "the run is %s already", state_phase_name(undecided));
+	if (state_phase(d->state) == phase)
+		return 0;
+	eventlog_begin(d->config.log, &ev, "decision");
+	event_str(&ev, "decision", promote ? "promote" : "abort");
+	event_str(&ev, "by", by);
+	event_end(&ev);
+	rc = mxm_keep(d->mxm, keep);
+	if (rc < 0) {
+		d->decided = PHASE_INITIALIZING;
+		return err_set(err, EPERM, "the %s version has just gone", name);
+	}
+	enter(d, phase, "decision");
+	return 0;
+}
+
+void director_tick(struct director *d)
+{
+	const struct director_config *c = &d->config;
+	struct state_counts counts;
+	struct event_out ev;
+	struct err err;
+
+	get_counts(d, &counts);
+	state_sample(d->state, &counts);
+	if (!c->promote_after || state_phase(d->state) != PHASE_MIRRORING ||
+		state_calm_seconds(d->state) < c->promote_after ||
+		counts.events < c->promote_events)
+		return;
+	if (director_decide(d, DECIDE_PROMOTE, "promote-after", &err) == 0)
+		return;
+	eventlog_begin(c->log, &ev, "decision-failed");
+	event_str(&ev, "text", err.text);
+	event_end(&ev);
+}
+
 void director_free(struct director *d)
 {
 	mxm_free(d->mxm);
+	state_free(d->state);
 	free(d);
 }

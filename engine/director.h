@@ -6,6 +6,7 @@
 #ifndef MX_DIRECTOR_H
 #define MX_DIRECTOR_H
 
+#include "base/jsonw.h"
 #include "ctl/eventlog.h"
 #include "mxm/mxm.h"
 
@@ -17,6 +18,10 @@ struct director_config {
 	const char *core_dir; /* where a crashed version's core file goes; NULL: none */
 	const char *new_only; /* why the new version runs alone; NULL: both run */
 	bool stats;	      /* say at the end what was counted */
+	/* Decisions without an operator; 0: none. */
+	unsigned promote_after;	      /* seconds without a divergence or crash, */
+	unsigned long promote_events; /* and at least so many events */
+	unsigned abort_after;	      /* divergences, and crashes of the new version, in all */
 	struct eventlog *log;
 };
 
@@ -31,6 +36,22 @@ void director_on_end(struct director *d, void (*fn)(void *arg, int status), void
 
 /* Passes a signal from outside on to the program. Any thread. */
 void director_signal(struct director *d, int sig);
+
+enum decision { DECIDE_PROMOTE, DECIDE_ABORT };
+
+/*
+ * The new version alone from now on, or the old one. @by: who decided, for the log. -EPERM: the
+ * version to keep does not run any more. Any thread but a monitor's.
+ */
+MUST_CHECK int director_decide(
+	struct director *d, enum decision decision, const char *by, struct err *err);
+
+/* To be called about every second, by one thread: takes samples, and what decisions time makes. */
+void director_tick(struct director *d);
+
+/* Appends the fields of the status, and of the figures over time. Any thread. */
+void director_put_status(struct director *d, struct jsonw *w);
+void director_put_figures(struct director *d, struct jsonw *w);
 
 /* Waits until no process of the program is left; returns the first process's wait status. */
 int director_wait(struct director *d);

@@ -14,6 +14,15 @@
 /* In the order in which help shows them; NULL ends the list. */
 static const struct cmd *const cmds[] = {
 	&cmd_run,
+	&cmd_status,
+	&cmd_events,
+	&cmd_history,
+	&cmd_promote,
+	&cmd_abort,
+	&cmd_pause,
+	&cmd_resume,
+	&cmd_switch,
+	&cmd_restart,
 	&cmd_analyze,
 	&cmd_syscalls,
 	NULL,

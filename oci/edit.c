@@ -329,6 +329,7 @@ static int set_args(struct json *spec, const struct edit *edit, const struct pla
 
 	json_set(json_get(spec, "process"), "args", args);
 	json_append(args, json_new_string("--init"));
+	append_pair(args, "--control", STATE_DIR "/control");
 	if (drop_chroot)
 		json_append(args, json_new_string("--drop-chroot"));
 	if (plan->new_only)

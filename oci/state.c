@@ -15,7 +15,7 @@
 #define ID_MAX 200
 
 /* A rootless engine runs the shim as root of a user namespace that does not own /run. */
-static int run_dir(char **ret_dir, struct err *err)
+int state_run_dir(char **ret_dir, struct err *err)
 {
 	const char *runtime_dir = getenv("XDG_RUNTIME_DIR");
 
@@ -68,7 +68,7 @@ int state_path_by_mark(const char *mark, char **ret_path, struct err *err)
 
 	if (!slash || !is_plain_name(key) || !is_plain_name(slash + 1))
 		return err_set(err, EINVAL, "\"%.300s\" is no name of a container's state", mark);
-	rc = run_dir(&dir, err);
+	rc = state_run_dir(&dir, err);
 	if (rc < 0)
 		return rc;
 	*ret_path = xasprintf("%s/%s", dir, mark);
@@ -103,7 +103,7 @@ static int choose_dir(
 		*ret_dir = xstrdup(own);
 		return 0;
 	}
-	rc = run_dir(&dir, err);
+	rc = state_run_dir(&dir, err);
 	if (rc < 0)
 		return rc;
 	*ret_dir = strcmp(dir, "/run/mx") == 0 ? xstrdup(system) : xasprintf("%s/%s", dir, name);

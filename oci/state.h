@@ -3,9 +3,11 @@
  * A container's state on the host. RUN/<key>/<id>/ is a small file system of its own (tmpfs), so
  * that a container that fills it harms nobody else:
  *
+ *     about.json what the container is called, for people who look for it by name
  *     plan.json  what the hook has to do; not visible in the container
  *     config/    seen read-only at /.mx/config: the map, rule files, arguments
- *     state/     seen writable at /.mx/state, owned by the container's user: the event log
+ *     state/     seen writable at /.mx/state, owned by the container's user: the event log and the
+ *                engine's control socket
  *
  * RUN is /run/mx for root and $XDG_RUNTIME_DIR/mx for a rootless engine. The key stands for the
  * runtime's --root, because two engines may use the same id.
@@ -18,9 +20,13 @@
 #include "oci/config.h"
 
 #define STATE_LOG     "state/events.jsonl"
+#define STATE_CONTROL "state/control"
 #define STATE_PLAN    "plan.json"
 #define STATE_FAILURE "failure"
+#define STATE_ABOUT   "about.json"
 
+/* RUN itself. */
+MUST_CHECK int state_run_dir(char **ret_dir, struct err *err);
 /* -EINVAL for an id that is no plain file name. */
 MUST_CHECK int state_path(const char *root, const char *id, char **ret_path, struct err *err);
 /* As state_path(), from the mark that the shim leaves in config.json ("key/id"). */

@@ -10,6 +10,7 @@
 #include "oci/edit.h"
 #include "oci/spec.h"
 #include "oci/state.h"
+#include "shim/about.h"
 #include "shim/delegate.h"
 #include "shim/report.h"
 #include "shim/shim.h"
@@ -98,6 +99,9 @@ static int prepare(struct job *job, struct err *err)
 	if (rc < 0)
 		return rc;
 	job->state = take_ptr(state);
+	rc = about_write(job->state, job->spec, err);
+	if (rc < 0)
+		return rc;
 	edit = (struct edit){
 		.config = job->config,
 		.config_path = line->mx_conf,

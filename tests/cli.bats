@@ -48,7 +48,8 @@ load lib
 			sed 's/\\-/-/g' "$ROOT/docs/man/mx.1" | grep -qe "$option" || fail "mx.1 lacks $option"
 		done
 	done
-	all=$("$MX" help run; "$MX" help analyze; "$MX" help syscalls; "$MX" --help)
+	all=$("$MX" --help; "$MX" --help | sed -n 's/^  \([a-z]\+\) .*/\1/p' | grep -vx help |
+		while read -r verb; do "$MX" help "$verb"; done)
 	while read -r option; do
 		[ "$option" = --port ] && continue # of an example's program
 		grep -qe "$option" <<<"$all" || fail "no verb has $option"

@@ -20,6 +20,8 @@ struct eventlog {
 	char *path;
 	atomic_bool complained;
 	atomic_uint_fast64_t lost;
+	void (*listen)(void *arg, const char *line, size_t len);
+	void *listen_arg;
 };
 
 int eventlog_open(const char *path, bool verbose, struct eventlog **ret_log, struct err *err)
@@ -40,6 +42,13 @@ int eventlog_open(const char *path, bool verbose, struct eventlog **ret_log, str
 	log->fd = take_fd(&fd);
 	*ret_log = log;
 	return 0;
+}
+
+void eventlog_listen(
+	struct eventlog *log, void (*fn)(void *arg, const char *line, size_t len), void *arg)
+{
+	log->listen = fn;
+	log->listen_arg = arg;
 }
 
 void eventlog_close(struct eventlog *log)
@@ -251,6 +260,11 @@ static void note_loss(struct eventlog *log, int code)
 	fprintf(stderr, "mx: event log %s: %s; events are being lost\n", log->path, strerror(code));
 }
 
+void event_quiet(struct event_out *ev)
+{
+	ev->quiet = true;
+}
+
 void event_end(struct event_out *ev)
 {
 	int rc;
@@ -258,6 +272,8 @@ void event_end(struct event_out *ev)
 	if (!ev->log)
 		return;
 	jsonw_object_end(&ev->w);
+	if (ev->log->listen)
+		ev->log->listen(ev->log->listen_arg, ev->json.data, ev->json.len);
 	str_putc(&ev->json, '\n');
 	str_putc(&ev->line, '\n');
 	str_append(&ev->line, ev->below.data, ev->below.len);
@@ -267,7 +283,7 @@ void event_end(struct event_out *ev)
 			note_loss(ev->log, -rc);
 	}
 	/* Where stderr is gone there is nobody to tell. */
-	if (ev->log->verbose)
+	if (ev->log->verbose && !ev->quiet)
 		(void)!write_line(STDERR_FILENO, &ev->line);
 	event_cancel(ev);
 }

@@ -38,8 +38,9 @@ struct eventlog;
 struct event_out {
 	struct eventlog *log; /* NULL: nobody listens, every call on it does nothing */
 	struct str json;
-	struct str line;    /* the readable form's first line */
-	struct str below;   /* and the lines below it */
+	struct str line;  /* the readable form's first line */
+	struct str below; /* and the lines below it */
+	bool quiet;
 	const char *prefix; /* key of the object that is open, or NULL */
 	struct jsonw w;
 };
@@ -50,6 +51,13 @@ struct event_out {
  */
 MUST_CHECK int eventlog_open(
 	const char *path, bool verbose, struct eventlog **ret_log, struct err *err);
+
+/*
+ * Every event, as the line of JSON that the file gets but without the line feed, is also given to
+ * @fn, on the thread that made it; @fn must be short. Set before the first event.
+ */
+void eventlog_listen(
+	struct eventlog *log, void (*fn)(void *arg, const char *line, size_t len), void *arg);
 
 /* No thread may hold an event of it. @log may be NULL. */
 void eventlog_close(struct eventlog *log);
@@ -81,6 +89,8 @@ void event_list_end(struct event_out *ev);
 void event_object_begin(struct event_out *ev, const char *key);
 void event_object_end(struct event_out *ev);
 
+/* It is for programs: not shown on stderr. */
+void event_quiet(struct event_out *ev);
 /* Writes the event and frees what it holds. */
 void event_end(struct event_out *ev);
 /* Frees it unwritten. */

@@ -218,9 +218,27 @@ static void make_faulting(struct task *task)
 		"this machine has no CPUID faulting: rdrand and rdseed stay visible");
 }
 
+static void note_entry(const struct task *task)
+{
+	struct mxm *mxm = task->tuple->group->mxm;
+	const unsigned all = (1u << mxm->config.nversions) - 1;
+	bool complete;
+
+	if (!task->tuple->proc->is_root)
+		return;
+	pthread_mutex_lock(&mxm->lock);
+	complete = mxm->entered != all;
+	mxm->entered |= 1u << task->version;
+	complete = complete && mxm->entered == all;
+	pthread_mutex_unlock(&mxm->lock);
+	if (complete)
+		mxm->ops->entered(mxm->ops_arg);
+}
+
 static void reach_entry(struct task *task)
 {
 	task->starting = false;
+	note_entry(task);
 	baton_give_up(task);
 	if (task_follows(task)) {
 		task_enter(task, TASK_NEWBORN);

@@ -43,6 +43,21 @@ void mxm_drop(struct mxm *mxm, int version)
 	drop_version(mxm, version);
 }
 
+int mxm_keep(struct mxm *mxm, int version)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&mxm->lock);
+	if (!mxm->versions[version].alive)
+		rc = -ESRCH;
+	for (int v = 0; v < mxm->config.nversions && rc == 0; v++) {
+		if (v != version)
+			drop_version_locked(mxm, v);
+	}
+	pthread_mutex_unlock(&mxm->lock);
+	return rc;
+}
+
 static bool is_alone(const struct mxm *mxm, int version)
 {
 	for (int v = 0; v < mxm->config.nversions; v++) {

@@ -168,6 +168,8 @@ static void on_call(struct task *task)
 		c->issued = c->nr;
 		rules_rename(task);
 		c->row = sys_resolve(c->nr, c->args);
+		__atomic_add_fetch(&task->tuple->group->mxm->stats.version_calls[task->version], 1,
+			__ATOMIC_RELAXED);
 	}
 	if (task_follows(task))
 		follow_asks(task);

@@ -86,6 +86,8 @@ struct mxm_ops {
 	void (*unsupported)(void *arg, int version, pid_t pid, const char *call, const char *why);
 	/* @version was let go; @leads is who leads from now on. */
 	void (*dropped)(void *arg, int version, int leads, bool was_leader);
+	/* The first process of every version has come to its program's entry. */
+	void (*entered)(void *arg);
 	/* Plain news for the log, already worded. */
 	void (*note)(void *arg, const char *event, int version, pid_t pid, const char *text);
 	/* The first process of the program ended with @status (as from wait(2)). */
@@ -109,8 +111,12 @@ void mxm_signal(struct mxm *mxm, int sig);
 /* Lets @version go, at the director's wish. Any thread, without the lock. */
 void mxm_drop(struct mxm *mxm, int version);
 
+/* Lets all versions go but @version. -ESRCH: that one is gone itself, and nothing was changed. */
+MUST_CHECK int mxm_keep(struct mxm *mxm, int version);
+
 struct mxm_stats {
 	uint64_t events, calls, signals, processes, threads, payload_bytes;
+	uint64_t version_calls[MXM_VERSIONS_MAX]; /* that came to the engine, of each version */
 };
 void mxm_stats(const struct mxm *mxm, struct mxm_stats *ret_stats);
 

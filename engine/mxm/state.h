@@ -305,6 +305,7 @@ struct mxm {
 	uint64_t next_shadow;
 	unsigned next_cpu;
 	pthread_t ticker;
+	unsigned entered;    /* versions whose first process has come to its entry */
 	bool no_cpuid_fault; /* arch_prctl(ARCH_SET_CPUID) was refused */
 	bool ticking;
 	cpu_set_t affinity; /* of the engine when it started */
