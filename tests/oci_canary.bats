@@ -1,0 +1,127 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# A canary in a container from end to end: two images, traffic, status, a crash of the new version,
+# events, and the decision; one client's connection lives through all of it.
+
+# SC2154: variables of podman.bash; SC2031: files are run one test a process.
+# shellcheck disable=SC2030,SC2031,SC2154
+
+bats_require_minimum_version 1.5.0
+load podman.bash
+
+setup_file() {
+	podman_setup
+	make_image canary cp "$BUILD/victims/canary_new" bin/canary
+	make_image canary-old cp "$BUILD/victims/canary_old" bin/canary
+}
+
+teardown_file() {
+	podman_teardown
+}
+
+teardown() {
+	exec 8>&-
+	podman rm -f -t 0 canary >/dev/null 2>&1 || :
+}
+
+# start_canary FLAG...: the container, and a client on descriptor 8.
+start_canary() {
+	local d
+	d=$(delegates | head -n 1)
+	for _ in {1..20}; do
+		port=$((20001 + RANDOM % 12000))
+		(exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
+	done
+	podman --runtime "mx-$d" run -d --name canary --network host \
+		--mount 'type=image,source=test:canary-old,destination=/.mx/old' \
+		--annotation io.mx.old=/.mx/old "$@" test:canary /bin/canary "$port" >/dev/null 3>&-
+	for _ in {1..200}; do
+		(exec 9<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && break
+		sleep 0.05
+	done
+	exec 8<>"/dev/tcp/127.0.0.1/$port"
+}
+
+# say LINE: sends it on the one connection and gives the reply.
+say() {
+	local reply
+	printf '%s\n' "$1" >&8
+	read -r -t 20 reply <&8 || return
+	printf '%s\n' "$reply"
+}
+
+mx() {
+	"$BUILD/mx" "$@"
+}
+
+@test "healthy, promoted: the old version goes, the connection stays" {
+	start_canary
+	[ "$(say hello)" = "1 hello" ]
+	run -0 mx status canary
+	[[ ${lines[1]} = "canary "*" canary "*" mirroring "*" new "* ]]
+	run -0 mx status
+	[[ $output = *"canary "* ]]
+	id=$(podman inspect --format '{{.Id}}' canary)
+	run -0 mx status "${id:0:8}" -o json
+	[ "$(jq -r .id <<<"$output")" = "$id" ]
+	[ "$(jq -r .name <<<"$output")" = canary ]
+	for i in {2..40}; do
+		[ "$(say "line $i")" = "$i line $i" ]
+	done
+	run -0 mx promote canary
+	[ "$(say still here)" = "41 still here" ]
+	run -0 mx status canary
+	[[ ${lines[1]} = *" promoted "* ]]
+	[ "$(say differ)" = "new says hello" ]
+	run -0 mx history canary
+	[[ $output = *" decision decision=promote by=operator"*"discarded version=old"* ]]
+}
+
+@test "the new version crashes: the old one answers, it is told, and the canary is aborted" {
+	start_canary
+	[ "$(say one)" = "1 one" ]
+	[ "$(say crash)" = "2 crash" ]
+	[ "$(say three)" = "3 three" ]
+	run -3 mx status canary
+	[[ ${lines[1]} = *" degraded "*" old "*" 1 "* ]]
+	run -0 mx events canary
+	[[ $output = *" crash version=new "*"signal=SIGSEGV"*"backtrace: "*" takeover version=old"* ]]
+	run -1 mx promote canary
+	[[ $output = *"the new version does not run"* ]]
+	run -0 mx abort canary
+	run -0 mx status canary
+	[[ ${lines[1]} = *" aborted "* ]]
+	[ "$(say four)" = "4 four" ]
+	[ "$(say differ)" = "old says hello" ]
+	id=$(podman inspect --format '{{.Id}}' canary)
+	exec 8>&-
+	podman rm -f -t 0 canary >/dev/null
+	run -5 mx status canary
+	# What is kept of it is found by its id.
+	for _ in {1..100}; do
+		[ -s "$shims/logs/$id.jsonl" ] && break
+		sleep 0.05
+	done
+	run -0 mx history --mx-conf "$shims/mx-$(delegates | head -n 1).conf" "$id"
+	[[ $output = *" crash version=new"*"phase=aborted"* ]]
+}
+
+@test "aborted while all is well: the new version goes, the connection stays" {
+	start_canary
+	[ "$(say one)" = "1 one" ]
+	run -0 mx abort canary
+	[ "$(say two)" = "2 two" ]
+	[ "$(say differ)" = "old says hello" ]
+	run -0 mx status canary
+	[[ ${lines[1]} = *" aborted "*" old "* ]]
+}
+
+@test "they say different things: exit status 3, and both sides in the events" {
+	start_canary
+	[ "$(say differ)" = "new says hello" ]
+	run -3 mx status canary
+	[[ ${lines[1]} = *" diverged "* ]]
+	run -0 mx events canary -o json
+	[[ $output = *"old says hello"*"new says hello"* || $output = *"new says hello"*"old says hello"* ]]
+	[ "$(say two)" = "1 two" ]
+}
