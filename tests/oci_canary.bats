@@ -24,7 +24,7 @@ teardown() {
 	podman rm -f -t 0 canary >/dev/null 2>&1 || :
 }
 
-# start_canary FLAG...: the container, and a client on descriptor 8.
+# start_canary: the container, and a client on descriptor 8.
 start_canary() {
 	local d
 	d=$(delegates | head -n 1)
@@ -34,7 +34,7 @@ start_canary() {
 	done
 	podman --runtime "mx-$d" run -d --name canary --network host \
 		--mount 'type=image,source=test:canary-old,destination=/.mx/old' \
-		--annotation io.mx.old=/.mx/old "$@" test:canary /bin/canary "$port" >/dev/null 3>&-
+		--annotation io.mx.old=/.mx/old test:canary /bin/canary "$port" >/dev/null 3>&-
 	for _ in {1..200}; do
 		(exec 9<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && break
 		sleep 0.05
@@ -69,7 +69,7 @@ mx() {
 		[ "$(say "line $i")" = "$i line $i" ]
 	done
 	run -0 mx promote canary
-	[ "$(say still here)" = "41 still here" ]
+	[ "$(say "still here")" = "41 still here" ]
 	run -0 mx status canary
 	[[ ${lines[1]} = *" promoted "* ]]
 	[ "$(say differ)" = "new says hello" ]
