@@ -17,6 +17,7 @@ static const struct cmd *const cmds[] = {
 	&cmd_status,
 	&cmd_events,
 	&cmd_history,
+	&cmd_metrics,
 	&cmd_promote,
 	&cmd_abort,
 	&cmd_pause,

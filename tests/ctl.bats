@@ -246,3 +246,32 @@ s=socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); time.sleep(20)
 	run -2 "$MX" run --promote-after 5,x a b
 	run -2 "$MX" run --abort-after x a b
 }
+
+@test "metrics: what promtool takes, printed, in a file, over HTTP" {
+	need promtool curl
+	start_cat
+	"$MX" metrics --control "$SOCKET" >"$BATS_TEST_TMPDIR/metrics"
+	run -0 promtool check metrics <"$BATS_TEST_TMPDIR/metrics"
+	[ -z "$output" ] || fail "$output"
+	grep -qx 'mx_phase{container="control",app="cat",phase="mirroring"} 1' "$BATS_TEST_TMPDIR/metrics"
+	grep -qx 'mx_phase{container="control",app="cat",phase="diverged"} 0' "$BATS_TEST_TMPDIR/metrics"
+	grep -qE '^mx_syscalls_total\{container="control",app="cat",version="old"\} [1-9]' "$BATS_TEST_TMPDIR/metrics"
+	run -0 "$MX" metrics --control "$SOCKET" --textfile "$BATS_TEST_TMPDIR/mx.prom"
+	cmp <(grep -v _seconds "$BATS_TEST_TMPDIR/mx.prom") <(grep -v _seconds "$BATS_TEST_TMPDIR/metrics")
+	port=$(free_port)
+	start_server "$port" "$MX" metrics --control "$SOCKET" --listen "$port" 7>&-
+	curl -sf "http://127.0.0.1:$port/metrics" >"$BATS_TEST_TMPDIR/http"
+	promtool check metrics <"$BATS_TEST_TMPDIR/http"
+	cmp <(grep -v _seconds "$BATS_TEST_TMPDIR/http") <(grep -v _seconds "$BATS_TEST_TMPDIR/metrics")
+	[ "$(curl -s -o /dev/null -w '%{http_code}' "http://127.0.0.1:$port/")" = 404 ]
+	[ "$(curl -s -o /dev/null -w '%{http_code}' -d x "http://127.0.0.1:$port/metrics")" = 405 ]
+	printf 'junk\r\n\r\n' | timeout 5 nc -q 1 127.0.0.1 "$port" 2>/dev/null || :
+	# The run ends: it is not up, and nothing is made up.
+	exec 7>&-
+	wait_until 10 test ! -e "$SOCKET"
+	curl -sf "http://127.0.0.1:$port/metrics" >"$BATS_TEST_TMPDIR/http"
+	grep -qx 'mx_up{container="control",app=""} 0' "$BATS_TEST_TMPDIR/http"
+	! grep -q '^mx_phase{' "$BATS_TEST_TMPDIR/http"
+	run -2 "$MX" metrics --listen nonsense
+	run -2 "$MX" metrics --every 5
+}
