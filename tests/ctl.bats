@@ -271,7 +271,7 @@ s=socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); time.sleep(20)
 	wait_until 10 test ! -e "$SOCKET"
 	curl -sf "http://127.0.0.1:$port/metrics" >"$BATS_TEST_TMPDIR/http"
 	grep -qx 'mx_up{container="control",app=""} 0' "$BATS_TEST_TMPDIR/http"
-	! grep -q '^mx_phase{' "$BATS_TEST_TMPDIR/http"
+	run ! grep -q '^mx_phase{' "$BATS_TEST_TMPDIR/http"
 	run -2 "$MX" metrics --listen nonsense
 	run -2 "$MX" metrics --every 5
 }
