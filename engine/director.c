@@ -181,6 +181,9 @@ static int on_divergence(void *arg, const struct mxm_divergence *div)
 	state_count_divergence(d->state, div->why);
 	enough = !stop && is_enough(d);
 	keep = enough ? version_called(d, "old") : preferred(d, div);
+	/* A leader that is gone is out of the question: the follower was draining its stream. */
+	if (!state_lives(d->state, keep))
+		keep = keep == div->leader ? div->follower : div->leader;
 	lost = keep == div->leader ? div->follower : div->leader;
 	if (enough)
 		d->decided = PHASE_ABORTED;
@@ -196,6 +199,22 @@ static int on_divergence(void *arg, const struct mxm_divergence *div)
 	event_str(&ev, stop ? "stopped" : "let_go", stop ? "all" : name_of(d, lost));
 	event_end(&ev);
 	return stop ? MXM_STOP : lost;
+}
+
+static void on_ruled(void *arg, const struct mxm_ruling *r)
+{
+	struct director *d = arg;
+	struct event_out ev;
+
+	state_count_rule(d->state, r->rule);
+	if (!r->news)
+		return;
+	eventlog_begin(d->config.log, &ev, "rule");
+	event_version(&ev, name_of(d, r->follower), r->pid, (int64_t)r->seq);
+	event_str(&ev, "rule", r->rule);
+	event_str(&ev, "follower_call", r->follower_call);
+	event_str(&ev, "leader_call", r->leader_call);
+	event_end(&ev);
 }
 
 static void on_unsupported(void *arg, int version, pid_t pid, const char *call, const char *why)
@@ -281,6 +300,7 @@ static void on_end(void *arg, int status)
 static const struct mxm_ops ops = {
 	.crashed = on_crash,
 	.diverged = on_divergence,
+	.ruled = on_ruled,
 	.unsupported = on_unsupported,
 	.dropped = on_drop,
 	.entered = on_entered,

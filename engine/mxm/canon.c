@@ -538,6 +538,27 @@ int canon_inputs(struct task *task)
 	return rc;
 }
 
+/* After the descriptor: put_vector(). */
+bool canon_vector_len(const struct str *in, uint64_t *ret_len)
+{
+	const size_t at = sizeof(uint32_t) + 1;
+
+	if (in->len < at + sizeof(*ret_len) || in->data[at - 1] != MARK_HERE)
+		return false;
+	memcpy(ret_len, in->data + at, sizeof(*ret_len));
+	return true;
+}
+
+/* After the descriptor: put_block() and put_bytes(), or put_vector(). */
+const char *canon_payload(const struct str *in, bool vector, uint64_t *ret_len)
+{
+	const size_t head = sizeof(uint32_t) + 1 + sizeof(uint64_t) + (vector ? 0 : 1);
+
+	if (!canon_vector_len(in, ret_len) || *ret_len > DIGEST_FROM || in->len < head + *ret_len)
+		return NULL;
+	return vector || in->data[head - 1] == MARK_HERE ? in->data + head : NULL;
+}
+
 /* Where an argument's bytes lie in the normal form, and how many; @next is where the next one
  * begins. */
 static bool span_of(const struct event *event, int i, size_t pos, size_t *ret_begin,

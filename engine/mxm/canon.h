@@ -21,6 +21,13 @@ MUST_CHECK int canon_inputs(struct task *task);
  */
 size_t canon_recall(const struct event *event, uint64_t at, void *buf, size_t len);
 
+/*
+ * The bytes that a write, sendto or (@vector) writev sends, in its normal form; NULL where they are
+ * not there: a bad address, or more than 64 KiB. The length that a readv asks for; false: none.
+ */
+const char *canon_payload(const struct str *in, bool vector, uint64_t *ret_len);
+bool canon_vector_len(const struct str *in, uint64_t *ret_len);
+
 /* Appends what the kernel wrote for task->call, which returned @result. Stopped at its exit. */
 MUST_CHECK int canon_outputs(struct task *task, int64_t result, struct str *out);
 

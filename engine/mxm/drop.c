@@ -109,6 +109,18 @@ static void print_event(struct str *out, struct event *event, struct task *leade
 			event->pending ? &event->result : NULL, recall, event);
 }
 
+void drop_print_task(struct str *out, struct task *task)
+{
+	sys_print_call(
+		out, task->call.row, task->call.nr, task->call.args, NULL, read_of, &task->tracee);
+}
+
+void drop_print_event(struct str *out, const struct event *event)
+{
+	print_event(out, (struct event *)event,
+		event->executed ? NULL : &event->tuple->tasks[event->tuple->group->leader]);
+}
+
 void drop_diverged(struct task *follower, struct task *leader, struct event *event, const char *why)
 {
 	struct tuple *tuple = follower->tuple;
@@ -126,8 +138,7 @@ void drop_diverged(struct task *follower, struct task *leader, struct event *eve
 	int lost;
 
 	if (asked) {
-		sys_print_call(&theirs, follower->call.row, follower->call.nr, follower->call.args,
-			NULL, read_of, &follower->tracee);
+		drop_print_task(&theirs, follower);
 		d.follower_call = str_text(&theirs);
 	}
 	if (event && event->kind == EVENT_CALL) {

@@ -13,6 +13,7 @@
 #include "mxm/group.h"
 #include "mxm/ids.h"
 #include "mxm/install.h"
+#include "mxm/pieces.h"
 #include "mxm/rules.h"
 #include "mxm/special.h"
 
@@ -29,6 +30,9 @@ void follow_asks(struct task *task)
 		return;
 	if (canon_inputs(task) < 0)
 		return;
+	task->done = 0;
+	if (pieces_serve(task))
+		return;
 	baton_give_up(task);
 	task_enter(task, TASK_ASKING);
 }
@@ -43,7 +47,10 @@ static const char *mismatch(struct task *task, const struct event *event)
 	if (task->in.len == event->in.len &&
 		memcmp(str_text(&task->in), str_text(&event->in), task->in.len) == 0)
 		return NULL;
-	return rules_temporary_name(task, event) ? NULL : "arguments";
+	if (!rules_temporary_name(task, event))
+		return "arguments";
+	rules_note(task, event, RULE_TEMPORARY);
+	return NULL;
 }
 
 /* The follower runs on in user mode. */
@@ -56,25 +63,108 @@ static void go_on(struct task *task)
 }
 
 /* A call that this version alone needs. It may wait there for another task, without the baton. */
-static void make_alone(struct task *task)
+static void make_alone(struct task *task, const struct event *event)
 {
-	if (task->call.nr != SYS_futex) {
-		(void)rules_tell_clock(task);
+	rules_note(task, event, task->call.nr == SYS_futex ? RULE_FUTEX : RULE_LOOK);
+	if (task->call.nr == SYS_futex) {
+		task->at_entry_stop = false;
+		task->local_call = true;
+		task_enter(task, TASK_CALLING);
+		task_resume(task, RESUME_TO_EXIT, 0);
+		return;
+	}
+	if (rules_tell_clock(task)) {
 		go_on(task);
 		return;
 	}
-	task->at_entry_stop = false;
-	task->local_call = true;
-	task_enter(task, TASK_CALLING);
-	task_resume(task, RESUME_TO_EXIT, 0);
+	baton_take(task);
+	task_enter(task, TASK_RUNNING);
+	local_run(task);
 }
 
-/* The leader waits at its entry: what the follower asks for is compared before either is made. */
+static void open_alone(struct task *task, const struct event *event)
+{
+	rules_note(task, event, RULE_RANDOM);
+	baton_take(task);
+	task->moves_fd = true;
+	task_enter(task, TASK_RUNNING);
+	local_run(task);
+}
+
 /* It waits in a futex of its own accord, for a task that may wait for the leader: see
  * next_runnable(). */
 static bool is_held_up(const struct task *task)
 {
 	return task->state == TASK_CALLING && task->local_call && task->call.nr == SYS_futex;
+}
+
+/* What a follower's call is to an event of its tuple. */
+enum relation {
+	REL_SAME,
+	REL_ALONE,     /* the follower's call is its own, and the event is still to come */
+	REL_OPENS,     /* the same, and it makes a descriptor */
+	REL_PASS_OVER, /* the event is the leader's own */
+	REL_DIFFERENT,
+};
+
+static enum relation relate(struct task *task, const struct event *event, const char **ret_why)
+{
+	*ret_why = NULL;
+	if (rules_is_unshared(task->tuple->proc, task->version, event))
+		return REL_PASS_OVER;
+	if (rules_is_look(&task->call) && rules_is_extra_look(task, event))
+		return rules_is_look(&event->call) && rules_look_is_to_come(task, event)
+			       ? REL_PASS_OVER
+			       : REL_ALONE;
+	if (rules_is_look(&event->call))
+		return task->call.nr == event->call.nr ? REL_SAME : REL_PASS_OVER;
+	*ret_why = mismatch(task, event);
+	if (!*ret_why)
+		return REL_SAME;
+	if (rules_opens_random(task))
+		return REL_OPENS;
+	return rules_opened_random(event) ? REL_PASS_OVER : REL_DIFFERENT;
+}
+
+/* The leader has asked for something and its call is not made: is it what the follower wants? */
+static bool vet_ask(struct task *task, struct task *leader, struct event *event)
+{
+	struct group *group = task->tuple->group;
+	const char *why = NULL;
+	enum relation rel = task->done ? REL_DIFFERENT : relate(task, event, &why);
+	enum pieces pieces = PIECES_NOT;
+
+	if (task->done && rules_is_look(&event->call))
+		rel = REL_PASS_OVER;
+	if (rel == REL_DIFFERENT)
+		pieces = pieces_vet(task, event, leader->state == TASK_ASKING);
+	/* What runs from here on in user mode needs the baton. */
+	if ((rel == REL_ALONE || rel == REL_OPENS || rel == REL_DIFFERENT) &&
+		group->baton[task->version] && pieces != PIECES_VETTED)
+		return false;
+	switch (rel) {
+	case REL_ALONE:
+		make_alone(task, event);
+		return true;
+	case REL_OPENS:
+		open_alone(task, event);
+		return true;
+	case REL_PASS_OVER:
+		event->excused |= 1u << task->version;
+		return true;
+	case REL_SAME:
+		event->vetted |= 1u << task->version;
+		return true;
+	case REL_DIFFERENT:
+		break;
+	}
+	if (pieces == PIECES_VETTED)
+		event->excused |= 1u << task->version;
+	else if (pieces == PIECES_NOT && task->done)
+		pieces_release(task);
+	else if (pieces == PIECES_NOT)
+		drop_diverged(task, leader, event, why);
+	return pieces != PIECES_WAITING;
 }
 
 static bool vet(struct group *group, int version)
@@ -84,12 +174,12 @@ static bool vet(struct group *group, int version)
 		struct task *leader = &tuple->tasks[group->leader];
 		struct task *task = &tuple->tasks[version];
 		struct event *event = leader->event;
-		const char *why;
 
 		if (!event || event->kind != EVENT_CALL || event->pending ||
 			((event->vetted | event->excused) & (1u << version)))
 			continue;
-		if (leader->state == TASK_ASKING && is_held_up(task)) {
+		if (leader->state == TASK_ASKING &&
+			(is_held_up(task) || pieces_shown(task, event))) {
 			event->excused |= 1u << version;
 			return true;
 		}
@@ -100,17 +190,8 @@ static bool vet(struct group *group, int version)
 			continue;
 		if (event_waits(tuple, version))
 			continue;
-		if (rules_is_extra_look(task, event)) {
-			make_alone(task);
+		if (vet_ask(task, leader, event))
 			return true;
-		}
-		why = rules_is_look(&event->call) ? NULL : mismatch(task, event);
-		if (why) {
-			drop_diverged(task, leader, event, why);
-			return true;
-		}
-		event->vetted |= 1u << version;
-		return true;
 	}
 	return false;
 }
@@ -249,11 +330,23 @@ static int own_ids(struct task *task)
 	return 0;
 }
 
+void follow_answer(struct task *task, int64_t result)
+{
+	give_result(task, result);
+	go_on(task);
+}
+
 static void consume_call(struct task *task, struct event *event)
 {
 	const struct special *special = special_of(task->call.row);
 	enum follow_how how = FOLLOW_BY_CLASS;
 
+	if (task->call.issued != event->call.issued)
+		rules_note(task, event, RULE_SAME_CALL);
+	rules_share(task, event);
+	if (task->call.nr == SYS_close || task->call.nr == SYS_dup2 || task->call.nr == SYS_dup3)
+		pieces_forget(task->tuple->proc, task->version,
+			(int)task->call.args[task->call.nr == SYS_close ? 0 : 1]);
 	if (task->call.row->special == SPECIAL_EXIT) {
 		baton_take(task);
 		event_consumed(event, task->version);
@@ -394,26 +487,48 @@ static void consume_tsc(struct task *task, struct event *event)
 	go_on(task);
 }
 
+/* A call that the leader has made, where the follower asks for one. */
+static void consume_made(struct task *task, struct event *event)
+{
+	bool vetted = event->vetted & (1u << task->version);
+	bool midway = task->done || event->given[task->version];
+	const char *why = NULL;
+	enum relation rel = vetted ? REL_SAME : relate(task, event, &why);
+
+	if (midway && rel == REL_SAME && !rules_is_look(&event->call))
+		rel = REL_DIFFERENT;
+	if (midway && task->done && rules_is_look(&event->call))
+		rel = REL_PASS_OVER;
+	switch (rel) {
+	case REL_ALONE:
+		make_alone(task, event);
+		return;
+	case REL_OPENS:
+		open_alone(task, event);
+		return;
+	case REL_SAME:
+		consume_call(task, event);
+		return;
+	case REL_PASS_OVER:
+		rules_note(task, event,
+			event->call.nr == SYS_futex   ? RULE_FUTEX
+			: rules_is_look(&event->call) ? RULE_LOOK
+						      : RULE_RANDOM);
+		rules_pass_over(task, event);
+		event_consumed(event, task->version);
+		return;
+	case REL_DIFFERENT:
+		if (pieces_consume(task, event) == PIECES_NOT)
+			drop_diverged(task, NULL, event, why ? why : "arguments");
+		return;
+	}
+}
+
 static void consume(struct task *task, struct event *event)
 {
-	const char *why;
-
 	switch (event->kind) {
 	case EVENT_CALL:
-		if (rules_is_extra_look(task, event)) {
-			make_alone(task);
-			return;
-		}
-		if (rules_is_look(&event->call) && task->call.nr != event->call.nr) {
-			rules_learn_clock(task, event);
-			event_consumed(event, task->version);
-			return;
-		}
-		why = event->vetted & (1u << task->version) ? NULL : mismatch(task, event);
-		if (why)
-			drop_diverged(task, NULL, event, why);
-		else
-			consume_call(task, event);
+		consume_made(task, event);
 		return;
 	case EVENT_SIGNAL:
 		consume_signal(task, event);
@@ -490,7 +605,7 @@ static bool answer_look_for_held_up(struct group *group, int version)
 		if (task->state != TASK_ASKING || !rules_is_look(&task->call) ||
 			event_waits(tuple, version))
 			continue;
-		make_alone(task);
+		make_alone(task, NULL);
 		return true;
 	}
 	return false;
@@ -507,6 +622,8 @@ bool follow_pump(struct group *group, int version)
 		return !holder && (resume_preempted(group, version) ||
 					  answer_look_for_held_up(group, version));
 	task = &event->tuple->tasks[version];
+	if (pieces_settle(task, event))
+		return true;
 	if (!arrived(task, event)) {
 		return !holder && (resume_preempted(group, version) ||
 					  answer_look_for_held_up(group, version));

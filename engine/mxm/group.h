@@ -71,11 +71,15 @@ void lead_harvest(struct task *task);
 void follow_asks(struct task *task);
 void follow_left(struct task *task);
 bool follow_pump(struct group *group, int version);
+/* The follower's call ends with @result, unmade, and it runs on. Stopped at the entry. */
+void follow_answer(struct task *task, int64_t result);
 
 /* local.c: calls that are not events */
 
 /* Lets a call that only concerns this version run. Returns false where it is an event. */
 bool local_call(struct task *task);
+/* Lets the task make its call alone, whatever it is; it holds the baton, and is RUNNING. */
+void local_run(struct task *task);
 void local_left(struct task *task);
 
 /* births.c: fork, exec, the program's entry, the end */
@@ -113,6 +117,9 @@ bool drop_crashed(struct task *task, const siginfo_t *info, bool stopped);
 /* A follower's call is not the leader's. */
 void drop_diverged(
 	struct task *follower, struct task *leader, struct event *event, const char *why);
+/* What the task asks for, and the leader's call, as strace prints them. */
+void drop_print_task(struct str *out, struct task *task);
+void drop_print_event(struct str *out, const struct event *event);
 /* Starts or goes on with letting versions go; called by the loop. */
 void drop_check(struct group *group);
 /* A follower that keeps the leader waiting for longer than the configured patience. */

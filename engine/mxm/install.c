@@ -110,18 +110,27 @@ static int take_by_socket(struct task *task, int num)
 	return fd;
 }
 
+int install_copy(const struct task *task, int num)
+{
+	cleanup_close int pidfd = -1;
+	int fd;
+
+	if (task->tuple->group->mxm->no_getfd)
+		return -EPERM;
+	pidfd = (int)syscall(SYS_pidfd_open, task->tracee.tgid, 0);
+	fd = pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, num, 0);
+	return fd < 0 ? -errno : fd;
+}
+
 int install_fetch(struct task *task, int num)
 {
 	struct mxm *mxm = task->tuple->group->mxm;
 
 	if (!mxm->no_getfd) {
-		cleanup_close int pidfd = syscall(SYS_pidfd_open, task->tracee.tgid, 0);
-		int fd = pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, num, 0);
+		int fd = install_copy(task, num);
 
-		if (fd >= 0)
+		if (fd >= 0 || fd == -ESRCH || fd == -EBADF)
 			return fd;
-		if (errno == ESRCH || errno == EBADF)
-			return -errno;
 		/* A change of user id forbids it for this process, a profile for all. */
 		if (!task->tuple->proc->other_user)
 			mxm->no_getfd = true;

@@ -26,6 +26,9 @@ MUST_CHECK int install_give(struct task *task, struct event *event, bool *ret_ru
 /* A copy of @task's descriptor @num for the engine. Stopped as for install_take(). Or -errno. */
 MUST_CHECK int install_fetch(struct task *task, int num);
 
+/* The same in any state, without help of the task: -EPERM where the machine does not allow it. */
+MUST_CHECK int install_copy(const struct task *task, int num);
+
 /*
  * Puts the engine's @fd into @task at any free number. The task must be stopped; at a call's entry
  * the pending call is given up, as by tracee_remote().

@@ -4,6 +4,7 @@
  * calls are let go as they are, but for those whose ids must be translated.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -14,6 +15,7 @@
 #include "mxm/group.h"
 #include "mxm/ids.h"
 #include "mxm/install.h"
+#include "mxm/pieces.h"
 #include "mxm/rules.h"
 #include "mxm/shadows.h"
 #include "mxm/special.h"
@@ -34,6 +36,12 @@ static bool restarts(int64_t result)
 	       result == -ERESTART_RESTARTBLOCK;
 }
 
+/* An open that makes a file, or empties one. */
+static bool opens_to_change(const struct call *call)
+{
+	return call->nr == SYS_openat && (call->args[2] & (O_CREAT | O_TRUNC));
+}
+
 /* Before it is made, every follower must have asked for the same. */
 static bool waits_for_followers(const struct task *task)
 {
@@ -43,8 +51,9 @@ static bool waits_for_followers(const struct task *task)
 	case MXM_LOCKSTEP:
 		return !rules_is_look(&task->call);
 	case MXM_BARRIER:
-		return row->class == SYS_PROCESS ? row->special != SPECIAL_WAIT
-						 : (row->flags & SYS_BARRIER) != 0;
+		return row->class == SYS_PROCESS
+			       ? row->special != SPECIAL_WAIT
+			       : (row->flags & SYS_BARRIER) != 0 || opens_to_change(&task->call);
 	case MXM_STREAM:
 		break;
 	}
@@ -57,7 +66,7 @@ static bool needs_exit(const struct task *task)
 	const struct sys_row *row = task->call.row;
 	const struct mxm *mxm = task->tuple->group->mxm;
 
-	if (task->tuple->group->followers)
+	if (task->tuple->group->followers || task->done)
 		return true;
 	if (row->special && row->special != SPECIAL_MMAP)
 		return true;
@@ -218,6 +227,11 @@ void lead_asks(struct task *task)
 	}
 	if (local_call(task))
 		return;
+	if ((task->ahead.bytes.len || task->done) && pieces_take_over(task))
+		return;
+	if (!list_is_empty(&task->tuple->proc->surplus) && canon_inputs(task) == 0 &&
+		pieces_serve(task))
+		return;
 	if (signals_take_held(task, &info)) {
 		struct event *event = event_new(task->tuple, EVENT_SIGNAL);
 
@@ -322,6 +336,8 @@ static void complete(struct task *task, int64_t result)
 	const int64_t was = result;
 	int rc = 0;
 
+	if (task->done)
+		result = pieces_result(task, result);
 	if ((row->flags & SYS_PID_RESULT) && result > 0)
 		result = ids_to_known(mxm, task->version, (pid_t)result);
 	if (row->class != SYS_REFUSED)

@@ -12,6 +12,7 @@
 #include "mxm/group.h"
 #include "mxm/ids.h"
 #include "mxm/paths.h"
+#include "mxm/rules.h"
 #include "mxm/special.h"
 
 /* The call's first descriptor, if it works on one. */
@@ -100,7 +101,7 @@ static bool makes_fd(const struct call *call)
 	return (call->row->flags & SYS_NEWFD) || call->row->special == SPECIAL_DUP;
 }
 
-static void run_here(struct task *task)
+void local_run(struct task *task)
 {
 	const struct sys_row *row = task->call.row;
 
@@ -127,11 +128,11 @@ bool local_call(struct task *task)
 		return false;
 	fd = first_fd(call);
 	if (row->class == SYS_LOCAL) {
-		run_here(task);
+		local_run(task);
 		return true;
 	}
 	if (fds_is_private(task->tuple->proc, task->version, fd)) {
-		run_here(task);
+		local_run(task);
 		return true;
 	}
 	if (task->starting && is_loaders(call)) {
@@ -144,11 +145,11 @@ bool local_call(struct task *task)
 			task_resume(task, RESUME_RUN, 0);
 			return true;
 		}
-		run_here(task);
+		local_run(task);
 		return true;
 	}
 	if (paths_are_private(task)) {
-		run_here(task);
+		local_run(task);
 		return true;
 	}
 	return false;
@@ -170,8 +171,19 @@ void local_left(struct task *task)
 		return;
 	}
 	task->local_call = false;
-	if (makes_fd(&task->call) && result >= 0)
+	if (makes_fd(&task->call) && result >= 0) {
+		if (task->moves_fd) {
+			int moved = rules_move_fd(
+				task, (int)result, (task->call.args[2] & O_CLOEXEC) != 0);
+
+			regs = tracee_touch(&task->tracee);
+			if (moved < 0 || !regs)
+				return; /* it vanished */
+			result = (int64_t)(regs->rax = (unsigned)moved);
+		}
 		fds_set_private(task->tuple->proc, task->version, (int)result, true);
+	}
+	task->moves_fd = false;
 	if ((row->special == SPECIAL_PIDS || (row->flags & SYS_PID_RESULT)) && result > 0) {
 		regs = tracee_touch(&task->tracee);
 		regs->rax = ids_to_known(task->tuple->group->mxm, task->version, (pid_t)result);

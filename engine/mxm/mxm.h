@@ -76,12 +76,24 @@ struct mxm_divergence {
 	bool executed; /* the leader's call has happened already */
 };
 
+/* A difference that a rule has found harmless. */
+struct mxm_ruling {
+	const char *rule;
+	int follower;
+	pid_t pid; /* as the program knows it */
+	uint64_t seq;
+	bool news; /* the first of its kind: only then are the calls told */
+	const char *follower_call, *leader_call;
+};
+
 /* Called on a monitor thread with the run's lock held: short, and no call back but mxm_drop(). */
 struct mxm_ops {
 	/* A survivable signal, or a kill from outside. The version is dropped after it returns. */
 	void (*crashed)(void *arg, const struct mxm_crash *crash);
 	/* Returns the version to let go, or MXM_STOP: all of them. */
 	int (*diverged)(void *arg, const struct mxm_divergence *divergence);
+	/* Without the lock. */
+	void (*ruled)(void *arg, const struct mxm_ruling *ruling);
 	/* @call cannot be replicated: the followers are let go after it returns. */
 	void (*unsupported)(void *arg, int version, pid_t pid, const char *call, const char *why);
 	/* @version was let go; @leads is who leads from now on. */

@@ -3,11 +3,21 @@
 
 #include <ctype.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <termios.h>
+
+#include "mxm/canon.h"
+#include "mxm/group.h"
 
 /* The most X's of a template: mkstemp(3) has 6, mktemp(1) 10. */
 #define RANDOM_CHARS 16
+
+/* Where a descriptor goes that one version alone has: far above those of the program. */
+#define FAR_FD 900
 
 static bool is_empty(struct task *task, uint64_t path)
 {
@@ -40,6 +50,44 @@ void rules_rename(struct task *task)
 		break;
 	case SYS_open:
 		rename_to(c, SYS_openat, (uint32_t)AT_FDCWD, a[0], a[1], a[2]);
+		break;
+	case SYS_creat:
+		rename_to(c, SYS_openat, (uint32_t)AT_FDCWD, a[0], O_CREAT | O_WRONLY | O_TRUNC,
+			a[1]);
+		break;
+	case SYS_access:
+		rename_to(c, SYS_faccessat, (uint32_t)AT_FDCWD, a[0], a[1], 0);
+		break;
+	case SYS_readlink:
+		rename_to(c, SYS_readlinkat, (uint32_t)AT_FDCWD, a[0], a[1], (uint32_t)a[2]);
+		break;
+	case SYS_mkdir:
+		rename_to(c, SYS_mkdirat, (uint32_t)AT_FDCWD, a[0], a[1], 0);
+		break;
+	case SYS_unlink:
+		rename_to(c, SYS_unlinkat, (uint32_t)AT_FDCWD, a[0], 0, 0);
+		break;
+	case SYS_rmdir:
+		rename_to(c, SYS_unlinkat, (uint32_t)AT_FDCWD, a[0], AT_REMOVEDIR, 0);
+		break;
+	case SYS_chmod:
+		rename_to(c, SYS_fchmodat, (uint32_t)AT_FDCWD, a[0], a[1], 0);
+		break;
+	case SYS_pipe:
+		rename_to(c, SYS_pipe2, a[0], 0, 0, 0);
+		break;
+	case SYS_epoll_create:
+		if ((int)a[0] > 0)
+			rename_to(c, SYS_epoll_create1, 0, 0, 0, 0);
+		break;
+	case SYS_inotify_init:
+		rename_to(c, SYS_inotify_init1, 0, 0, 0, 0);
+		break;
+	case SYS_eventfd:
+		rename_to(c, SYS_eventfd2, a[0], 0, 0, 0);
+		break;
+	case SYS_accept:
+		rename_to(c, SYS_accept4, a[0], a[1], a[2], 0);
 		break;
 	}
 }
@@ -89,18 +137,90 @@ bool rules_temporary_name(struct task *task, const struct event *event)
 	return true;
 }
 
+/* Operations of calls that are many in one. */
+static bool is_looking_operation(const struct call *call)
+{
+	switch (call->nr) {
+	case SYS_fcntl:
+		return call->args[1] == F_GETFD || call->args[1] == F_GETFL ||
+		       call->args[1] == F_GETPIPE_SZ || call->args[1] == F_GET_SEALS;
+	case SYS_ioctl:
+		return call->args[1] == TCGETS || call->args[1] == TIOCGWINSZ ||
+		       call->args[1] == FIONREAD || call->args[1] == TIOCGPGRP;
+	case SYS_getsockopt:
+		return !((uint32_t)call->args[1] == SOL_SOCKET &&
+			 (uint32_t)call->args[2] == SO_ERROR);
+	case SYS_lseek:
+		return call->args[1] == 0 && (uint32_t)call->args[2] == SEEK_CUR;
+	case SYS_prlimit64:
+		return (uint32_t)call->args[0] == 0 && call->args[2] == 0;
+	case SYS_rt_sigprocmask:
+	case SYS_rt_sigaction:
+	case SYS_sigaltstack:
+		return call->args[call->nr == SYS_sigaltstack ? 0 : 1] == 0;
+	case SYS_getpgid:
+	case SYS_getsid:
+	case SYS_sched_getaffinity:
+	case SYS_sched_getscheduler:
+	case SYS_sched_getparam:
+		return (uint32_t)call->args[0] == 0; /* of its own: no id to translate */
+	case SYS_getpriority:
+		return (uint32_t)call->args[1] == 0;
+	}
+	return false;
+}
+
 bool rules_is_look(const struct call *call)
 {
 	switch (call->nr) {
 	case SYS_getrandom:
 	case SYS_clock_gettime:
+	case SYS_clock_getres:
 	case SYS_gettimeofday:
 	case SYS_time:
+	case SYS_times:
+	case SYS_getrusage:
 	case SYS_getcpu:
 	case SYS_futex:
+	case SYS_getuid:
+	case SYS_geteuid:
+	case SYS_getgid:
+	case SYS_getegid:
+	case SYS_getresuid:
+	case SYS_getresgid:
+	case SYS_getgroups:
+	case SYS_getpid:
+	case SYS_gettid:
+	case SYS_getppid:
+	case SYS_getpgrp:
+	case SYS_uname:
+	case SYS_sysinfo:
+	case SYS_getcwd:
+	case SYS_getrlimit:
+	case SYS_sched_get_priority_max:
+	case SYS_sched_get_priority_min:
+	case SYS_rt_sigpending:
+	case SYS_access:
+	case SYS_faccessat:
+	case SYS_faccessat2:
+	case SYS_stat:
+	case SYS_lstat:
+	case SYS_fstat:
+	case SYS_newfstatat:
+	case SYS_statx:
+	case SYS_statfs:
+	case SYS_fstatfs:
+	case SYS_readlink:
+	case SYS_readlinkat:
+	case SYS_getxattr:
+	case SYS_lgetxattr:
+	case SYS_fgetxattr:
+	case SYS_listxattr:
+	case SYS_getsockname:
+	case SYS_getpeername:
 		return true;
 	}
-	return false;
+	return is_looking_operation(call);
 }
 
 bool rules_is_extra_look(const struct task *task, const struct event *event)
@@ -111,6 +231,27 @@ bool rules_is_extra_look(const struct task *task, const struct event *event)
 		return true;
 	return task->in.len != event->in.len ||
 	       memcmp(str_text(&task->in), str_text(&event->in), task->in.len) != 0;
+}
+
+#define LOOK_AHEAD 8
+
+bool rules_look_is_to_come(const struct task *task, const struct event *event)
+{
+	const struct group *group = task->tuple->group;
+	int left = LOOK_AHEAD;
+
+	for (struct list *at = event->link.next; at != &group->stream && left--; at = at->next) {
+		const struct event *next = container_of(at, struct event, link);
+
+		if (next->tuple != event->tuple || !(next->pending & (1u << task->version)))
+			continue;
+		if (next->kind != EVENT_CALL || !rules_is_look(&next->call))
+			return false;
+		if (next->call.nr == task->call.nr && next->in.len == task->in.len &&
+			memcmp(str_text(&next->in), str_text(&task->in), task->in.len) == 0)
+			return true;
+	}
+	return false;
 }
 
 /* Which of the remembered clocks the call reads, and how many bytes it is told; -1: none. */
@@ -170,4 +311,150 @@ void rules_learn_clock(const struct task *task, const struct event *event)
 	seen = &task->tuple->proc->clocks[task->version][i];
 	memcpy(seen->words, event->out.data + sizeof(got), len);
 	seen->known = true;
+}
+
+static bool is_random_path(const char *path)
+{
+	return strcmp(path, "/dev/urandom") == 0 || strcmp(path, "/dev/random") == 0;
+}
+
+static bool opens_to_read(const struct call *call)
+{
+	return call->nr == SYS_openat &&
+	       (call->args[2] & (O_ACCMODE | O_CREAT | O_TRUNC)) == O_RDONLY;
+}
+
+bool rules_opens_random(struct task *task)
+{
+	cleanup_str struct str path = STR_INIT;
+
+	return opens_to_read(&task->call) &&
+	       tracee_read_str(&task->tracee, raddr(task->call.args[1]), PATH_MAX, &path) == 0 &&
+	       is_random_path(str_text(&path));
+}
+
+bool rules_opened_random(const struct event *event)
+{
+	char path[32] = "";
+
+	return event->kind == EVENT_CALL && opens_to_read(&event->call) &&
+	       canon_recall(event, event->call.args[1], path, sizeof(path) - 1) &&
+	       is_random_path(path);
+}
+
+static uint64_t *unshared_bits(struct proc *proc, int version, int fd)
+{
+	return fd >= 0 && fd < 1024 ? &proc->unshared_fds[version][fd / 64] : NULL;
+}
+
+static void set_unshared(struct proc *proc, int version, int fd, bool on)
+{
+	uint64_t *bits = unshared_bits(proc, version, fd), bit = 1ul << (fd & 63);
+
+	if (bits && on)
+		*bits |= bit;
+	else if (bits)
+		*bits &= ~bit;
+}
+
+bool rules_is_unshared(const struct proc *proc, int version, const struct event *event)
+{
+	int fd = (int)event->call.args[0];
+
+	if (event->kind != EVENT_CALL || fd < 0 || fd >= 1024 ||
+		!(proc->unshared_fds[version][fd / 64] >> (fd % 64) & 1))
+		return false;
+	switch (event->call.nr) {
+	case SYS_read:
+	case SYS_readv:
+	case SYS_close:
+		return true;
+	case SYS_fcntl:
+		return event->call.args[1] == F_SETFD || is_looking_operation(&event->call);
+	case SYS_fstat:
+	case SYS_lseek:
+	case SYS_ioctl:
+	case SYS_newfstatat:
+		return rules_is_look(&event->call);
+	}
+	return false;
+}
+
+void rules_pass_over(struct task *task, const struct event *event)
+{
+	struct proc *proc = task->tuple->proc;
+
+	if (event->call.nr == SYS_close)
+		set_unshared(proc, task->version, (int)event->call.args[0], false);
+	else if (event->call.nr == SYS_openat && event->result >= 0)
+		set_unshared(proc, task->version, (int)event->result, true);
+	rules_learn_clock(task, event);
+}
+
+void rules_share(struct task *task, const struct event *event)
+{
+	struct proc *proc = task->tuple->proc;
+
+	for (int i = 0; i < event->nfds; i++)
+		set_unshared(proc, task->version, event->fds[i].num, false);
+	if (event->call.row->special == SPECIAL_DUP && event->result >= 0)
+		set_unshared(proc, task->version, (int)event->result, false);
+}
+
+int rules_move_fd(struct task *task, int fd, bool cloexec)
+{
+	long moved, ignored;
+	int rc = tracee_remote(&task->tracee, false, &moved, SYS_fcntl, (uint64_t)fd,
+		cloexec ? F_DUPFD_CLOEXEC : F_DUPFD, FAR_FD, 0, 0, 0);
+
+	/* A limit below that: it stays where it is. */
+	if (rc < 0 || moved < 0)
+		return rc < 0 ? rc : fd;
+	rc = tracee_remote(&task->tracee, false, &ignored, SYS_close, (uint64_t)fd, 0, 0, 0, 0, 0);
+	return rc < 0 ? rc : (int)moved;
+}
+
+/* Has the log not heard of this kind of difference? */
+static bool is_new(struct mxm *mxm, const char *rule, uint64_t ours, uint64_t theirs)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&mxm->lock);
+	for (unsigned i = 0; i < mxm->nruled && !found; i++)
+		found = mxm->ruled[i].rule == rule && mxm->ruled[i].nrs[0] == ours &&
+			mxm->ruled[i].nrs[1] == theirs;
+	if (!found && mxm->nruled == ARRAY_SIZE(mxm->ruled))
+		found = true;
+	if (!found) {
+		mxm->ruled[mxm->nruled].rule = rule;
+		mxm->ruled[mxm->nruled].nrs[0] = ours;
+		mxm->ruled[mxm->nruled++].nrs[1] = theirs;
+	}
+	pthread_mutex_unlock(&mxm->lock);
+	return !found;
+}
+
+void rules_note(struct task *task, const struct event *event, const char *rule)
+{
+	struct mxm *mxm = task->tuple->group->mxm;
+	bool asks = task->state == TASK_ASKING;
+	cleanup_str struct str ours = STR_INIT, theirs = STR_INIT;
+	struct mxm_ruling ruling = {
+		.rule = rule,
+		.follower = task->version,
+		.pid = task->tuple->ids->known,
+		.seq = event && event->seq ? event->seq : mxm->next_seq + 1,
+	};
+
+	ruling.news = is_new(mxm, rule, asks ? task->call.issued : ~0ul,
+		event && event->kind == EVENT_CALL ? event->call.issued : ~0ul);
+	if (ruling.news && asks) {
+		drop_print_task(&ours, task);
+		ruling.follower_call = str_text(&ours);
+	}
+	if (ruling.news && event && event->kind == EVENT_CALL) {
+		drop_print_event(&theirs, event);
+		ruling.leader_call = str_text(&theirs);
+	}
+	mxm->ops->ruled(mxm->ops_arg, &ruling);
 }

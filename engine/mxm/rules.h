@@ -23,18 +23,52 @@ bool rules_temporary_name(struct task *task, const struct event *event);
 void rules_rename(struct task *task);
 
 /*
- * Looks: draws of random bytes, and reads of a clock, which allocators make by what their addresses
- * are, and futex calls, which depend on where a time slice ended. One that only the follower makes
- * is answered for it alone, a clock as it was last told, and the event is still to come; one that
- * only the leader made is passed over. Safe: nobody outside sees them, and what follows from the
- * answer is compared like all else.
+ * Looks: calls that only ask, whose answers change nothing for anybody else: ids, times, limits,
+ * what a file is, what a descriptor is set to; draws of random bytes; and futex calls, which depend
+ * on where a time slice ended. One that only the follower makes is answered for it alone, a clock
+ * as it was last told, and the event is still to come; one that only the leader made is passed
+ * over. Safe: nobody outside sees them, and what follows from the answer is compared like all
+ * else. Not among them: SO_ERROR, which takes the error away; anything that consumes.
  */
 bool rules_is_look(const struct call *call);
 /* The follower looks, and the event is not the same look. */
 bool rules_is_extra_look(const struct task *task, const struct event *event);
+/* Does @task ask for a look that is the same as one of the leader's a little further on, with
+ * nothing but looks before it? Then those before it are passed over, and the answer is the
+ * leader's. */
+bool rules_look_is_to_come(const struct task *task, const struct event *event);
 /* Answers a clock's extra look; false: the kernel has to. Stopped at its entry. */
 bool rules_tell_clock(struct task *task);
 /* The follower is told, or passes over, what the event says of a clock. */
 void rules_learn_clock(const struct task *task, const struct event *event);
+
+/*
+ * A version that reads /dev/urandom or /dev/random, where the other does not: it opens, reads and
+ * closes them alone. Safe: reading them has no effect on anybody. The follower's own descriptor
+ * gets a number far above the program's, so that the leader's numbers stay free in both; the
+ * leader's is unknown to the follower, which cannot use it.
+ */
+bool rules_opens_random(struct task *task);
+bool rules_opened_random(const struct event *event);
+/* An event of a descriptor that this follower has not, made by such an open. */
+bool rules_is_unshared(const struct proc *proc, int version, const struct event *event);
+/* The follower passes the event over. */
+void rules_pass_over(struct task *task, const struct event *event);
+/* The event gave the follower descriptors: their numbers are shared ones. */
+void rules_share(struct task *task, const struct event *event);
+/* Moves the descriptor that the task has just opened for itself; its new number, or -errno. */
+MUST_CHECK int rules_move_fd(struct task *task, int fd, bool cloexec);
+
+/* Names of the built-in rules, as the log and the manual have them. */
+#define RULE_LOOK      "look"
+#define RULE_FUTEX     "wait-order"
+#define RULE_SAME_CALL "same-call"
+#define RULE_TEMPORARY "temporary-name"
+#define RULE_RANDOM    "random-source"
+#define RULE_PIECES    "pieces"
+#define RULE_REORDER   "reorder"
+
+/* The rule was applied to what @task asks and @event: counted, and told when it is new. */
+void rules_note(struct task *task, const struct event *event, const char *rule);
 
 #endif

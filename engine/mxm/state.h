@@ -109,10 +109,12 @@ struct proc {
 	struct list locks; /* of fcntl(2), that the leader's process holds */
 	bool has_to_carry; /* a version has taken over, and must set and take these itself */
 	struct seen_clock clocks[MXM_VERSIONS_MAX][CLOCKS_SEEN];
-	bool other_user; /* its user id was changed: another monitor could not seize it */
-	bool exiting;	 /* exit_group, or a fatal signal, is under way */
-	bool is_root;	 /* the program's first process */
-	uint64_t seed;	 /* for what is random before the program's entry */
+	bool other_user;     /* its user id was changed: another monitor could not seize it */
+	bool exiting;	     /* exit_group, or a fatal signal, is under way */
+	bool is_root;	     /* the program's first process */
+	struct list surplus; /* read by the leader, not yet by a follower: pieces.h */
+	uint64_t unshared_fds[MXM_VERSIONS_MAX][16]; /* the leader's, that this follower has not */
+	uint64_t seed; /* for what is random before the program's entry */
 	unsigned start_draws[MXM_VERSIONS_MAX];
 	unsigned execs[MXM_VERSIONS_MAX];
 	cpu_set_t affinity; /* what the program believes; the engine places tasks itself */
@@ -181,7 +183,13 @@ struct task {
 	uint64_t return_rip; /* where its last call returned to, while that event is held back */
 	int broken_off;	     /* TASK_AGAIN: the kernel's code for how the call would go on */
 	bool settling;	     /* READY, holds the baton, and waits for the followers */
-	bool harvesting;     /* in its last stop: nothing can be changed any more */
+	bool moves_fd;	     /* the descriptor that its local call makes goes to a far number */
+	size_t done;	     /* of its call's bytes: pieces.h */
+	struct {
+		int fd;
+		struct str bytes;
+	} ahead;	 /* answered as written before the leader has written it: pieces.h */
+	bool harvesting; /* in its last stop: nothing can be changed any more */
 };
 
 /* Threads that correspond: one of each version. */
@@ -239,8 +247,9 @@ struct event {
 	enum event_after after;
 	int sig;
 	siginfo_t info;
-	unsigned pending; /* followers that have not consumed it, bit by bit */
-	unsigned vetted;  /* followers that asked for the same before it was made */
+	size_t given[MXM_VERSIONS_MAX]; /* of what it wrote, matched by a follower: pieces.h */
+	unsigned pending;		/* followers that have not consumed it, bit by bit */
+	unsigned vetted;		/* followers that asked for the same before it was made */
 	unsigned
 		excused; /* followers that cannot come before it is made: they are compared later */
 	bool settles;	 /* the leader goes on when every follower has had it */
@@ -305,6 +314,11 @@ struct mxm {
 	uint64_t next_shadow;
 	unsigned next_cpu;
 	pthread_t ticker;
+	struct {
+		const char *rule;
+		uint64_t nrs[2];
+	} ruled[64]; /* what the log has heard of already */
+	unsigned nruled;
 	unsigned entered;    /* versions whose first process has come to its entry */
 	bool no_cpuid_fault; /* arch_prctl(ARCH_SET_CPUID) was refused */
 	bool ticking;

@@ -10,6 +10,7 @@
 #include "mxm/fds.h"
 #include "mxm/group.h"
 #include "mxm/ids.h"
+#include "mxm/pieces.h"
 
 /*
  * What a task may compute, in CPU time, while another one waits for the baton. Where a slice ends
@@ -79,8 +80,10 @@ void tuple_drop_if_over(struct tuple *tuple)
 		if (tuple->tasks[v].state != TASK_ABSENT)
 			return;
 	}
-	for (int v = 0; v < mxm->config.nversions; v++)
+	for (int v = 0; v < mxm->config.nversions; v++) {
 		str_free(&tuple->tasks[v].in);
+		str_free(&tuple->tasks[v].ahead.bytes);
+	}
 	list_remove(&tuple->link);
 	forget_child(tuple->group, tuple);
 	if (tuple->ids)
@@ -98,6 +101,7 @@ struct proc *proc_new(struct mxm *mxm)
 		proc->seed = event_clock();
 	list_init(&proc->link);
 	list_init(&proc->locks);
+	list_init(&proc->surplus);
 	return proc;
 }
 
@@ -110,6 +114,7 @@ struct proc *proc_fork(struct mxm *mxm, struct proc *parent, bool share_fds)
 	fds_put(mxm, fresh);
 	memcpy(proc->sig, parent->sig, sizeof(proc->sig));
 	memcpy(proc->private_fds, parent->private_fds, sizeof(proc->private_fds));
+	memcpy(proc->unshared_fds, parent->unshared_fds, sizeof(proc->unshared_fds));
 	proc->affinity = parent->affinity;
 	proc->shares_memory = parent->shares_memory;
 	memcpy(proc->has_shadows, parent->has_shadows, sizeof(proc->has_shadows));
@@ -139,6 +144,7 @@ void proc_put(struct mxm *mxm, struct proc *proc)
 {
 	if (--proc->refs)
 		return;
+	pieces_forget(proc, -1, -1);
 	fds_put(mxm, proc->fds);
 	carry_free(proc);
 	free(proc);
@@ -153,6 +159,8 @@ void task_born(struct tuple *tuple, int version, pid_t tid, pid_t tgid, struct m
 		false;
 	task->nheld = 0;
 	task->event = NULL;
+	task->done = 0;
+	str_reset(&task->ahead.bytes);
 	task_enter(task, TASK_UNBORN);
 	__atomic_add_fetch(&tuple->group->mxm->versions[version].ntasks, 1, __ATOMIC_RELAXED);
 }

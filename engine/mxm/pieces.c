@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mxm/pieces.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/uio.h>
+
+#include "base/xalloc.h"
+#include "mxm/canon.h"
+#include "mxm/events.h"
+#include "mxm/group.h"
+#include "mxm/install.h"
+#include "mxm/rules.h"
+#include "mxm/special.h"
+#include "mxm/vectors.h"
+
+/* How long a new leader tries to write what it was told is written, in steps of 100 ms. */
+#define OWED_STEPS 100
+#define STEP_MS	   100
+
+/* A call that moves bytes. */
+struct transfer {
+	int fd;
+	bool write, vector;
+	uint64_t len;
+	const char *data; /* of a write */
+};
+
+/* Bytes that the leader has read, and that this version has not asked for yet. */
+struct surplus {
+	struct list link; /* proc->surplus */
+	int version, fd;
+	struct str bytes;
+};
+
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+static bool transfer_of(const struct call *call, const struct str *in, struct transfer *ret)
+{
+	const uint64_t *a = call->args;
+
+	*ret = (struct transfer){ .fd = (int)a[0], .len = a[2] };
+	switch (call->nr) {
+	case SYS_read:
+		return true;
+	case SYS_recvfrom:
+		return (uint32_t)a[3] == 0 && a[4] == 0;
+	case SYS_readv:
+		ret->vector = true;
+		return canon_vector_len(in, &ret->len);
+	case SYS_write:
+		break;
+	case SYS_sendto:
+		if (((uint32_t)a[3] & ~(uint32_t)MSG_NOSIGNAL) || a[4])
+			return false;
+		break;
+	case SYS_writev:
+		ret->vector = true;
+		break;
+	default:
+		return false;
+	}
+	ret->write = true;
+	ret->data = canon_payload(in, ret->vector, &ret->len);
+	return ret->data != NULL;
+}
+
+enum stream { STREAM_NOT, STREAM_FILE, STREAM_FLOW };
+
+/* Has the file no boundaries between what is written at once? */
+static enum stream kind_of(const struct task *task, int fd)
+{
+	socklen_t len = sizeof(int);
+	struct stat st;
+	char path[64];
+	int type = 0, copy;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", task->tracee.tid, fd);
+	if (stat(path, &st) < 0)
+		return STREAM_NOT;
+	if (S_ISREG(st.st_mode))
+		return STREAM_FILE;
+	if (S_ISFIFO(st.st_mode))
+		return STREAM_FLOW;
+	if (S_ISCHR(st.st_mode)) /* ttys and pseudo terminals */
+		return major(st.st_rdev) == 4 ||
+				       (major(st.st_rdev) >= 136 && major(st.st_rdev) < 144)
+			       ? STREAM_FLOW
+			       : STREAM_NOT;
+	if (!S_ISSOCK(st.st_mode))
+		return STREAM_NOT;
+	copy = install_copy(task, fd);
+	if (copy < 0)
+		return STREAM_NOT;
+	if (getsockopt(copy, SOL_SOCKET, SO_TYPE, &type, &len) < 0)
+		type = 0;
+	close(copy);
+	return type == SOCK_STREAM ? STREAM_FLOW : STREAM_NOT;
+}
+
+/* surplus */
+
+static struct surplus *surplus_of(struct proc *proc, int version, int fd)
+{
+	list_for_each (at, &proc->surplus) {
+		struct surplus *s = container_of(at, struct surplus, link);
+
+		if (s->version == version && s->fd == fd)
+			return s;
+	}
+	return NULL;
+}
+
+static void surplus_free(struct surplus *s)
+{
+	list_remove(&s->link);
+	str_free(&s->bytes);
+	free(s);
+}
+
+static void keep_surplus(struct task *task, int fd, const char *data, size_t len)
+{
+	struct proc *proc = task->tuple->proc;
+	struct surplus *s = surplus_of(proc, task->version, fd);
+
+	if (!s) {
+		s = xzalloc(sizeof(*s));
+		s->version = task->version;
+		s->fd = fd;
+		list_append(&proc->surplus, &s->link);
+	}
+	str_append(&s->bytes, data, len);
+}
+
+static void use_surplus(struct surplus *s, size_t n)
+{
+	memmove(s->bytes.data, s->bytes.data + n, s->bytes.len - n);
+	s->bytes.len -= n;
+	if (!s->bytes.len)
+		surplus_free(s);
+}
+
+void pieces_forget(struct proc *proc, int version, int fd)
+{
+	list_for_each_safe (at, &proc->surplus) {
+		struct surplus *s = container_of(at, struct surplus, link);
+
+		if ((version < 0 || s->version == version) && (fd < 0 || s->fd == fd))
+			surplus_free(s);
+	}
+}
+
+/* Puts bytes where the task's read wants them, after those that it has. */
+static int put_read(struct task *task, const struct transfer *t, const char *data, size_t len)
+{
+	cleanup_free struct iovec *iov = NULL;
+	size_t skip = task->done;
+	int n, rc = 0;
+
+	if (!t->vector)
+		return tracee_write(&task->tracee, raddr(task->call.args[1] + skip), data, len);
+	n = vectors_read(task, task->call.args[1], task->call.args[2], &iov);
+	for (int i = 0; i < n && len && rc == 0; i++) {
+		size_t off = least(skip, iov[i].iov_len), here = least(iov[i].iov_len - off, len);
+
+		rc = tracee_write(
+			&task->tracee, raddr((uint64_t)iov[i].iov_base + off), data, here);
+		skip -= off;
+		data += here;
+		len -= here;
+	}
+	return n < 0 ? n : len ? -EFAULT : rc;
+}
+
+bool pieces_serve(struct task *task)
+{
+	struct proc *proc = task->tuple->proc;
+	struct surplus *s;
+	struct transfer t;
+	size_t n;
+
+	if (list_is_empty(&proc->surplus) || !task->call.row ||
+		!transfer_of(&task->call, &task->in, &t) || t.write)
+		return false;
+	s = surplus_of(proc, task->version, t.fd);
+	if (!s)
+		return false;
+	n = least(s->bytes.len, t.len);
+	if (put_read(task, &t, s->bytes.data, n) < 0)
+		return false;
+	/* Of a file the rest may follow; of what flows a short count is what the kernel gives. */
+	if (n < t.len && task_follows(task) && kind_of(task, t.fd) == STREAM_FILE) {
+		use_surplus(s, n);
+		task->done = n;
+		return false;
+	}
+	use_surplus(s, n);
+	tracee_skip_call(&task->tracee, (int64_t)n);
+	task->at_entry_stop = false;
+	task_resume(task, RESUME_RUN, 0);
+	return true;
+}
+
+/* The follower's call ends with what was done of it. */
+static void end_call(struct task *task, int64_t result)
+{
+	task->done = 0;
+	follow_answer(task, result);
+}
+
+void pieces_release(struct task *task)
+{
+	end_call(task, (int64_t)task->done);
+}
+
+/* ahead */
+
+static void use_ahead(struct task *task, size_t n)
+{
+	struct str *bytes = &task->ahead.bytes;
+
+	memmove(bytes->data, bytes->data + n, bytes->len - n);
+	bytes->len -= n;
+}
+
+/* Does the write of the event go on as the task was answered ahead? */
+static bool agrees_with_ahead(const struct task *task, const struct transfer *theirs)
+{
+	const struct str *bytes = &task->ahead.bytes;
+
+	return theirs->write && theirs->fd == task->ahead.fd &&
+	       memcmp(theirs->data, bytes->data, least(theirs->len, bytes->len)) == 0;
+}
+
+bool pieces_shown(const struct task *task, const struct event *event)
+{
+	struct transfer theirs;
+
+	return task->ahead.bytes.len && transfer_of(&event->call, &event->in, &theirs) &&
+	       agrees_with_ahead(task, &theirs) && theirs.len <= task->ahead.bytes.len;
+}
+
+bool pieces_settle(struct task *task, struct event *event)
+{
+	struct transfer theirs;
+	size_t n;
+
+	if (!task->ahead.bytes.len || event->kind != EVENT_CALL ||
+		!transfer_of(&event->call, &event->in, &theirs) ||
+		!agrees_with_ahead(task, &theirs))
+		return false;
+	/* An error, and what comes after it, the follower must show by itself. */
+	if (event->result < 0 || event->sig || event->given[task->version])
+		return false;
+	n = least(event->result, task->ahead.bytes.len);
+	use_ahead(task, n);
+	event->given[task->version] = n;
+	if (n < (size_t)event->result)
+		return false;
+	event_consumed(event, task->version);
+	return true;
+}
+
+enum pieces pieces_vet(struct task *task, struct event *event, bool waits)
+{
+	struct transfer ours, theirs;
+	size_t shown = task->ahead.bytes.len, left, n;
+
+	if (!transfer_of(&event->call, &event->in, &theirs) ||
+		!transfer_of(&task->call, &task->in, &ours) || ours.fd != theirs.fd ||
+		ours.write != theirs.write || kind_of(task, ours.fd) == STREAM_NOT)
+		return PIECES_NOT;
+	if (!ours.write)
+		return PIECES_VETTED;
+	if (!waits)
+		return PIECES_WAITING;
+	if (shown && (!agrees_with_ahead(task, &theirs) || theirs.len <= shown))
+		return PIECES_NOT;
+	left = ours.len - task->done;
+	n = least(theirs.len - shown, left);
+	if (memcmp(theirs.data + shown, ours.data + task->done, n) != 0)
+		return PIECES_NOT;
+	if (left >= theirs.len - shown)
+		return PIECES_VETTED;
+	rules_note(task, event, RULE_PIECES);
+	task->ahead.fd = ours.fd;
+	str_append(&task->ahead.bytes, ours.data + task->done, left);
+	end_call(task, (int64_t)ours.len);
+	return PIECES_MOVED;
+}
+
+static enum pieces consume_write(struct task *task, struct event *event,
+	const struct transfer *ours, const struct transfer *theirs)
+{
+	size_t *given = &event->given[task->version], n, total = ours->len;
+	bool whole;
+
+	n = event->result < 0 ? least(theirs->len, ours->len - task->done)
+			      : least(event->result - *given, ours->len - task->done);
+	if (memcmp(theirs->data + *given, ours->data + task->done, n) != 0)
+		return PIECES_NOT;
+	rules_note(task, event, RULE_PIECES);
+	if (event->result < 0) {
+		/* What it was told is written stands; it will meet the error at its next try. */
+		if (task->done) {
+			end_call(task, (int64_t)task->done);
+			return PIECES_MOVED;
+		}
+		end_call(task, event->result);
+		event_consumed(event, task->version);
+		return PIECES_MOVED;
+	}
+	*given += n;
+	task->done += n;
+	whole = *given == (size_t)event->result;
+	if (task->done == total)
+		end_call(task, (int64_t)total);
+	if (whole)
+		event_consumed(event, task->version);
+	return PIECES_MOVED;
+}
+
+static enum pieces consume_read(struct task *task, struct event *event, const struct transfer *ours)
+{
+	const char *data;
+	uint32_t len;
+	size_t n;
+
+	if (event->result <= 0) {
+		rules_note(task, event, RULE_PIECES);
+		if (task->done) {
+			end_call(task, (int64_t)task->done);
+			return PIECES_MOVED;
+		}
+		end_call(task, event->result);
+		event_consumed(event, task->version);
+		return PIECES_MOVED;
+	}
+	/* The first block of the outputs: canon_outputs(). */
+	if (event->out.len < sizeof(len))
+		return PIECES_NOT;
+	memcpy(&len, event->out.data, sizeof(len));
+	if (len != event->result || event->out.len - sizeof(len) < len)
+		return PIECES_NOT;
+	data = event->out.data + sizeof(len);
+	n = least(len, ours->len - task->done);
+	if (put_read(task, ours, data, n) < 0)
+		return PIECES_NOT;
+	rules_note(task, event, RULE_PIECES);
+	if (n < len)
+		keep_surplus(task, ours->fd, data + n, len - n);
+	task->done += n;
+	event_consumed(event, task->version);
+	if (task->done == ours->len || kind_of(task, ours->fd) != STREAM_FILE)
+		end_call(task, (int64_t)task->done);
+	return PIECES_MOVED;
+}
+
+enum pieces pieces_consume(struct task *task, struct event *event)
+{
+	struct transfer ours, theirs;
+	bool both = transfer_of(&event->call, &event->in, &theirs) &&
+		    transfer_of(&task->call, &task->in, &ours) && ours.fd == theirs.fd &&
+		    ours.write == theirs.write && !event->sig;
+
+	if (!both || kind_of(task, ours.fd) == STREAM_NOT) {
+		if (!task->done)
+			return PIECES_NOT;
+		end_call(task, (int64_t)task->done);
+		return PIECES_MOVED;
+	}
+	return ours.write ? consume_write(task, event, &ours, &theirs)
+			  : consume_read(task, event, &ours);
+}
+
+/* Writes what the task was told is written. -EAGAIN: not all of it could be. */
+static int pay(struct task *task)
+{
+	struct str *bytes = &task->ahead.bytes;
+	const uint64_t room = GATEWAY_SCRATCH_SIZE / 2;
+	struct pollfd p = { task->ahead.fd, POLLOUT, 0 };
+	bool at_entry = true;
+	int steps = 0, rc = 0;
+	long r = 0, ignored;
+
+	while (bytes->len && rc == 0 && steps < OWED_STEPS) {
+		size_t n = least(bytes->len, room);
+
+		rc = tracee_write(&task->tracee, raddr(GATEWAY_SCRATCH + room), bytes->data, n);
+		if (rc == 0)
+			rc = tracee_remote(&task->tracee, at_entry, &r, SYS_write,
+				(uint64_t)task->ahead.fd, GATEWAY_SCRATCH + room, n, 0, 0, 0);
+		at_entry = false;
+		if (rc == 0 && r > 0) {
+			use_ahead(task, (size_t)r);
+			continue;
+		}
+		if (rc < 0 || (r != -EAGAIN && r != -EINTR))
+			break;
+		steps++;
+		rc = tracee_write(&task->tracee, raddr(GATEWAY_SCRATCH + room), &p, sizeof(p));
+		if (rc == 0)
+			rc = tracee_remote(&task->tracee, false, &ignored, SYS_poll,
+				GATEWAY_SCRATCH + room, 1, STEP_MS, 0, 0, 0);
+	}
+	return rc < 0 ? rc : bytes->len ? -EAGAIN : 0;
+}
+
+bool pieces_take_over(struct task *task)
+{
+	struct mxm *mxm = task->tuple->group->mxm;
+	struct transfer t;
+	int rc;
+
+	if (task->ahead.bytes.len) {
+		rc = pay(task);
+		if (rc < 0 && rc != -ESRCH)
+			mxm->ops->note(mxm->ops_arg, "not-carried-over", task->version,
+				task->tuple->ids->known,
+				"bytes that the version was told are written could not be written");
+		str_reset(&task->ahead.bytes);
+		tracee_retry_call(&task->tracee, task->call.issued);
+		task->at_entry_stop = false;
+		task_resume(task, RESUME_RUN, 0);
+		return true;
+	}
+	if (!task->done)
+		return false;
+	if (transfer_of(&task->call, &task->in, &t) && t.write && !t.vector) {
+		/* The rest of it; pieces_result() adds what was done. */
+		if (special_set_arg(task, 1, task->call.args[1] + task->done) < 0 ||
+			special_set_arg(task, 2, t.len - task->done) < 0)
+			return true;
+		return false;
+	}
+	tracee_skip_call(&task->tracee, (int64_t)task->done);
+	task->done = 0;
+	task->at_entry_stop = false;
+	task_resume(task, RESUME_RUN, 0);
+	return true;
+}
+
+int64_t pieces_result(struct task *task, int64_t result)
+{
+	int64_t done = (int64_t)task->done;
+
+	task->done = 0;
+	return result < 0 ? done : result + done;
+}

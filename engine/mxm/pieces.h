@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The same bytes in other pieces: one version reads or writes a stream of bytes with fewer, larger
+ * calls than the other, or by readv and writev. Only for what has no boundaries between messages:
+ * regular files, pipes, terminals, stream sockets; and only up to 64 KiB a call, which is what a
+ * normal form keeps.
+ *
+ * What has happened in the world, and what a follower was told, must never part for good:
+ *
+ * - A follower writes more at once: its call waits until the leader has written all of it, and what
+ *   is missing when the leader is lost it writes itself.
+ * - A follower writes less at once, and the leader has written: the follower is answered piece by
+ *   piece, and the event stays the next one until it has written all of it.
+ * - A follower writes less at once, and the leader waits for it (barrier, lockstep): the follower
+ *   is answered *ahead*, so that it shows the rest, and the leader writes when all was shown. If it
+ *   shows something else, nothing has happened yet. Should the follower lead then, it first
+ *   writes what it was told had been written.
+ * - A follower reads less at once: the surplus is kept for its next reads of that descriptor, also
+ *   when it leads by then.
+ * - A follower reads more at once: for a regular file it is given all that the leader reads in a
+ * row, else a short count, as the kernel may.
+ */
+#ifndef MX_MXM_PIECES_H
+#define MX_MXM_PIECES_H
+
+#include "mxm/state.h"
+
+enum pieces {
+	PIECES_NOT,	/* these two are no such transfers, or their bytes differ */
+	PIECES_MOVED,	/* some of it was matched, or the follower's call was ended */
+	PIECES_VETTED,	/* the leader's call may be made: the follower wants all of it */
+	PIECES_WAITING, /* nothing can be said before the leader's call was made */
+};
+
+/* Every byte of the leader's write, which was not made yet, was answered ahead to @task. */
+bool pieces_shown(const struct task *task, const struct event *event);
+
+/* @task asks; the leader's call is not made yet, and waits for it if @waits. */
+enum pieces pieces_vet(struct task *task, struct event *event, bool waits);
+
+/*
+ * The event was made. Takes from it what was answered ahead; true: that was all, and the event is
+ * consumed whatever the task does.
+ */
+bool pieces_settle(struct task *task, struct event *event);
+
+/* The event was made, and @task asks for something else. */
+enum pieces pieces_consume(struct task *task, struct event *event);
+
+/* Its call ends with what was done of it. Stopped at the entry. */
+void pieces_release(struct task *task);
+
+/* A read that the surplus of an earlier one answers in full; leading or following. */
+bool pieces_serve(struct task *task);
+
+/*
+ * The task leads from now on, stopped at a call's entry, and was in the midst of pieces. True: its
+ * call was ended or changed here, or what it was told is written was written, and it runs.
+ */
+bool pieces_take_over(struct task *task);
+/* The result of a call of which a part had been done for the task. */
+int64_t pieces_result(struct task *task, int64_t result);
+
+void pieces_forget(struct proc *proc, int version, int fd); /* closed; -1: all */
+
+#endif

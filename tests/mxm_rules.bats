@@ -1,0 +1,93 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Versions that do the same in other ways run as one, with the rule named in the log; versions that do
+# something else are found out, and nothing that the other one did not want has happened
+# (tests/victims/differ.h).
+
+load lib
+
+setup() {
+	old=$(victim differ_old)
+	new=$(victim differ_new)
+	LOG=$BATS_TEST_TMPDIR/events.log
+}
+
+# harmless RULE CASE...: in each mode and with either leader, output and files are those of the new
+# version alone, nobody is let go, and the log names the rule.
+harmless() {
+	local rule=$1 what sync leader
+	shift
+	for what in "$@"; do
+		for sync in lockstep barrier stream; do
+			for leader in old new; do
+				MX_TEST_OPTIONS="--sync $sync --leader $leader --patience 10" \
+					compare_native "$old" "$new" -- "$what" || fail "$what, $sync, $leader leads"
+				jq -e --arg rule "$rule" -s 'any(.event == "rule" and .rule == $rule)' "$LOG" >/dev/null ||
+					fail "$what, $sync, $leader leads: no rule '$rule': $(cat "$LOG")"
+			done
+		done
+	done
+}
+
+# harmful CASE...: in each mode, with either leader and either policy, there is a divergence. But for
+# stream mode, whose leader is ahead, the outcome is that of the preferred version alone.
+harmful() {
+	local what sync leader prefer
+	prepare() {
+		printf 'precious\n' >text
+		chmod 600 text
+	}
+	for what in "$@"; do
+		for sync in lockstep barrier stream; do
+			for leader in old new; do
+				for prefer in old new; do
+					rm -f "$LOG"
+					RESULT=$BATS_TEST_TMPDIR/mx in_fresh_folder "$MX" run --log "$LOG" --sync "$sync" \
+						--leader "$leader" --prefer "$prefer" --patience 10 "$old" "$new" -- "$what"
+					[ "$(events divergence)" -ge 1 ] ||
+						fail "$what, $sync, $leader leads: accepted: $(cat "$LOG")"
+					[ "$sync" != stream ] || continue
+					RESULT=$BATS_TEST_TMPDIR/native in_fresh_folder "$(victim "differ_$prefer")" "$what"
+					diff -r "$BATS_TEST_TMPDIR/native" "$BATS_TEST_TMPDIR/mx" ||
+						fail "$what, $sync, $leader leads, $prefer is preferred"
+				done
+			done
+		done
+	done
+}
+
+@test "ids asked for one by one, or all at once" {
+	harmless look ids
+}
+
+@test "one more read of /dev/urandom" {
+	harmless random-source urandom
+}
+
+@test "the same bytes read in other pieces" {
+	harmless pieces read-large read-small pipe
+}
+
+@test "the same bytes written in other pieces, by writev, by sendto" {
+	harmless pieces writev write-pieces write-whole write-across file-pieces sendto
+}
+
+@test "more looks: at files, limits, descriptors, clocks, random numbers" {
+	harmless look getrandom clock stat-first limits descriptor-state sigaction-query
+}
+
+@test "the same calls by other names" {
+	harmless same-call at-calls pipe2
+}
+
+@test "harmful: other bytes, more, fewer, late, in another order, to another descriptor" {
+	harmful x-bytes x-more x-less x-late-byte x-order x-swap x-descriptor x-twice x-datagrams
+}
+
+@test "harmful: files made, unmade, emptied, renamed, with other modes" {
+	harmful x-unlink x-file x-truncate x-mode x-rename x-mkdir x-seek
+}
+
+@test "harmful: signals, options, masks, folders, sockets, processes, the end" {
+	harmful x-kill x-option x-umask x-chdir x-socket x-fork x-exit x-random-write
+}

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * differ CASE: two versions that do the same in other ways (cases a..), or something else (cases
+ * that begin with x). Each prints what it found, so that a wrong answer shows in the output.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+#include "victim.h"
+
+#define TEXT "one two three four five six seven eight nine ten\n"
+
+static char buf[4096];
+
+static void in_pieces(int fd, const char *text, size_t piece)
+{
+	for (size_t len = strlen(text), n; len; text += n, len -= n) {
+		n = len < piece ? len : piece;
+		n = MUST(write(fd, text, n));
+	}
+}
+
+static void two_vectors(int fd, const char *text, size_t first)
+{
+	struct iovec v[2] = { { (void *)text, first },
+		{ (void *)(text + first), strlen(text) - first } };
+
+	MUST(writev(fd, v, 2));
+}
+
+static void read_all(int fd, size_t piece)
+{
+	ssize_t n;
+	size_t len = 0;
+
+	while ((n = MUST(read(fd, buf + len, piece))) > 0)
+		len += n;
+	buf[len] = '\0';
+	printf("%zu: %s", len, buf);
+}
+
+static int text_file(void)
+{
+	int fd = MUST(open("text", O_RDWR | O_CREAT | O_TRUNC, 0600));
+
+	MUST(write(fd, TEXT TEXT, strlen(TEXT TEXT)));
+	MUST(lseek(fd, 0, SEEK_SET));
+	return fd;
+}
+
+static void on_signal(int sig)
+{
+}
+
+/* geteuid and getegid against one call */
+static void ids(void)
+{
+	uid_t r, e, s;
+
+	if (NEW) {
+		MUST(getresuid(&r, &e, &s));
+	} else {
+		e = geteuid();
+		(void)getegid();
+	}
+	printf("%d\n", e == 0 || e > 0);
+}
+
+static void random_source(const char *path)
+{
+	if (NEW) {
+		int fd = MUST(open(path, O_RDONLY | O_CLOEXEC));
+
+		MUST(read(fd, buf, 16));
+		MUST(close(fd));
+	}
+	close(MUST(open("after", O_WRONLY | O_CREAT, 0600)));
+}
+
+static void pipe_through(size_t old_piece, size_t new_piece)
+{
+	int p[2];
+
+	MUST(pipe(p));
+	in_pieces(p[1], TEXT, NEW ? new_piece : old_piece);
+	MUST(close(p[1]));
+	read_all(p[0], NEW ? old_piece : new_piece);
+}
+
+static int socket_pair(int type, int *other)
+{
+	int s[2];
+
+	MUST(socketpair(AF_UNIX, type, 0, s));
+	*other = s[1];
+	return s[0];
+}
+
+static void harmless(const char *what)
+{
+	struct rlimit lim;
+	struct utsname u;
+	struct stat st;
+	int fd, other, on = 1;
+	socklen_t len = sizeof(on);
+
+	if (!strcmp(what, "ids"))
+		ids();
+	if (!strcmp(what, "urandom"))
+		random_source("/dev/urandom");
+	if (!strcmp(what, "read-large"))
+		read_all(text_file(), NEW ? sizeof(buf) / 2 : 7);
+	if (!strcmp(what, "read-small"))
+		read_all(text_file(), NEW ? 7 : sizeof(buf) / 2);
+	if (!strcmp(what, "writev")) {
+		if (NEW)
+			two_vectors(1, TEXT, 9);
+		else
+			MUST(write(1, TEXT, strlen(TEXT)));
+	}
+	if (!strcmp(what, "write-pieces"))
+		in_pieces(1, TEXT TEXT, NEW ? 5 : 200);
+	if (!strcmp(what, "write-whole"))
+		in_pieces(1, TEXT TEXT, NEW ? 200 : 5);
+	if (!strcmp(what, "write-across"))
+		in_pieces(1, TEXT TEXT TEXT, NEW ? 11 : 17);
+	if (!strcmp(what, "file-pieces"))
+		in_pieces(MUST(open("out", O_WRONLY | O_CREAT, 0600)), TEXT TEXT, NEW ? 30 : 8);
+	if (!strcmp(what, "pipe"))
+		pipe_through(11, 23);
+	if (!strcmp(what, "getrandom") && NEW)
+		MUST(getrandom(buf, 16, 0));
+	if (!strcmp(what, "clock")) {
+		struct timespec ts;
+
+		for (int i = 0; i < (NEW ? 1 : 3); i++)
+			MUST(syscall(SYS_clock_gettime, CLOCK_REALTIME, &ts));
+	}
+	if (!strcmp(what, "stat-first")) {
+		fd = text_file();
+		if (NEW)
+			MUST(fstat(fd, &st));
+		if (!NEW)
+			MUST(access("text", R_OK));
+		read_all(fd, 1000);
+	}
+	if (!strcmp(what, "limits")) {
+		MUST(NEW ? getrlimit(RLIMIT_NOFILE, &lim) : uname(&u));
+		MUST(getpid());
+	}
+	if (!strcmp(what, "descriptor-state")) {
+		fd = socket_pair(SOCK_STREAM, &other);
+		if (NEW)
+			MUST(getsockopt(fd, SOL_SOCKET, SO_TYPE, &on, &len));
+		else
+			MUST(fcntl(fd, F_GETFL));
+		MUST(write(fd, "x", 1));
+	}
+	if (!strcmp(what, "sendto")) {
+		fd = socket_pair(SOCK_STREAM, &other);
+		if (NEW)
+			MUST(send(fd, TEXT, strlen(TEXT), MSG_NOSIGNAL));
+		else
+			MUST(write(fd, TEXT, strlen(TEXT)));
+		MUST(close(fd));
+		read_all(other, 1000);
+	}
+	if (!strcmp(what, "at-calls")) {
+		if (NEW) {
+			MUST(syscall(SYS_mkdirat, AT_FDCWD, "dir", 0700));
+			MUST(syscall(SYS_faccessat, AT_FDCWD, "dir", R_OK));
+			close(MUST(
+				syscall(SYS_openat, AT_FDCWD, "dir/f", O_CREAT | O_WRONLY, 0600)));
+			MUST(syscall(SYS_unlinkat, AT_FDCWD, "dir/f", 0));
+			MUST(syscall(SYS_unlinkat, AT_FDCWD, "dir", AT_REMOVEDIR));
+		} else {
+			MUST(syscall(SYS_mkdir, "dir", 0700));
+			MUST(syscall(SYS_access, "dir", R_OK));
+			close(MUST(syscall(SYS_open, "dir/f", O_CREAT | O_WRONLY, 0600)));
+			MUST(syscall(SYS_unlink, "dir/f"));
+			MUST(syscall(SYS_rmdir, "dir"));
+		}
+	}
+	if (!strcmp(what, "pipe2")) {
+		int p[2];
+
+		MUST(NEW ? syscall(SYS_pipe2, p, 0) : syscall(SYS_pipe, p));
+		printf("%d %d\n", p[0], p[1]);
+	}
+	if (!strcmp(what, "sigaction-query") && NEW) {
+		struct sigaction sa;
+
+		MUST(sigaction(SIGUSR1, NULL, &sa));
+		printf("");
+	}
+}
+
+/* What must be found out: effects that one version alone has, or has otherwise. */
+static void harmful(const char *what)
+{
+	int fd, other, on = NEW;
+
+	if (!strcmp(what, "x-bytes"))
+		MUST(write(1, NEW ? "abcdef\n" : "abcdeF\n", 7));
+	if (!strcmp(what, "x-more"))
+		in_pieces(1, NEW ? TEXT "more\n" : TEXT, 200);
+	if (!strcmp(what, "x-less"))
+		in_pieces(1, NEW ? "short\n" : "short\nnot\n", 200);
+	if (!strcmp(what, "x-late-byte"))
+		in_pieces(1, NEW ? "one two thrEe\n" : "one two three\n", NEW ? 4 : 14);
+	if (!strcmp(what, "x-order")) {
+		MUST(write(NEW ? 1 : 2, "a\n", 2));
+		MUST(write(NEW ? 2 : 1, "a\n", 2));
+	}
+	if (!strcmp(what, "x-swap")) {
+		MUST(write(1, NEW ? "a\n" : "b\n", 2));
+		MUST(write(1, NEW ? "b\n" : "a\n", 2));
+	}
+	if (!strcmp(what, "x-descriptor"))
+		MUST(write(NEW ? 2 : 1, "to whom?\n", 9));
+	if (!strcmp(what, "x-unlink")) {
+		close(MUST(open("victim", O_WRONLY | O_CREAT, 0600)));
+		if (NEW)
+			MUST(unlink("victim"));
+	}
+	if (!strcmp(what, "x-file"))
+		close(MUST(open(NEW ? "file.new" : "file.old", O_WRONLY | O_CREAT, 0600)));
+	if (!strcmp(what, "x-truncate"))
+		close(MUST(open("text", O_WRONLY | O_CREAT | (NEW ? O_TRUNC : 0), 0600)));
+	if (!strcmp(what, "x-mode"))
+		MUST(chmod(".", NEW ? 0755 : 0700));
+	if (!strcmp(what, "x-rename")) {
+		close(MUST(open("from", O_WRONLY | O_CREAT, 0600)));
+		MUST(rename("from", NEW ? "to" : "elsewhere"));
+	}
+	if (!strcmp(what, "x-mkdir") && NEW)
+		MUST(mkdir("extra", 0700));
+	if (!strcmp(what, "x-kill")) {
+		signal(SIGUSR1, on_signal);
+		if (NEW)
+			MUST(kill(getpid(), SIGUSR1));
+	}
+	if (!strcmp(what, "x-option")) {
+		fd = socket_pair(SOCK_STREAM, &other);
+		on = NEW;
+		MUST(setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)));
+	}
+	if (!strcmp(what, "x-datagrams")) {
+		fd = socket_pair(SOCK_DGRAM, &other);
+		in_pieces(fd, "abcdef", NEW ? 3 : 6);
+	}
+	if (!strcmp(what, "x-umask"))
+		umask(NEW ? 022 : 077);
+	if (!strcmp(what, "x-chdir"))
+		MUST(chdir(NEW ? "/" : "/tmp"));
+	if (!strcmp(what, "x-socket"))
+		MUST(socket(NEW ? AF_INET : AF_UNIX, SOCK_STREAM, 0));
+	if (!strcmp(what, "x-seek")) {
+		fd = text_file();
+		MUST(lseek(fd, NEW ? 3 : 5, SEEK_SET));
+		MUST(write(fd, "!", 1));
+	}
+	if (!strcmp(what, "x-fork") && NEW) {
+		if (MUST(fork()) == 0)
+			_exit(0);
+	}
+	if (!strcmp(what, "x-exit"))
+		_exit(NEW ? 3 : 4);
+	if (!strcmp(what, "x-random-write"))
+		close(MUST(open(NEW ? "/dev/urandom" : "/dev/null", O_WRONLY)));
+	if (!strcmp(what, "x-twice")) {
+		MUST(write(1, "pay 5\n", 6));
+		if (NEW)
+			MUST(write(1, "pay 5\n", 6));
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const char *what = argc > 1 ? argv[1] : "";
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	harmless(what);
+	harmful(what);
+	printf("end\n");
+	return 0;
+}
