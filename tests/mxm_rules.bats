@@ -80,6 +80,52 @@ harmful() {
 	harmless same-call at-calls pipe2
 }
 
+# survives_midway CASE...: the new version crashes in the midst of pieces, and what comes out is the old
+# version's, whole and once.
+survives_midway() {
+	local what sync leader
+	for what in "$@"; do
+		for sync in lockstep barrier stream; do
+			for leader in old new; do
+				rm -f "$LOG"
+				RESULT=$BATS_TEST_TMPDIR/mx in_fresh_folder "$MX" run --log "$LOG" --sync "$sync" \
+					--leader "$leader" --patience 10 "$old" "$new" -- "$what"
+				RESULT=$BATS_TEST_TMPDIR/native in_fresh_folder "$old" "$what"
+				diff -r "$BATS_TEST_TMPDIR/native" "$BATS_TEST_TMPDIR/mx" ||
+					fail "$what, $sync, $leader leads: $(cat "$LOG")"
+				[ "$(events crash)" = 1 ]
+			done
+		done
+	done
+}
+
+@test "a version is lost in the midst of pieces: nothing is lost and nothing comes twice" {
+	survives_midway c-write-pieces c-writev-pieces c-read-pieces c-read-whole c-pipe-whole
+}
+
+@test "a leader that is killed while its follower was answered ahead" {
+	load mxm
+	mkfifo "$BATS_TEST_TMPDIR/in"
+	exec 7<>"$BATS_TEST_TMPDIR/in"
+	for when in 0.3 0.8; do
+		rm -f "$LOG"
+		"$MX" run --log "$LOG" --sync barrier --leader new "$old" "$new" -- c-slow-pieces \
+			<&7 >"$BATS_TEST_TMPDIR/out" 3>&- 7>&- &
+		SERVER=$!
+		started+=("$SERVER")
+		wait_until 10 grep -q '"phase":"mirroring"' "$LOG"
+		sleep "$when"
+		for pid in $(version_pids); do
+			[ "$(readlink "/proc/$pid/exe")" != "$new" ] || kill -KILL "$pid"
+		done
+		wait_until 20 grep -q '^aaaabbbbcccc$' "$BATS_TEST_TMPDIR/out"
+		printf 'hello\n' >&7
+		wait "$SERVER"
+		[ "$(cat "$BATS_TEST_TMPDIR/out")" = $'aaaabbbbcccc\n6\nend' ] || fail "$(cat "$BATS_TEST_TMPDIR/out" "$LOG")"
+		[ "$(events takeover)" = 1 ]
+	done
+}
+
 @test "harmful: other bytes, more, fewer, late, in another order, to another descriptor" {
 	harmful x-bytes x-more x-less x-late-byte x-order x-swap x-descriptor x-twice x-datagrams
 }

@@ -382,52 +382,85 @@ enum pieces pieces_consume(struct task *task, struct event *event)
 			  : consume_read(task, event, &ours);
 }
 
-/* Writes what the task was told is written. -EAGAIN: not all of it could be. */
-static int pay(struct task *task)
+/* Can the descriptor take a chunk without blocking? 1, 0, or -ESRCH. */
+static int can_write(struct task *task, int fd, bool at_entry)
 {
-	struct str *bytes = &task->ahead.bytes;
-	const uint64_t room = GATEWAY_SCRATCH_SIZE / 2;
-	struct pollfd p = { task->ahead.fd, POLLOUT, 0 };
+	const uint64_t at = GATEWAY_SCRATCH;
+	struct pollfd p = { fd, POLLOUT, 0 };
+	long r = 0;
+	int rc = tracee_write(&task->tracee, raddr(at), &p, sizeof(p));
+
+	if (rc == 0)
+		rc = tracee_remote(&task->tracee, at_entry, &r, SYS_poll, at, 1, STEP_MS, 0, 0, 0);
+	return rc < 0 ? rc : r > 0;
+}
+
+/*
+ * Writes the bytes in the task's name, in chunks that a pipe takes whole once it is writable
+ * (pipe(7), PIPE_BUF). What could not be written is left in @bytes.
+ */
+static int write_for(struct task *task, int fd, struct str *bytes)
+{
+	const uint64_t at = GATEWAY_SCRATCH, room = GATEWAY_SCRATCH_SIZE;
 	bool at_entry = true;
-	int steps = 0, rc = 0;
-	long r = 0, ignored;
 
-	while (bytes->len && rc == 0 && steps < OWED_STEPS) {
+	for (int steps = 0; bytes->len && steps < OWED_STEPS; steps++) {
 		size_t n = least(bytes->len, room);
+		long r = 0;
+		int rc = can_write(task, fd, at_entry);
 
-		rc = tracee_write(&task->tracee, raddr(GATEWAY_SCRATCH + room), bytes->data, n);
-		if (rc == 0)
-			rc = tracee_remote(&task->tracee, at_entry, &r, SYS_write,
-				(uint64_t)task->ahead.fd, GATEWAY_SCRATCH + room, n, 0, 0, 0);
 		at_entry = false;
-		if (rc == 0 && r > 0) {
-			use_ahead(task, (size_t)r);
-			continue;
-		}
-		if (rc < 0 || (r != -EAGAIN && r != -EINTR))
+		if (rc > 0)
+			rc = tracee_write(&task->tracee, raddr(at), bytes->data, n) < 0
+				     ? -ESRCH
+				     : tracee_remote(&task->tracee, false, &r, SYS_write,
+					       (uint64_t)fd, at, n, 0, 0, 0);
+		if (rc < 0)
+			return rc;
+		if (r < 0 && r != -EAGAIN && r != -EINTR)
 			break;
-		steps++;
-		rc = tracee_write(&task->tracee, raddr(GATEWAY_SCRATCH + room), &p, sizeof(p));
-		if (rc == 0)
-			rc = tracee_remote(&task->tracee, false, &ignored, SYS_poll,
-				GATEWAY_SCRATCH + room, 1, STEP_MS, 0, 0, 0);
+		if (r <= 0)
+			continue;
+		memmove(bytes->data, bytes->data + r, bytes->len - r);
+		bytes->len -= r;
+		steps = -1;
 	}
-	return rc < 0 ? rc : bytes->len ? -EAGAIN : 0;
+	return 0;
+}
+
+/* The rest of a write of which a part was done; the program sees it as one. */
+static void write_rest(struct task *task, const struct transfer *t)
+{
+	cleanup_str struct str rest = STR_INIT;
+	struct user_regs_struct *regs;
+
+	str_append(&rest, t->data + task->done, t->len - task->done);
+	if (write_for(task, t->fd, &rest) < 0)
+		return;
+	regs = tracee_touch(&task->tracee);
+	if (!regs)
+		return;
+	regs->orig_rax = -1;
+	regs->rax = t->len - rest.len;
+	task->done = 0;
+	task->at_entry_stop = false;
+	task_resume(task, RESUME_RUN, 0);
 }
 
 bool pieces_take_over(struct task *task)
 {
 	struct mxm *mxm = task->tuple->group->mxm;
+	struct str *ahead = &task->ahead.bytes;
 	struct transfer t;
-	int rc;
 
-	if (task->ahead.bytes.len) {
-		rc = pay(task);
-		if (rc < 0 && rc != -ESRCH)
+	if (ahead->len) {
+		if (write_for(task, task->ahead.fd, ahead) < 0)
+			return true;
+		if (ahead->len)
 			mxm->ops->note(mxm->ops_arg, "not-carried-over", task->version,
 				task->tuple->ids->known,
 				"bytes that the version was told are written could not be written");
-		str_reset(&task->ahead.bytes);
+		str_reset(ahead);
 		tracee_retry_call(&task->tracee, task->call.issued);
 		task->at_entry_stop = false;
 		task_resume(task, RESUME_RUN, 0);
@@ -435,12 +468,14 @@ bool pieces_take_over(struct task *task)
 	}
 	if (!task->done)
 		return false;
-	if (transfer_of(&task->call, &task->in, &t) && t.write && !t.vector) {
-		/* The rest of it; pieces_result() adds what was done. */
-		if (special_set_arg(task, 1, task->call.args[1] + task->done) < 0 ||
-			special_set_arg(task, 2, t.len - task->done) < 0)
+	if (transfer_of(&task->call, &task->in, &t) && t.write) {
+		if (t.vector) {
+			write_rest(task, &t);
 			return true;
-		return false;
+		}
+		/* pieces_result() adds what was done. */
+		return special_set_arg(task, 1, task->call.args[1] + task->done) < 0 ||
+		       special_set_arg(task, 2, t.len - task->done) < 0;
 	}
 	tracee_skip_call(&task->tracee, (int64_t)task->done);
 	task->done = 0;

@@ -203,6 +203,81 @@ static void harmless(const char *what)
 	}
 }
 
+/* Computes, without a call, for a second or so. */
+static void take_time(void)
+{
+	for (volatile unsigned long n = 0; n < 400000000; n++) {
+	}
+}
+
+static void crash(void)
+{
+	*(volatile int *)16 = 1;
+}
+
+/* One version is lost in the midst of pieces: what comes out must be whole all the same. */
+static void lost_midway(const char *what)
+{
+	ssize_t n;
+	int fd;
+
+	if (!strcmp(what, "c-write-pieces")) {
+		in_pieces(1, NEW ? "one two " : TEXT, NEW ? 3 : 100);
+		if (NEW)
+			crash();
+	}
+	if (!strcmp(what, "c-writev-pieces")) {
+		if (NEW) {
+			in_pieces(1, "one two ", 3);
+			crash();
+		}
+		two_vectors(1, TEXT, 9);
+	}
+	if (!strcmp(what, "c-read-pieces")) {
+		fd = text_file();
+		if (NEW) {
+			MUST(read(fd, buf, 7));
+			MUST(read(fd, buf, 7));
+			crash();
+		}
+		read_all(fd, 1000);
+	}
+	if (!strcmp(what, "c-read-whole")) {
+		fd = text_file();
+		if (NEW) {
+			MUST(read(fd, buf, 1000));
+			crash();
+		}
+		read_all(fd, 9);
+	}
+	if (!strcmp(what, "c-pipe-whole")) {
+		int p[2];
+
+		MUST(pipe(p));
+		in_pieces(p[1], TEXT, 100);
+		MUST(close(p[1]));
+		if (NEW) {
+			MUST(read(p[0], buf, 1000));
+			crash();
+		}
+		read_all(p[0], 9);
+	}
+	/* The new version waits with all of it until the old one has shown its pieces. */
+	if (!strcmp(what, "c-slow-pieces")) {
+		if (NEW) {
+			MUST(write(1, "aaaabbbbcccc\n", 13));
+		} else {
+			MUST(write(1, "aaaa", 4));
+			take_time();
+			MUST(write(1, "bbbb", 4));
+			take_time();
+			MUST(write(1, "cccc\n", 5));
+		}
+		n = MUST(read(0, buf, 10));
+		printf("%zd\n", n);
+	}
+}
+
 /* What must be found out: effects that one version alone has, or has otherwise. */
 static void harmful(const char *what)
 {
@@ -289,6 +364,7 @@ int main(int argc, char **argv)
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	harmless(what);
+	lost_midway(what);
 	harmful(what);
 	printf("end\n");
 	return 0;
