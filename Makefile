@@ -25,7 +25,7 @@ ALL_CFLAGS = -std=gnu11 $(WARN) $(WERROR) -fPIE -fstack-protector-strong $(SAN) 
 # and the shim must never depend on files of the image.
 LINK    ?= -static-pie
 LDFLAGS += -Wl,-z,relro,-z,now,-z,noexecstack
-LIBS    := -lseccomp -lcap -ldw -lelf -lcapstone -lyajl_s -llzma -lz -lbz2 -lpthread
+LIBS    := -lseccomp -lcap -ldw -lelf -lcapstone -lyajl_s -llzma -lz -lbz2 -lpthread -lm
 
 obj      = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)))
 MX      := $(call obj,engine/*.c)

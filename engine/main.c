@@ -18,6 +18,7 @@ static const struct cmd *const cmds[] = {
 	&cmd_events,
 	&cmd_history,
 	&cmd_metrics,
+	&cmd_report,
 	&cmd_promote,
 	&cmd_abort,
 	&cmd_pause,

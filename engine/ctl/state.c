@@ -242,7 +242,7 @@ void state_sample(struct run_state *s, const struct state_counts *counts)
 	double at = now();
 	struct sample *sample;
 
-	if (s->nsamples && at - s->sampled < s->every)
+	if (s->nsamples && at - s->sampled < s->every * 0.9)
 		return;
 	if (s->nsamples == SAMPLES_MAX)
 		thin_out(s);
