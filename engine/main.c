@@ -25,6 +25,7 @@ static const struct cmd *const cmds[] = {
 	&cmd_resume,
 	&cmd_switch,
 	&cmd_restart,
+	&cmd_doctor,
 	&cmd_analyze,
 	&cmd_syscalls,
 	NULL,

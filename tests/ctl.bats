@@ -275,3 +275,20 @@ s=socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); time.sleep(20)
 	run -2 "$MX" metrics --listen nonsense
 	run -2 "$MX" metrics --every 5
 }
+
+@test "doctor: what this machine has is good, what is broken is named" {
+	run "$MX" doctor
+	[[ $output = *"ok    trial "*"two versions run as one"* ]] || fail "$output"
+	[[ $output = *"ok    mx-hook "* ]]
+	"$MX" doctor -o json | jq -e 'all(.topic and .level and .text) and any(.topic == "kernel")'
+	printf '{"delegate": "/nowhere/crun"}' >"$BATS_TEST_TMPDIR/mx.conf"
+	run -1 "$MX" doctor --mx-conf "$BATS_TEST_TMPDIR/mx.conf"
+	[[ $output = *"BAD "*delegate*/nowhere/crun* ]] || fail "$output"
+	printf '{"nonsense": 1}' >"$BATS_TEST_TMPDIR/mx.conf"
+	run -1 "$MX" doctor --mx-conf "$BATS_TEST_TMPDIR/mx.conf"
+	[[ $output = *"BAD "*mx.conf*nonsense* ]]
+	# Where tracing is refused, the trial says so.
+	need strace
+	run -1 strace -f -o /dev/null "$MX" doctor
+	[[ $output = *"BAD   trial "*"mx run fails"*ptrace* ]] || fail "$output"
+}
