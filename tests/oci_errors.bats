@@ -25,12 +25,14 @@ teardown() {
 	nothing_left
 }
 
-# fails RUNTIME STATUS TEXT PODMAN-ARGUMENT...: the container does not start, for this reason.
+# fails RUNTIME STATUS TEXT PODMAN-ARGUMENT...: the container does not start, for this reason. Its id is
+# left in $id.
 fails() {
 	local runtime=$1 want=$2 text=$3
 	shift 3
 	status=0
 	output=$(podman --runtime "$runtime" run --name c1 "$@" 2>&1) || status=$?
+	id=$(podman inspect -f '{{.Id}}' c1)
 	podman rm -f -t 0 c1 >/dev/null 2>&1 || :
 	if [ "$status" != "$want" ] || [[ "$output" != *"$text"* ]]; then
 		printf 'podman run %s\nwant status %s and "%s", got status %s:\n%s\n' "$*" "$want" "$text" \
@@ -39,19 +41,10 @@ fails() {
 	fi
 }
 
-# logged NAME: the kept event log of the last container that failed, one event's reason.
-# The reason of the newest such event. A log is moved there when its container is deleted, which podman may
-# do after it has returned, so another container's may be the newest file.
+# logged SHIM ID NAME: the reason of such an event in the container's log. The shim finds the log where
+# it is: podman may delete the container, which moves it, after it has returned.
 logged() {
-	local file found
-	for _ in {1..50}; do
-		while read -r _ file; do
-			found=$(jq -r "select(.event == \"$1\") | .reason" "$file")
-			[ -z "$found" ] || break 2
-		done < <(find "$shims/logs" -name '*.jsonl' -printf '%T@ %p\n' | sort -rn)
-		sleep 0.1
-	done
-	printf '%s\n' "$found"
+	"$shims/$1" log --json "$2" | jq -r --arg name "$3" 'select(.event == $name) | .reason'
 }
 
 each() {
@@ -62,9 +55,12 @@ each() {
 }
 
 @test "the old image lacks the program" {
+	local d reason='old version: executable file `special` not found in $PATH'
 	make_image only-new sh -c 'cp bin/busybox bin/special'
-	each 127 'old version: executable file `special` not found in $PATH' "${mx_flags[@]}" test:only-new special
-	[ "$(logged hook-failed)" = 'old version: executable file `special` not found in $PATH: No such file or directory' ]
+	for d in $(delegates); do
+		fails "mx-$d" 127 "$reason" "${mx_flags[@]}" test:only-new special
+		[ "$(logged "mx-$d" "$id" hook-failed)" = "$reason: No such file or directory" ]
+	done
 }
 
 @test "the new image lacks the program" {
@@ -72,12 +68,15 @@ each() {
 }
 
 @test "a program that cannot be analysed is named" {
+	local d
 	make_image damaged sh -c 'head -c 3000 bin/busybox >bin/cut; printf "\177ELF\001" >bin/short; echo text >bin/text; chmod 755 bin/cut bin/short bin/text'
 	make_image damaged-old sh -c 'cp bin/busybox bin/cut; cp bin/busybox bin/short; cp bin/busybox bin/text'
 	mx_flags=(--mount 'type=image,source=test:damaged-old,destination=/.mx/old' --annotation io.mx.old=/.mx/old)
 	each 126 'new version: /bin/short: is no ELF program' "${mx_flags[@]}" test:damaged short
-	each 126 'new version: /bin/text: is no ELF program' "${mx_flags[@]}" test:damaged text
-	[ "$(logged hook-failed)" = 'new version: /bin/text: is no ELF program' ]
+	for d in $(delegates); do
+		fails "mx-$d" 126 'new version: /bin/text: is no ELF program' "${mx_flags[@]}" test:damaged text
+		[ "$(logged "mx-$d" "$id" hook-failed)" = 'new version: /bin/text: is no ELF program' ]
+	done
 }
 
 @test "a hook that fails leaves the new version alone, where the operator wants that" {
@@ -86,7 +85,8 @@ each() {
 	echo "$output"
 	[ "$status" = 0 ]
 	[ "$output" = new ]
-	[[ "$(logged hook-failed)" = *'old version: executable file `no-such-program` not found'* ]]
+	id=$(podman inspect -f '{{.Id}}' c1)
+	[[ "$(logged mx-new-only "$id" hook-failed)" = *'old version: executable file `no-such-program` not found'* ]]
 }
 
 @test "the delegate is missing" {

@@ -164,7 +164,7 @@ two
 /var/log.txt: one
 two' ]
 		[ "$(podman run --rm -v data:/data test:new cat /data/log)" = $'one\ntwo' ]
-		jq -r .event "$shims/logs/$(podman inspect -f '{{.Id}}' c1).jsonl" | grep -x takeover
+		events "mx-$d" "$(podman inspect -f '{{.Id}}' c1)" | grep -x takeover
 		podman rm -f -t 0 c1
 		podman volume rm data
 	done
