@@ -137,6 +137,13 @@ calls() {
 		[ "$output" = "$(cat old.out)" ]
 		[ "$(event_field crash signal)" = SIGFPE ]
 	done
+	for leader in old new; do
+		rm -f "$LOG"
+		run mx_run --leader $leader "$old" "$new" -- 3 handled <in
+		[ "$status" = 5 ] || fail "$leader: $status $(cat "$LOG")"
+		[ "$output" = "$(cat old.out)" ]
+		only_events crash discarded $([ $leader = old ] || echo takeover)
+	done
 	run mx_run --survive none --prefer new "$old" "$new" -- 3 fault <in
 	[ "$status" = 139 ] || fail "status $status: $(cat "$LOG")"
 }

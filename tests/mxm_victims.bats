@@ -27,12 +27,32 @@ both_leaders() {
 	assert_no_divergence
 }
 
+@test "a signal that a child sends before it ends" {
+	both_leaders signal_order
+}
+
+@test "faults that the program handles itself" {
+	both_leaders faults
+}
+
 @test "signals on an alternate stack" {
 	both_leaders altstack
 }
 
 @test "fork, vfork, posix_spawn, wait, a child that is killed" {
 	both_leaders births
+}
+
+@test "a daemon" {
+	both_leaders daemon
+}
+
+@test "a process that ends, or executes, in the midst of its threads' calls" {
+	both_leaders sudden
+}
+
+@test "a program that is written through a shared mapping, and executed" {
+	both_leaders built
 }
 
 @test "ids of processes and threads" {
@@ -48,8 +68,6 @@ both_leaders() {
 }
 
 @test "epoll: pointers as data, modified, deleted and duplicated members" {
-	# What is closed is closed once both versions have closed it; here the next call asks.
-	modes=lockstep
 	both_leaders epolls
 }
 
@@ -59,6 +77,10 @@ both_leaders() {
 
 @test "numbers of descriptors, close-on-exec" {
 	both_leaders descriptors
+}
+
+@test "numbers of descriptors that threads race for" {
+	both_leaders numbers
 }
 
 @test "temporary files and folders" {
@@ -82,7 +104,6 @@ both_leaders() {
 }
 
 @test "pipes, splice, tee, sendfile, sockets" {
-	modes=lockstep
 	both_leaders pipes
 }
 

@@ -17,6 +17,7 @@
 #include "mxm/handover.h"
 #include "mxm/ids.h"
 #include "mxm/layout.h"
+#include "mxm/shadows.h"
 
 struct clone_call {
 	uint64_t flags, pidfd, parent_tid, child_tid;
@@ -318,6 +319,7 @@ void births_executed(struct task *task, pid_t former)
 	if (!follows) {
 		fds_exec(mxm, proc->fds);
 		proc->shares_memory = false;
+		shadows_release(mxm, proc);
 		for (int i = 0; i < 64; i++) {
 			if (proc->sig[i].handler > 1)
 				proc->sig[i].handler = 0;
@@ -415,6 +417,13 @@ void births_dying(struct task *task, int status)
 	} else if (task->state != TASK_ENDING && !proc->exiting && WIFSIGNALED(status)) {
 		/* Else: its own exit, its process's, or a thread whose process calls execve. */
 		ended_by_signal(task, WTERMSIG(status), true);
+	}
+	/* Killed by its own process, while a call of its own had ended but not had its turn: for
+	 * every version it ends before. */
+	if (!task_follows(task) && group->mxm->versions[task->version].alive &&
+		task->state == TASK_READY && task->event) {
+		event_free(task->event);
+		task->event = NULL;
 	}
 	task_enter(task, TASK_ENDING);
 	task_resume(task, RESUME_RUN, 0);

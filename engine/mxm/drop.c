@@ -227,6 +227,10 @@ static void promote(struct task *task)
 		}
 		lead_asks(task);
 		return;
+	case TASK_FAULTING:
+		if (!drop_crashed(task, &task->raise, true))
+			faults_deliver(task);
+		return;
 	case TASK_NEWBORN:
 		task->event = event_new(task->tuple, EVENT_RESUME);
 		task_enter(task, TASK_READY);

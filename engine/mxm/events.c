@@ -6,6 +6,7 @@
 
 #include "base/xalloc.h"
 #include "mxm/fds.h"
+#include "mxm/shadows.h"
 
 struct event *event_new(struct tuple *tuple, enum event_kind kind)
 {
@@ -28,6 +29,7 @@ void event_free(struct event *event)
 		if (event->regs[i])
 			fds_epoll_put(event->tuple->group->mxm, event->regs[i]);
 	}
+	shadows_event_over(event->tuple->group->mxm, event);
 	free(event->regs);
 	free(event->fds);
 	str_free(&event->in);

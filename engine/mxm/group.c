@@ -23,13 +23,15 @@ static const unsigned edges[TASK_STATES] = {
 			TO(TASK_RUNNING),
 	[TASK_NEWBORN] = TO(TASK_RUNNING) | TO(TASK_READY) | TO(TASK_ENDING) | TO(TASK_ABSENT),
 	[TASK_RUNNING] = TO(TASK_RUNNING) | TO(TASK_ASKING) | TO(TASK_CALLING) | TO(TASK_READY) |
-			 TO(TASK_RAISING) | TO(TASK_NEWBORN) | TO(TASK_ENDING) | TO(TASK_ABSENT),
+			 TO(TASK_RAISING) | TO(TASK_FAULTING) | TO(TASK_NEWBORN) | TO(TASK_ENDING) |
+			 TO(TASK_ABSENT),
 	[TASK_ASKING] = TO(TASK_ASKING) | TO(TASK_CALLING) | TO(TASK_READY) | TO(TASK_RUNNING) |
 			TO(TASK_RAISING) | TO(TASK_ENDING) | TO(TASK_ABSENT),
 	[TASK_CALLING] = TO(TASK_CALLING) | TO(TASK_AGAIN) | TO(TASK_READY) | TO(TASK_RUNNING) |
 			 TO(TASK_NEWBORN) | TO(TASK_RAISING) | TO(TASK_ENDING) | TO(TASK_ABSENT),
 	[TASK_AGAIN] = TO(TASK_CALLING) | TO(TASK_READY) | TO(TASK_ENDING) | TO(TASK_ABSENT),
 	[TASK_READY] = TO(TASK_RUNNING) | TO(TASK_RAISING) | TO(TASK_ENDING) | TO(TASK_ABSENT),
+	[TASK_FAULTING] = TO(TASK_RUNNING) | TO(TASK_ENDING) | TO(TASK_ABSENT),
 	[TASK_RAISING] = TO(TASK_RUNNING) | TO(TASK_ENDING) | TO(TASK_ABSENT) | TO(TASK_ASKING) |
 			 TO(TASK_CALLING),
 	[TASK_ENDING] = TO(TASK_ENDING) | TO(TASK_ABSENT),
@@ -44,6 +46,7 @@ static const char *const names[TASK_STATES] = {
 	[TASK_CALLING] = "calling",
 	[TASK_AGAIN] = "again",
 	[TASK_READY] = "ready",
+	[TASK_FAULTING] = "faulting",
 	[TASK_RAISING] = "raising",
 	[TASK_ENDING] = "ending",
 };
@@ -275,6 +278,8 @@ static void pump(struct group *group)
 	do {
 		drop_check(group);
 		more = lead_pump(group);
+		if (group->faults)
+			more |= faults_pump(group);
 		for (int v = 0; v < group->mxm->config.nversions; v++) {
 			if (group->followers & (1u << v))
 				more |= follow_pump(group, v);
@@ -285,7 +290,7 @@ static void pump(struct group *group)
 /* Does something here depend on time? */
 static void want_ticks(struct group *group)
 {
-	bool wants = group->wants_ticks || !list_is_empty(&group->stream) ||
+	bool wants = group->wants_ticks || group->faults || !list_is_empty(&group->stream) ||
 		     (group->followers && (group->baton[group->leader] || group->spread));
 
 	list_for_each (at, &group->tuples) {

@@ -107,6 +107,19 @@ bool signals_take_held(struct task *task, siginfo_t *ret_info);
 /* Looks after signals that are held and batons that are held too long. */
 void signals_tick(struct group *group);
 
+/* faults.c */
+
+/*
+ * At a fault of those that are survived. Where the program has a handler for it, the fault may be
+ * its ordinary way (write barriers, null checks): the task is held until it shows whether the other
+ * versions take it too. False: it is a crash, now.
+ */
+bool faults_hold(struct task *task, const siginfo_t *info);
+/* Decides on what is held. */
+bool faults_pump(struct group *group);
+/* A held task is the last version's: its handler gets the fault. */
+void faults_deliver(struct task *task);
+
 /* drop.c */
 
 /*

@@ -10,6 +10,8 @@
 /* The kernel keeps this much below the stack at least, and takes no more than this from a limit. */
 #define GAP_MIN	     (128ul << 20)
 #define RANDOM_PAGES (1ul << 28)
+/* How long arguments may be is a quarter of the stack limit; well below that it does not matter. */
+#define ARGS_SHORT (1ul << 16)
 
 void layout_fix(void)
 {
@@ -43,7 +45,9 @@ void layout_before_exec(struct task *task)
 	const struct proc *proc = task->tuple->proc;
 	struct rlimit limit, random;
 
-	if (task->stack_limit_changed || prlimit(task->tracee.tgid, RLIMIT_STACK, NULL, &limit) < 0)
+	if (task->stack_limit_changed || task->in.len > ARGS_SHORT)
+		return;
+	if (prlimit(task->tracee.tgid, RLIMIT_STACK, NULL, &limit) < 0)
 		return;
 	random = limit;
 	random.rlim_cur = GAP_MIN + draw(proc, proc->execs[task->version]) % RANDOM_PAGES * 4096;

@@ -305,19 +305,21 @@ static int take_new_fds(struct task *task, struct event *event, int64_t result)
 
 	if (result < 0)
 		return 0;
-	if (row->flags & SYS_NEWFD) {
+	if ((row->flags & SYS_NEWFD) && row->special != SPECIAL_DUP) {
+		special_number_taken(task, (int)result);
 		fds_open(mxm, proc->fds, (int)result, cloexec);
 		return event ? install_take(task, event, (int)result, cloexec) : 0;
 	}
 	for (int i = 0; i < row->nargs && rc == 0; i++) {
 		int pair[2];
 
-		if (row->args[i].kind == ARG_MSG_OUT && event)
+		if (row->args[i].kind == ARG_MSG_OUT)
 			rc = special_received_fds(task, event, cloexec);
 		if (row->args[i].kind != ARG_FDS_OUT)
 			continue;
 		rc = tracee_read(&task->tracee, raddr(args[i]), pair, sizeof(pair));
 		for (int k = 0; k < 2 && rc == 0; k++) {
+			special_number_taken(task, pair[k]);
 			fds_open(mxm, proc->fds, pair[k], cloexec);
 			if (event)
 				rc = install_take(task, event, pair[k], cloexec);

@@ -17,6 +17,9 @@
 #define SHADOW_NAME "mx-shadow"
 #define MAPS_MAX    (16u << 20)
 #define CHUNK	    (1u << 20)
+/* A process that has this many more than at the last look is looked at for those it has unmapped.
+ */
+#define LOOK_EVERY 16
 
 struct shadow {
 	struct list link;
@@ -25,6 +28,7 @@ struct shadow {
 	uint64_t id;
 	int file; /* the real one, writable where the leader's descriptor was */
 	off_t size;
+	unsigned uses; /* processes that have mapped it, and events that speak of it */
 	int copies[MXM_VERSIONS_MAX]; /* memfds; -1: none */
 };
 
@@ -102,6 +106,132 @@ static int grow(struct mxm *mxm, struct shadow *s, unsigned followers)
 	return rc;
 }
 
+static void free_shadow(struct shadow *s)
+{
+	close(s->file);
+	for (int v = 0; v < MXM_VERSIONS_MAX; v++) {
+		if (s->copies[v] >= 0)
+			close(s->copies[v]);
+	}
+	list_remove(&s->link);
+	free(s);
+}
+
+static void put(struct mxm *mxm, uint64_t id)
+{
+	struct shadow *s = find_id(mxm, id);
+
+	if (s && --s->uses == 0)
+		free_shadow(s);
+}
+
+void shadows_event_over(struct mxm *mxm, const struct event *event)
+{
+	if (!event->value || event->call.nr != SYS_mmap)
+		return;
+	pthread_mutex_lock(&mxm->lock);
+	put(mxm, event->value);
+	pthread_mutex_unlock(&mxm->lock);
+}
+
+void shadows_fork(struct mxm *mxm, const struct proc *parent, struct proc *child)
+{
+	if (!parent->nshadows)
+		return;
+	pthread_mutex_lock(&mxm->lock);
+	child->shadows = xreallocarray(NULL, parent->nshadows, sizeof(*child->shadows));
+	child->nshadows = child->shadows_checked = parent->nshadows;
+	for (unsigned i = 0; i < parent->nshadows; i++) {
+		struct shadow *s = find_id(mxm, parent->shadows[i]);
+
+		child->shadows[i] = parent->shadows[i];
+		if (s)
+			s->uses++;
+	}
+	pthread_mutex_unlock(&mxm->lock);
+}
+
+void shadows_release(struct mxm *mxm, struct proc *proc)
+{
+	pthread_mutex_lock(&mxm->lock);
+	for (unsigned i = 0; i < proc->nshadows; i++)
+		put(mxm, proc->shadows[i]);
+	pthread_mutex_unlock(&mxm->lock);
+	free(proc->shadows);
+	proc->shadows = NULL;
+	proc->nshadows = proc->shadows_checked = 0;
+}
+
+/* Does a process of any version still map the shadow, or its file? By inodes alone: one too many is
+ * kept, never one too few. */
+static bool is_mapped(const struct shadow *s, const struct str *maps, int n)
+{
+	ino_t inodes[MXM_VERSIONS_MAX + 1] = { s->ino };
+	int ninodes = 1;
+	struct stat st;
+
+	for (int v = 0; v < MXM_VERSIONS_MAX; v++) {
+		if (s->copies[v] >= 0 && fstat(s->copies[v], &st) == 0)
+			inodes[ninodes++] = st.st_ino;
+	}
+	for (int i = 0; i < ninodes; i++) {
+		char text[32];
+
+		snprintf(text, sizeof(text), " %" PRIu64 " ", (uint64_t)inodes[i]);
+		for (int k = 0; k < n; k++) {
+			if (strstr(str_text(&maps[k]), text))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* munmap(2) runs without a stop, so what is unmapped is found by looking, now and then. */
+static void forget_unmapped(struct mxm *mxm, struct proc *proc)
+{
+	struct str maps[MXM_VERSIONS_MAX] = { 0 };
+	unsigned kept = 0;
+	bool known = true;
+
+	for (int v = 0; v < mxm->config.nversions; v++) {
+		char path[64];
+
+		if (!mxm->versions[v].alive)
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/maps", proc->ids->real[v]);
+		known &= proc->ids->real[v] && io_read_file(path, MAPS_MAX, &maps[v], NULL) == 0;
+	}
+	for (unsigned i = 0; i < proc->nshadows && known; i++) {
+		struct shadow *s = find_id(mxm, proc->shadows[i]);
+
+		if (s && is_mapped(s, maps, mxm->config.nversions))
+			proc->shadows[kept++] = proc->shadows[i];
+		else
+			put(mxm, proc->shadows[i]);
+	}
+	if (known)
+		proc->nshadows = kept;
+	proc->shadows_checked = proc->nshadows;
+	for (int v = 0; v < mxm->config.nversions; v++)
+		str_free(&maps[v]);
+}
+
+/* The process has it from now on, and the event speaks of it. */
+static void use(struct mxm *mxm, struct proc *proc, struct shadow *s, struct event *event)
+{
+	event->value = s->id;
+	s->uses++;
+	for (unsigned i = 0; i < proc->nshadows; i++) {
+		if (proc->shadows[i] == s->id)
+			return;
+	}
+	proc->shadows = xreallocarray(proc->shadows, proc->nshadows + 1, sizeof(*proc->shadows));
+	proc->shadows[proc->nshadows++] = s->id;
+	s->uses++;
+	if (proc->nshadows >= proc->shadows_checked + LOOK_EVERY)
+		forget_unmapped(mxm, proc);
+}
+
 int shadows_take(struct task *task, struct event *event, int num, bool writable)
 {
 	struct mxm *mxm = task->tuple->group->mxm;
@@ -127,7 +257,7 @@ int shadows_take(struct task *task, struct event *event, int num, bool writable)
 	}
 	if (s) {
 		rc = grow(mxm, s, task->tuple->group->followers);
-		event->value = s->id;
+		use(mxm, task->tuple->proc, s, event);
 	}
 	pthread_mutex_unlock(&mxm->lock);
 	return rc;
@@ -231,15 +361,6 @@ int shadows_move(struct task *task)
 
 void shadows_free(struct mxm *mxm)
 {
-	list_for_each_safe (at, &mxm->shadows) {
-		struct shadow *s = container_of(at, struct shadow, link);
-
-		close(s->file);
-		for (int v = 0; v < MXM_VERSIONS_MAX; v++) {
-			if (s->copies[v] >= 0)
-				close(s->copies[v]);
-		}
-		list_remove(at);
-		free(s);
-	}
+	list_for_each_safe (at, &mxm->shadows)
+		free_shadow(container_of(at, struct shadow, link));
 }

@@ -17,6 +17,17 @@ MUST_CHECK int shadows_take(struct task *task, struct event *event, int num, boo
 /* The descriptor of @version's shadow of what @event's call mapped; -1: it maps the file itself. */
 int shadows_of(struct mxm *mxm, const struct event *event, int version);
 
+/* The event that speaks of a mapping is freed. */
+void shadows_event_over(struct mxm *mxm, const struct event *event);
+
+/*
+ * A process keeps the shadows of what it has mapped until it ends or executes another program; its
+ * children have them too. A shadow that nobody has is freed, and the file closed: while it is open
+ * for writing, nobody could execute it.
+ */
+void shadows_fork(struct mxm *mxm, const struct proc *parent, struct proc *child);
+void shadows_release(struct mxm *mxm, struct proc *proc);
+
 /* @version takes over: its memory becomes the files' contents. */
 void shadows_write_back(struct mxm *mxm, int version);
 

@@ -257,7 +257,8 @@ void signals_stop(struct task *task, int sig)
 		return;
 	if (sig == SIGSEGV && info.si_code == SI_KERNEL && emulate(task))
 		return;
-	if (is_crash(task, sig, &info) && drop_crashed(task, &info, true))
+	if (is_crash(task, sig, &info) &&
+		(faults_hold(task, &info) || drop_crashed(task, &info, true)))
 		return;
 	if (task_follows(task)) {
 		if (is_fault(sig, &info))

@@ -103,8 +103,9 @@ int special_received_fds(struct task *task, struct event *event, bool cloexec)
 			int fd;
 
 			memcpy(&fd, buf + pos + k, sizeof(fd));
+			special_number_taken(task, fd);
 			fds_open(mxm, task->tuple->proc->fds, fd, cloexec);
-			rc = install_take(task, event, fd, cloexec);
+			rc = !event ? 0 : install_take(task, event, fd, cloexec);
 		}
 		pos += (h.cmsg_len + 7) & ~7ul;
 	}

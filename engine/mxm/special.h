@@ -44,6 +44,12 @@ MUST_CHECK int special_set_arg(struct task *task, int i, uint64_t value);
 /* Puts changed arguments back. Stopped. */
 void special_restore_args(struct task *task);
 
+/*
+ * The leader's @task has made the descriptor @fd. Where the number was free because another task's
+ * call has just closed it, that call's end is served first, and so comes first in the stream.
+ */
+void special_number_taken(struct task *task, int fd);
+
 /* Descriptors in a received message's control data (SCM_RIGHTS). */
 MUST_CHECK int special_received_fds(struct task *task, struct event *event, bool cloexec);
 

@@ -11,10 +11,43 @@
 
 #include "mxm/carry.h"
 #include "mxm/fds.h"
+#include "mxm/group.h"
 #include "mxm/special.h"
 
 #define STALE_MAX 64
 #define FD_MAX	  (1u << 20)
+
+/* Does the call take the descriptor @fd away? */
+static bool frees(const struct call *call, int fd)
+{
+	const uint64_t *a = call->args;
+
+	switch (call->nr) {
+	case SYS_close:
+		return (int)a[0] == fd;
+	case SYS_dup2:
+	case SYS_dup3:
+		return (int)a[1] == fd;
+	case SYS_close_range:
+		return (unsigned)a[0] <= (unsigned)fd && (unsigned)fd <= (unsigned)a[1] &&
+		       !(a[2] & CLOSE_RANGE_CLOEXEC);
+	}
+	return false;
+}
+
+void special_number_taken(struct task *task, int fd)
+{
+	struct group *group = task->tuple->group;
+
+	list_for_each_safe (at, &group->tuples) {
+		struct tuple *tuple = container_of(at, struct tuple, link);
+		struct task *other = &tuple->tasks[task->version];
+
+		if (other != task && other->state == TASK_CALLING && !other->local_call &&
+			tuple->proc->fds == task->tuple->proc->fds && frees(&other->call, fd))
+			group_serve_one(group, other->tracee.tid);
+	}
+}
 
 /*
  * The last descriptor of a pipe, a socket or a device: its other end notices the close. It is
@@ -105,15 +138,34 @@ static int dup_led(struct task *task, struct event *event, int64_t *result)
 	bool cloexec = (task->call.nr == SYS_dup3 && (a[2] & O_CLOEXEC)) ||
 		       (task->call.nr == SYS_fcntl && a[1] == F_DUPFD_CLOEXEC);
 
-	if (*result >= 0)
-		fds_dup(task->tuple->group->mxm, task->tuple->proc->fds, (int)a[0], (int)*result,
-			cloexec);
+	if (*result < 0)
+		return 0;
+	special_number_taken(task, (int)*result);
+	fds_dup(task->tuple->group->mxm, task->tuple->proc->fds, (int)a[0], (int)*result, cloexec);
 	return 0;
 }
 
+/*
+ * The number is the leader's, and not the lowest that is free: another thread may have changed that
+ * meanwhile, in the kernel, where no order is kept.
+ */
 static int dup_follow(struct task *task, struct event *event, enum follow_how *ret_how)
 {
+	const uint64_t *a = task->call.args;
+	bool cloexec = task->call.nr == SYS_fcntl && a[1] == F_DUPFD_CLOEXEC;
+	struct user_regs_struct *regs;
+	int rc;
+
 	*ret_how = event->result < 0 ? FOLLOW_SKIP : FOLLOW_TO_EXIT;
+	if (event->result < 0 || (task->call.nr != SYS_dup && task->call.nr != SYS_fcntl))
+		return 0;
+	rc = special_set_arg(task, 1, event->result);
+	if (rc == 0)
+		rc = special_set_arg(task, 2, cloexec ? O_CLOEXEC : 0);
+	regs = rc == 0 ? tracee_touch(&task->tracee) : NULL;
+	if (!regs)
+		return -ESRCH;
+	regs->orig_rax = SYS_dup3;
 	return 0;
 }
 

@@ -105,6 +105,8 @@ struct proc {
 	uint64_t private_fds[MXM_VERSIONS_MAX][16]; /* below 1024: opened by that version alone */
 	bool has_shadows[MXM_VERSIONS_MAX]; /* that version's process maps copies of files */
 	bool shares_memory;		    /* has mapped writable shared memory */
+	uint64_t *shadows;		    /* ids of those that the leader's process has mapped */
+	unsigned nshadows, shadows_checked; /* and how many were left at the last look */
 	struct carried_timer timers[3];
 	struct list locks; /* of fcntl(2), that the leader's process holds */
 	bool has_to_carry; /* a version has taken over, and must set and take these itself */
@@ -131,8 +133,9 @@ enum task_state {
 	TASK_CALLING, /* its call is being made by the kernel */
 	TASK_AGAIN,   /* a signal broke into its call: the kernel will say whether it restarts */
 	TASK_READY,   /* leader: its event is complete, waits for the baton */
-	TASK_RAISING, /* a signal was sent to it on behalf of the stream; the stop is to come */
-	TASK_ENDING,  /* its last call is made, or it was killed */
+	TASK_FAULTING, /* stopped at a fault that it has a handler for: faults.c */
+	TASK_RAISING,  /* a signal was sent to it on behalf of the stream; the stop is to come */
+	TASK_ENDING,   /* its last call is made, or it was killed */
 	TASK_STATES
 };
 
@@ -170,7 +173,7 @@ struct task {
 	uint64_t child_tid_at; /* where a clone writes the child's id in the child, or 0 */
 	struct raddr entry;    /* breakpoint while starting */
 	uint8_t entry_byte;
-	siginfo_t raise; /* TASK_RAISING: what to give it */
+	siginfo_t raise; /* TASK_RAISING, TASK_FAULTING: what to give it */
 	int deliver;	 /* READY: resume with this signal */
 	struct held_signal held[HELD_MAX];
 	int nheld;
@@ -280,6 +283,7 @@ struct group {
 						   came */
 	bool poked;
 	bool wants_ticks;
+	bool faults; /* a task may be in TASK_FAULTING */
 	bool over;
 	unsigned dropping; /* versions whose tasks here are being ended */
 	bool bereft;	   /* its leader is being ended: a follower drains the stream and leads */

@@ -11,6 +11,7 @@
 #include "mxm/group.h"
 #include "mxm/ids.h"
 #include "mxm/pieces.h"
+#include "mxm/shadows.h"
 
 /*
  * What a task may compute, in CPU time, while another one waits for the baton. Where a slice ends
@@ -117,6 +118,7 @@ struct proc *proc_fork(struct mxm *mxm, struct proc *parent, bool share_fds)
 	memcpy(proc->unshared_fds, parent->unshared_fds, sizeof(proc->unshared_fds));
 	proc->affinity = parent->affinity;
 	proc->shares_memory = parent->shares_memory;
+	shadows_fork(mxm, parent, proc);
 	memcpy(proc->has_shadows, parent->has_shadows, sizeof(proc->has_shadows));
 	proc->other_user = parent->other_user;
 	return proc;
@@ -147,6 +149,7 @@ void proc_put(struct mxm *mxm, struct proc *proc)
 	pieces_forget(proc, -1, -1);
 	fds_put(mxm, proc->fds);
 	carry_free(proc);
+	shadows_release(mxm, proc);
 	free(proc);
 }
 

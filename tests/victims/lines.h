@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* lines [NUMBER WHAT]: see lines_new.c. */
 #include <fcntl.h>
+#include <signal.h>
 
 #include "victim.h"
+
+/* What servers do with a fault: say so, and end. */
+static void report(int sig)
+{
+	MUST(write(2, "crashed\n", 8));
+	_exit(9);
+}
 
 static void misbehave(const char *what)
 {
@@ -11,6 +19,8 @@ static void misbehave(const char *what)
 	if (strcmp(what, "fpe") == 0)
 		zero = 7 / zero;
 	if (strcmp(what, "fault") == 0)
+		*(volatile int *)16 = 1;
+	if (strcmp(what, "handled") == 0)
 		*(volatile int *)16 = 1;
 	if (strcmp(what, "abort") == 0)
 		abort();
@@ -35,6 +45,8 @@ int main(int argc, char **argv)
 	unsigned long at = argc > 2 ? strtoul(argv[1], NULL, 10) : 0, n = 0;
 	char line[256];
 
+	if (argc > 2 && strcmp(argv[2], "handled") == 0)
+		signal(SIGSEGV, report);
 	setvbuf(stdin, NULL, _IONBF, 0);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	while (fgets(line, sizeof(line), stdin)) {
