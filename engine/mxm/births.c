@@ -99,6 +99,8 @@ void births_forked(struct task *task, pid_t child)
 		return;
 	}
 	ids_set(group->mxm, tuple->ids, task->version, child);
+	if (tuple->proc != task->tuple->proc)
+		proc_fork_version(task->tuple->proc, tuple->proc, task->version);
 	moved = tuple->group != group;
 	mm = mm_of_child(task, child, c.flags & CLONE_VM);
 	child_tid_at = c.flags & CLONE_CHILD_SETTID ? c.child_tid : 0;

@@ -306,7 +306,8 @@ static enum follow_how how_by_class(const struct event *event)
 		return FOLLOW_SKIP;
 	if (event->result < 0 && !(row->flags & SYS_ADDR_RESULT))
 		return FOLLOW_SKIP; /* it changed nothing */
-	if ((row->flags & SYS_SAME_RESULT) || event->sig)
+	/* The leader waits for a close that is noticed until it is done, not only begun. */
+	if ((row->flags & SYS_SAME_RESULT) || event->sig || event->settles)
 		return FOLLOW_TO_EXIT;
 	return FOLLOW_RUN;
 }

@@ -38,6 +38,8 @@ struct tuple *tuple_new(struct group *group, struct proc *proc);
 void tuple_drop_if_over(struct tuple *tuple);
 struct proc *proc_new(struct mxm *mxm);
 struct proc *proc_fork(struct mxm *mxm, struct proc *parent, bool share_fds);
+/* @version's own part of it, when that version comes to its fork. */
+void proc_fork_version(struct proc *parent, struct proc *child, int version);
 void proc_put(struct mxm *mxm, struct proc *proc);
 /* What process @pid has inherited: the signals that it ignores. */
 void proc_known_signals(struct proc *proc, pid_t pid);

@@ -250,6 +250,10 @@ void signals_stop(struct task *task, int sig)
 		if (tracee_set_siginfo(&task->tracee, &task->raise) < 0)
 			return;
 		task_enter(task, TASK_RUNNING);
+		/* Another one came while this was on its way. */
+		if (task_follows(task) && task->nheld && !task->interrupted &&
+			tracee_interrupt(&task->tracee) == 0)
+			task->interrupted = true;
 		task_resume(task, RESUME_RUN, sig);
 		return;
 	}

@@ -114,14 +114,20 @@ struct proc *proc_fork(struct mxm *mxm, struct proc *parent, bool share_fds)
 	proc->fds = share_fds ? fds_get(mxm, parent->fds) : fds_copy(mxm, parent->fds);
 	fds_put(mxm, fresh);
 	memcpy(proc->sig, parent->sig, sizeof(proc->sig));
-	memcpy(proc->private_fds, parent->private_fds, sizeof(proc->private_fds));
-	memcpy(proc->unshared_fds, parent->unshared_fds, sizeof(proc->unshared_fds));
 	proc->affinity = parent->affinity;
 	proc->shares_memory = parent->shares_memory;
 	shadows_fork(mxm, parent, proc);
-	memcpy(proc->has_shadows, parent->has_shadows, sizeof(proc->has_shadows));
 	proc->other_user = parent->other_user;
 	return proc;
+}
+
+void proc_fork_version(struct proc *parent, struct proc *child, int version)
+{
+	memcpy(child->private_fds[version], parent->private_fds[version],
+		sizeof(child->private_fds[version]));
+	memcpy(child->unshared_fds[version], parent->unshared_fds[version],
+		sizeof(child->unshared_fds[version]));
+	child->has_shadows[version] = parent->has_shadows[version];
 }
 
 void proc_known_signals(struct proc *proc, pid_t pid)
