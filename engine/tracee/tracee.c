@@ -2,19 +2,38 @@
 #include "tracee/tracee.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
+
+#include "base/io.h"
 
 #define OPTIONS                                                                                    \
 	(PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK |    \
 		PTRACE_O_TRACEVFORK | PTRACE_O_TRACEVFORKDONE | PTRACE_O_TRACEEXEC |               \
 		PTRACE_O_TRACESECCOMP | PTRACE_O_TRACEEXIT)
 
+/* Has it ended, and only waits to be reaped? The kernel refuses such a one with EPERM too. */
+static bool has_ended(pid_t tid)
+{
+	cleanup_str struct str stat = STR_INIT;
+	char path[64];
+	const char *at;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
+	if (io_read_file(path, 4096, &stat, NULL) < 0)
+		return true;
+	at = strrchr(str_text(&stat), ')');
+	return at && at[1] == ' ' && (at[2] == 'Z' || at[2] == 'X');
+}
+
 int tracee_seize(pid_t tid, struct err *err)
 {
 	if (ptrace(PTRACE_SEIZE, tid, 0, OPTIONS) == 0)
 		return 0;
+	if (errno == EPERM && has_ended(tid))
+		return err_set(err, ESRCH, "process %d has ended", tid);
 	if (errno == EPERM)
 		return err_set(err, EPERM,
 			"ptrace of process %d is refused: a seccomp profile or security module "
