@@ -242,6 +242,8 @@ int tracee_unpark(struct tracee *t, const struct parked *parked, struct err *err
 		rc = tracee_wait_for(t->tid, &stop);
 	if (rc < 0)
 		return rc;
+	if (stop.kind == STOP_DYING)
+		(void)tracee_resume(t, RESUME_RUN, 0);
 	if (stop.kind == STOP_GONE || stop.kind == STOP_DYING)
 		return -ESRCH;
 	t->regs = parked->regs;
