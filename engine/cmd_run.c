@@ -19,6 +19,7 @@
 #include "cmd.h"
 #include "control.h"
 #include "director.h"
+#include "mxm/rulefile.h"
 #include "oci/json.h"
 
 #define OLD_ARGS_MAX (1u << 20)
@@ -42,6 +43,7 @@ enum {
 	OPT_DROP_CHROOT,
 	OPT_OLD_ARGS,
 	OPT_NEW_ONLY_IF,
+	OPT_RULES,
 	OPT_CONTROL,
 	OPT_PROMOTE_AFTER,
 	OPT_ABORT_AFTER,
@@ -64,6 +66,7 @@ static const struct option options[] = {
 	{ "drop-chroot", no_argument, NULL, OPT_DROP_CHROOT },
 	{ "old-args", required_argument, NULL, OPT_OLD_ARGS },
 	{ "new-only-if", required_argument, NULL, OPT_NEW_ONLY_IF },
+	{ "rules", required_argument, NULL, OPT_RULES },
 	{ "control", required_argument, NULL, OPT_CONTROL },
 	{ "promote-after", required_argument, NULL, OPT_PROMOTE_AFTER },
 	{ "abort-after", required_argument, NULL, OPT_ABORT_AFTER },
@@ -83,6 +86,7 @@ static const char help[] =
 	"  --survive SIGNAL,...    signals that count as a crash (default: SEGV; a kill from\n"
 	"                          outside always does)\n"
 	"  --log FILE              append the events as JSON lines\n"
+	"  --rules FILE            differences that are wanted: mx-rules(5), mx lint\n"
 	"  --control PATH          listen there for status, promote, abort and the like\n"
 	"  --promote-after SECONDS[,EVENTS]\n"
 	"                          the new version alone once so long, and so many events, have\n"
@@ -110,7 +114,7 @@ static const char help[] =
 
 struct run_options {
 	struct director_config config;
-	const char *argv0, *log_path, *control;
+	const char *argv0, *log_path, *control, *rules;
 	const char *old_args, *new_only_if;
 	const char **shared;
 	int nshared;
@@ -198,6 +202,9 @@ static int parse_option(struct run_options *o, int opt, const char *arg)
 		return 0;
 	case OPT_LOG:
 		o->log_path = arg;
+		return 0;
+	case OPT_RULES:
+		o->rules = arg;
 		return 0;
 	case OPT_CONTROL:
 		o->control = arg;
@@ -548,6 +555,10 @@ static int run(int argc, char **argv)
 	mxm->versions[0].argv = mxm->versions[1].argv = args;
 	if (o.old_args && read_args(o.old_args, (char ***)&mxm->versions[0].argv, &err) < 0) {
 		fprintf(stderr, "mx run: --old-args: %s\n", err.text);
+		return MX_EXIT_ENGINE;
+	}
+	if (o.rules && rulefile_load(o.rules, (struct rules **)&mxm->rules, &err) < 0) {
+		fprintf(stderr, "mx run: --rules: %s\n", err.text);
 		return MX_EXIT_ENGINE;
 	}
 	choose_new_only(&o);

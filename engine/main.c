@@ -25,6 +25,8 @@ static const struct cmd *const cmds[] = {
 	&cmd_resume,
 	&cmd_switch,
 	&cmd_restart,
+	&cmd_lint,
+	&cmd_rules,
 	&cmd_doctor,
 	&cmd_analyze,
 	&cmd_syscalls,

@@ -115,6 +115,15 @@ void drop_print_task(struct str *out, struct task *task)
 		out, task->call.row, task->call.nr, task->call.args, NULL, read_of, &task->tracee);
 }
 
+void drop_print_asked(struct str *out, const struct event *event)
+{
+	struct task *leader = &event->tuple->tasks[event->tuple->group->leader];
+
+	sys_print_call(out, event->call.row, event->call.nr, event->call.args, NULL,
+		event->executed ? recall : read_of,
+		event->executed ? (void *)event : &leader->tracee);
+}
+
 void drop_print_event(struct str *out, const struct event *event)
 {
 	print_event(out, (struct event *)event,

@@ -16,6 +16,7 @@
 #include "mxm/pieces.h"
 #include "mxm/rules.h"
 #include "mxm/special.h"
+#include "mxm/wanted.h"
 
 void follow_asks(struct task *task)
 {
@@ -31,7 +32,8 @@ void follow_asks(struct task *task)
 	if (canon_inputs(task) < 0)
 		return;
 	task->done = 0;
-	if (pieces_serve(task))
+	task->held_back = false;
+	if (pieces_serve(task) || wanted_rest(task))
 		return;
 	baton_give_up(task);
 	task_enter(task, TASK_ASKING);
@@ -82,9 +84,9 @@ static void make_alone(struct task *task, const struct event *event)
 	local_run(task);
 }
 
-static void open_alone(struct task *task, const struct event *event)
+static void open_alone(struct task *task, const struct event *event, const char *rule)
 {
-	rules_note(task, event, RULE_RANDOM);
+	rules_note(task, event, rule);
 	baton_take(task);
 	task->moves_fd = true;
 	task_enter(task, TASK_RUNNING);
@@ -106,6 +108,37 @@ enum relation {
 	REL_PASS_OVER, /* the event is the leader's own */
 	REL_DIFFERENT,
 };
+
+/* The operator's rules, and calls out of order, where the leader waits with its call. */
+static bool vet_wanted(struct task *task, struct event *event)
+{
+	struct wanted_verdict v;
+
+	switch (wanted_judge(task, event, false, &v)) {
+	case WANTED_SAME:
+	case WANTED_PASS_OVER:
+	case WANTED_LATER:
+	case WANTED_HOLD:
+		event->excused |= 1u << task->version;
+		return true;
+	case WANTED_ALONE:
+		rules_note(task, event, v.rule);
+		baton_take(task);
+		task_enter(task, TASK_RUNNING);
+		local_run(task);
+		return true;
+	case WANTED_OPENS:
+		open_alone(task, event, v.rule);
+		return true;
+	case WANTED_ANSWER:
+		rules_note(task, event, v.rule);
+		follow_answer(task, v.result);
+		return true;
+	case WANTED_NOT:
+		break;
+	}
+	return false;
+}
 
 static enum relation relate(struct task *task, const struct event *event, const char **ret_why)
 {
@@ -147,7 +180,7 @@ static bool vet_ask(struct task *task, struct task *leader, struct event *event)
 		make_alone(task, event);
 		return true;
 	case REL_OPENS:
-		open_alone(task, event);
+		open_alone(task, event, RULE_RANDOM);
 		return true;
 	case REL_PASS_OVER:
 		event->excused |= 1u << task->version;
@@ -162,7 +195,7 @@ static bool vet_ask(struct task *task, struct task *leader, struct event *event)
 		event->excused |= 1u << task->version;
 	else if (pieces == PIECES_NOT && task->done)
 		pieces_release(task);
-	else if (pieces == PIECES_NOT)
+	else if (pieces == PIECES_NOT && !vet_wanted(task, event))
 		drop_diverged(task, leader, event, why);
 	return pieces != PIECES_WAITING;
 }
@@ -188,8 +221,12 @@ static bool vet(struct group *group, int version)
 		if (leader->state != TASK_ASKING && leader->state != TASK_CALLING &&
 			leader->state != TASK_AGAIN)
 			continue;
-		if (event_waits(tuple, version))
-			continue;
+		if (event_waits(tuple, version)) {
+			if (!wanted_while_held(task, event))
+				continue;
+			event->excused |= 1u << version;
+			return true;
+		}
 		if (vet_ask(task, leader, event))
 			return true;
 	}
@@ -488,8 +525,54 @@ static void consume_tsc(struct task *task, struct event *event)
 	go_on(task);
 }
 
+/* Neither the same nor pieces of the same. False: it waits for what may still come. */
+static bool consume_different(struct task *task, struct event *event, const char *why)
+{
+	struct wanted_verdict v;
+	int64_t result;
+
+	task->held_back = false;
+	switch (wanted_judge(task, event, true, &v)) {
+	case WANTED_SAME:
+		rules_note(task, event, v.rule);
+		consume_call(task, event);
+		return true;
+	case WANTED_PASS_OVER:
+		rules_note(task, event, v.rule);
+		rules_pass_over(task, event);
+		if (wanted_passed(task, event, &result))
+			follow_answer(task, result);
+		event_consumed(event, task->version);
+		return true;
+	case WANTED_ALONE:
+		rules_note(task, event, v.rule);
+		baton_take(task);
+		task_enter(task, TASK_RUNNING);
+		local_run(task);
+		return true;
+	case WANTED_OPENS:
+		open_alone(task, event, v.rule);
+		return true;
+	case WANTED_ANSWER:
+		rules_note(task, event, v.rule);
+		follow_answer(task, v.result);
+		return true;
+	case WANTED_LATER:
+		rules_note(task, v.later, v.rule);
+		consume_call(task, v.later);
+		return true;
+	case WANTED_HOLD:
+		task->held_back = true;
+		return false;
+	case WANTED_NOT:
+		break;
+	}
+	drop_diverged(task, NULL, event, why ? why : "arguments");
+	return true;
+}
+
 /* A call that the leader has made, where the follower asks for one. */
-static void consume_made(struct task *task, struct event *event)
+static bool consume_made(struct task *task, struct event *event)
 {
 	bool vetted = event->vetted & (1u << task->version);
 	bool midway = task->done || event->given[task->version];
@@ -503,13 +586,13 @@ static void consume_made(struct task *task, struct event *event)
 	switch (rel) {
 	case REL_ALONE:
 		make_alone(task, event);
-		return;
+		return true;
 	case REL_OPENS:
-		open_alone(task, event);
-		return;
+		open_alone(task, event, RULE_RANDOM);
+		return true;
 	case REL_SAME:
 		consume_call(task, event);
-		return;
+		return true;
 	case REL_PASS_OVER:
 		rules_note(task, event,
 			event->call.nr == SYS_futex   ? RULE_FUTEX
@@ -517,40 +600,39 @@ static void consume_made(struct task *task, struct event *event)
 						      : RULE_RANDOM);
 		rules_pass_over(task, event);
 		event_consumed(event, task->version);
-		return;
+		return true;
 	case REL_DIFFERENT:
-		if (pieces_consume(task, event) == PIECES_NOT)
-			drop_diverged(task, NULL, event, why ? why : "arguments");
-		return;
+		break;
 	}
+	return pieces_consume(task, event) != PIECES_NOT || consume_different(task, event, why);
 }
 
-static void consume(struct task *task, struct event *event)
+static bool consume(struct task *task, struct event *event)
 {
 	switch (event->kind) {
 	case EVENT_CALL:
-		consume_made(task, event);
-		return;
+		return consume_made(task, event);
 	case EVENT_SIGNAL:
 		consume_signal(task, event);
-		return;
+		return true;
 	case EVENT_TSC:
 		consume_tsc(task, event);
-		return;
+		return true;
 	case EVENT_BIRTH:
 	case EVENT_RETURN:
 	case EVENT_ENTRY:
 		event_consumed(event, task->version);
 		go_on(task);
-		return;
+		return true;
 	case EVENT_KILLED:
 		task->tuple->proc->exiting = true;
 		syscall(SYS_kill, task->tracee.tgid, SIGKILL);
 		event_consumed(event, task->version);
-		return;
+		return true;
 	case EVENT_RESUME:
-		return;
+		break;
 	}
+	return true;
 }
 
 static bool resume_preempted(struct group *group, int version)
@@ -633,6 +715,5 @@ bool follow_pump(struct group *group, int version)
 		baton_claim(group, version);
 		return false;
 	}
-	consume(task, event);
-	return true;
+	return consume(task, event);
 }

@@ -135,6 +135,8 @@ void drop_diverged(
 /* What the task asks for, and the leader's call, as strace prints them. */
 void drop_print_task(struct str *out, struct task *task);
 void drop_print_event(struct str *out, const struct event *event);
+/* The same without what came of it. */
+void drop_print_asked(struct str *out, const struct event *event);
 /* Starts or goes on with letting versions go; called by the loop. */
 void drop_check(struct group *group);
 /* A follower that keeps the leader waiting for longer than the configured patience. */

@@ -19,6 +19,7 @@
 #include "mxm/rules.h"
 #include "mxm/shadows.h"
 #include "mxm/special.h"
+#include "mxm/wanted.h"
 
 /* How far the stream may grow before the leader waits for its followers. */
 #define LAG_EVENTS 4096
@@ -231,6 +232,8 @@ void lead_asks(struct task *task)
 		return;
 	if (!list_is_empty(&task->tuple->proc->surplus) && canon_inputs(task) == 0 &&
 		pieces_serve(task))
+		return;
+	if (task->sequence.rule && wanted_rest(task))
 		return;
 	if (signals_take_held(task, &info)) {
 		struct event *event = event_new(task->tuple, EVENT_SIGNAL);

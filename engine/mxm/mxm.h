@@ -32,6 +32,7 @@ enum mxm_sync {
 struct mxm;
 struct task;
 struct event;
+struct rules;
 
 struct mxm_version_config {
 	const char *name;    /* "old", "new" */
@@ -49,6 +50,7 @@ struct mxm_config {
 	unsigned patience;     /* seconds that the leader waits for a follower at a barrier */
 	bool lock_memory_ways; /* tests: use the fall-backs of least privilege only */
 	const char *const *shared_paths; /* with roots: what is the same for all; NULL-terminated */
+	const struct rules *rules;	 /* the operator's own (rulefile.h), or NULL */
 	sigset_t sigmask;		 /* that the programs start with */
 	const char *cwd;		 /* with roots: where the programs start */
 	int (*drop_chroot)(

@@ -92,6 +92,23 @@ void rules_rename(struct task *task)
 	}
 }
 
+uint64_t rules_other_name(uint64_t nr)
+{
+	static const uint16_t names[][2] = { { SYS_stat, SYS_newfstatat },
+		{ SYS_lstat, SYS_newfstatat }, { SYS_open, SYS_openat }, { SYS_creat, SYS_openat },
+		{ SYS_access, SYS_faccessat }, { SYS_readlink, SYS_readlinkat },
+		{ SYS_mkdir, SYS_mkdirat }, { SYS_unlink, SYS_unlinkat },
+		{ SYS_rmdir, SYS_unlinkat }, { SYS_chmod, SYS_fchmodat }, { SYS_pipe, SYS_pipe2 },
+		{ SYS_epoll_create, SYS_epoll_create1 }, { SYS_inotify_init, SYS_inotify_init1 },
+		{ SYS_eventfd, SYS_eventfd2 }, { SYS_accept, SYS_accept4 } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (names[i][0] == nr)
+			return names[i][1];
+	}
+	return nr;
+}
+
 static bool makes_new_file(const struct call *call)
 {
 	switch (call->nr) {

@@ -21,6 +21,8 @@ bool rules_temporary_name(struct task *task, const struct event *event);
  * the kernel runs the same code for both.
  */
 void rules_rename(struct task *task);
+/* The number that a call is always renamed to; the same where it is not. */
+uint64_t rules_other_name(uint64_t nr);
 
 /*
  * Looks: calls that only ask, whose answers change nothing for anybody else: ids, times, limits,

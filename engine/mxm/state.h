@@ -187,7 +187,13 @@ struct task {
 	int broken_off;	     /* TASK_AGAIN: the kernel's code for how the call would go on */
 	bool settling;	     /* READY, holds the baton, and waits for the followers */
 	bool moves_fd;	     /* the descriptor that its local call makes goes to a far number */
-	size_t done;	     /* of its call's bytes: pieces.h */
+	bool held_back;	     /* it waits for an event that comes out of its turn: wanted.h */
+	struct {
+		const struct rule *rule; /* NULL: none is under way */
+		int lead_at, follow_at;	 /* how many of each version's calls there have been */
+		int64_t result;		 /* of the leader's last */
+	} sequence;
+	size_t done; /* of its call's bytes: pieces.h */
 	struct {
 		int fd;
 		struct str bytes;

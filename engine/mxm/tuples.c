@@ -169,6 +169,7 @@ void task_born(struct tuple *tuple, int version, pid_t tid, pid_t tgid, struct m
 	task->nheld = 0;
 	task->event = NULL;
 	task->done = 0;
+	task->sequence.rule = NULL;
 	str_reset(&task->ahead.bytes);
 	task_enter(task, TASK_UNBORN);
 	__atomic_add_fetch(&tuple->group->mxm->versions[version].ntasks, 1, __ATOMIC_RELAXED);

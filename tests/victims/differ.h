@@ -278,6 +278,63 @@ static void lost_midway(const char *what)
 	}
 }
 
+/* Differences that a file of rules allows. */
+static void wanted(const char *what)
+{
+	int fd, other, on = 1, b;
+	struct sigaction sa = { .sa_handler = on_signal };
+
+	if (!strcmp(what, "w-drop") && NEW)
+		MUST(chmod(".", 0700));
+	if (!strcmp(what, "w-add") && NEW)
+		umask(027);
+	if (!strcmp(what, "w-rewrite")) {
+		on = NEW;
+		fd = socket_pair(SOCK_STREAM, &other);
+		MUST(setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)));
+	}
+	if (!strcmp(what, "w-sequence") || !strcmp(what, "w-lost")) {
+		fd = socket_pair(SOCK_STREAM, &other);
+		if (NEW) {
+			MUST(setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)));
+			if (!strcmp(what, "w-lost"))
+				crash();
+			MUST(chmod("text", 0640));
+		} else {
+			MUST(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &on, sizeof(on)));
+			MUST(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &on, sizeof(on)));
+			MUST(chmod("text", 0600));
+		}
+	}
+	if (!strcmp(what, "w-seeks")) {
+		fd = text_file();
+		b = MUST(open("text", O_RDONLY));
+		MUST(lseek(NEW ? fd : b, NEW ? 3 : 4, SEEK_SET));
+		MUST(lseek(NEW ? b : fd, NEW ? 4 : 3, SEEK_SET));
+		MUST(read(fd, buf, 10));
+		MUST(read(b, buf + 10, 10));
+		printf("%.20s\n", buf);
+	}
+	if (!strcmp(what, "signals-order")) {
+		for (int i = 0; i < 4; i++)
+			MUST(sigaction(SIGRTMIN + 2 + (NEW ? i : 3 - i), &sa, NULL));
+	}
+	if (!strcmp(what, "options-order")) {
+		fd = socket_pair(SOCK_STREAM, &other);
+		MUST(setsockopt(
+			fd, SOL_SOCKET, NEW ? SO_KEEPALIVE : SO_OOBINLINE, &on, sizeof(on)));
+		MUST(setsockopt(
+			fd, SOL_SOCKET, NEW ? SO_OOBINLINE : SO_KEEPALIVE, &on, sizeof(on)));
+	}
+	if (!strcmp(what, "x-options-order")) {
+		fd = socket_pair(SOCK_STREAM, &other);
+		for (int i = 0; i < 2; i++) {
+			on = NEW ? i : 1 - i;
+			MUST(setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)));
+		}
+	}
+}
+
 /* What must be found out: effects that one version alone has, or has otherwise. */
 static void harmful(const char *what)
 {
@@ -365,6 +422,7 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	harmless(what);
 	lost_midway(what);
+	wanted(what);
 	harmful(what);
 	printf("end\n");
 	return 0;
