@@ -131,7 +131,7 @@ if child == 0:
     os._exit(7)
 [t.join() for t in threads]
 print(len(done), os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))'
-		wait_until 10 grep -q ready "$SERVER_LOG"
+		wait_until 20 grep -q ready "$SERVER_LOG"
 		sleep 0.1
 		kill -KILL "$(version_pid leader "$(sed -n 's/ready //p' "$SERVER_LOG")")"
 		wait "$SERVER"

@@ -319,6 +319,8 @@ void births_executed(struct task *task, pid_t former)
 	memset(proc->private_fds[task->version], 0, sizeof(proc->private_fds[0]));
 	baton_give_up(task);
 	if (!follows) {
+		/* A thread's that is gone now: for every version it comes before. */
+		lead_publish_held_back(group);
 		fds_exec(mxm, proc->fds);
 		proc->shares_memory = false;
 		shadows_release(mxm, proc);

@@ -276,9 +276,10 @@ void signals_stop(struct task *task, int sig)
 
 void signals_interrupted(struct task *task)
 {
+	bool slice_over = task->slice_over;
 	siginfo_t info;
 
-	task->interrupted = false;
+	task->interrupted = task->slice_over = false;
 	if (task->state != TASK_RUNNING) {
 		go_on_without(task);
 		return;
@@ -296,7 +297,9 @@ void signals_interrupted(struct task *task)
 		signals_raise(task, &info);
 		return;
 	}
-	if (task->starting || task->tuple->group->baton[task->version] != task) {
+	/* Stopped for a signal that it has met by itself meanwhile: no place to lose its turn at.
+	 */
+	if (!slice_over || task->starting || task->tuple->group->baton[task->version] != task) {
 		task_resume(task, RESUME_RUN, 0);
 		return;
 	}

@@ -162,6 +162,7 @@ struct task {
 	bool at_entry_stop; /* stopped in STOP_SECCOMP: the pending call can still be changed */
 	bool local_call;    /* TASK_CALLING for a call that is not an event */
 	bool interrupted;   /* PTRACE_INTERRUPT was sent, its stop is to come */
+	bool slice_over;    /* ... because another task's turn has come */
 	bool preempted;	    /* stopped in user mode without an event, waits for the baton */
 	struct call call;
 	struct str in;	       /* the call's normalised inputs */

@@ -218,7 +218,7 @@ void baton_claim(struct group *group, int version)
 		group->slice_begun[version] = now;
 	else if (now - group->slice_begun[version] > SLICE_NS &&
 		 tracee_interrupt(&holder->tracee) == 0)
-		holder->interrupted = true;
+		holder->interrupted = holder->slice_over = true;
 }
 
 void baton_give_up(struct task *task)
