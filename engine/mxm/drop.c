@@ -144,8 +144,17 @@ void drop_diverged(struct task *follower, struct task *leader, struct event *eve
 		.seq = event && event->seq ? event->seq : mxm->next_seq + 1,
 		.executed = event && event->executed,
 	};
+	uint64_t mask;
 	int lost;
 
+	/* One that was killed where it stood is not what it seems: its last stop is what comes
+	 * next. */
+	if (follower->state == TASK_ASKING &&
+		tracee_get_sigmask(&follower->tracee, &mask) == -ESRCH) {
+		baton_take(follower);
+		task_enter(follower, TASK_RUNNING);
+		return;
+	}
 	if (asked) {
 		drop_print_task(&theirs, follower);
 		d.follower_call = str_text(&theirs);

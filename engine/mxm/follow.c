@@ -64,6 +64,14 @@ static void go_on(struct task *task)
 	task_resume(task, RESUME_RUN, 0);
 }
 
+/* It was killed meanwhile: its last stop is what the loop gets next, and it asks for nothing more.
+ */
+static void vanish(struct task *task)
+{
+	baton_take(task);
+	task_enter(task, TASK_RUNNING);
+}
+
 /* A call that this version alone needs. It may wait there for another task, without the baton. */
 static void make_alone(struct task *task, const struct event *event)
 {
@@ -281,8 +289,10 @@ static void go_on_with_signal(struct task *task, struct event *event)
 		struct user_regs_struct *regs = tracee_touch(&task->tracee);
 
 		if (!regs || special_set_arg(task, 0, mask_at) < 0 ||
-			special_set_arg(task, 1, 8) < 0)
+			special_set_arg(task, 1, 8) < 0) {
+			vanish(task);
 			return;
+		}
 		regs->orig_rax = SYS_rt_sigsuspend;
 	} else {
 		give_result(task, event->result);
@@ -327,8 +337,9 @@ static void copy_results(struct task *task, struct event *event)
 		}
 	}
 	if (rc < 0) {
+		vanish(task);
 		event_consumed(event, task->version);
-		return; /* it vanished: the loop will see it */
+		return;
 	}
 	if (!event->sig)
 		give_result(task, event->result);
@@ -394,12 +405,16 @@ static void consume_call(struct task *task, struct event *event)
 	}
 	task->event = event;
 	rules_learn_clock(task, event);
-	if (special && special->follow && special->follow(task, event, &how) < 0)
+	if (special && special->follow && special->follow(task, event, &how) < 0) {
+		vanish(task);
 		return;
+	}
 	if (how == FOLLOW_BY_CLASS)
 		how = how_by_class(event);
-	if (how != FOLLOW_SKIP && own_ids(task) < 0)
+	if (how != FOLLOW_SKIP && own_ids(task) < 0) {
+		vanish(task);
 		return;
+	}
 	if (how == FOLLOW_RUN && task->args_changed)
 		how = FOLLOW_TO_EXIT;
 	if (how == FOLLOW_MADE) {

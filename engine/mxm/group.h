@@ -99,6 +99,8 @@ void births_lost(struct task *task);
 /* signals.c */
 
 void signals_stop(struct task *task, int sig);
+/* Is the signal that it is stopped for a crash? */
+bool signals_is_crash(struct task *task, int sig);
 /* STOP_NEW of a known task: PTRACE_INTERRUPT or SIGCONT. */
 void signals_interrupted(struct task *task);
 void signals_group_stop(struct task *task, int sig);

@@ -149,10 +149,11 @@ int install_take(struct task *task, struct event *event, int num, bool cloexec)
 	return 0;
 }
 
-/* The follower stopped instead of asking: -EINTR, it can ask again; -ESRCH: it is dying. */
+/* The follower stopped instead of asking: -EINTR, it can ask again; -ESRCH: that is its end. */
 static int broke_in(struct task *task, const struct stop *stop)
 {
-	if (stop->kind == STOP_DYING || stop->kind == STOP_GONE) {
+	if (stop->kind == STOP_DYING || stop->kind == STOP_GONE ||
+		(stop->kind == STOP_SIGNAL && signals_is_crash(task, stop->sig))) {
 		group_stash(task->tuple->group, stop);
 		return -ESRCH;
 	}

@@ -121,13 +121,17 @@ static void make_call(struct task *task)
 		event_ready(task->event);
 		return;
 	}
-	if (translate_ids(task) < 0)
-		return; /* it vanished */
+	if (translate_ids(task) < 0) {
+		task_enter(task, TASK_CALLING); /* it vanished: its last stop is what comes next */
+		return;
+	}
 	if (special && special->lead) {
 		int rc = special->lead(task, task->event);
 
-		if (rc < 0)
+		if (rc < 0) {
+			task_enter(task, TASK_CALLING);
 			return;
+		}
 		if (task->event)
 			task->event->executed = true;
 		if (rc == SPECIAL_MADE) {

@@ -239,6 +239,14 @@ static bool is_crash(const struct task *task, int sig, const siginfo_t *info)
 	return info->si_code > 0 || !ids_is_own(mxm, task->version, info->si_pid);
 }
 
+bool signals_is_crash(struct task *task, int sig)
+{
+	siginfo_t info;
+
+	return tracee_get_siginfo(&task->tracee, &info) == 0 && !was_raised(task, sig, &info) &&
+	       is_crash(task, sig, &info);
+}
+
 void signals_stop(struct task *task, int sig)
 {
 	siginfo_t info;
