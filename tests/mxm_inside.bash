@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Run by sh inside a container: programs alone and as two copies of one under the engine, in each way of
 # synchronising. One line a difference; "all N agree" where there was none.
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2016
 mx=$1
 dir=$(mktemp -d /tmp/inside.XXXXXX) || exit 1
 cd "$dir" || exit 1
