@@ -60,8 +60,9 @@ harmful() {
 	harmless look ids
 }
 
-@test "one more read of /dev/urandom" {
+@test "one more read of /dev/urandom, of what the kernel tells" {
 	harmless random-source urandom
+	harmless system-file proc
 }
 
 @test "the same bytes read in other pieces" {
@@ -78,6 +79,7 @@ harmful() {
 
 @test "the same calls by other names" {
 	harmless same-call at-calls pipe2
+	harmless descriptor-flags flags
 }
 
 # survives_midway CASE...: the new version crashes in the midst of pieces, and what comes out is the old
@@ -135,5 +137,5 @@ survives_midway() {
 }
 
 @test "harmful: signals, options, masks, folders, sockets, processes, the end" {
-	harmful x-kill x-option x-umask x-chdir x-socket x-fork x-exit x-random-write
+	harmful x-kill x-option x-umask x-chdir x-socket x-fork x-exit x-random-write x-flags x-protocol
 }

@@ -49,6 +49,10 @@ static const char *mismatch(struct task *task, const struct event *event)
 	if (task->in.len == event->in.len &&
 		memcmp(str_text(&task->in), str_text(&event->in), task->in.len) == 0)
 		return NULL;
+	if (rules_same_flags(task, event)) {
+		rules_note(task, event, RULE_FLAGS);
+		return NULL;
+	}
 	if (!rules_temporary_name(task, event))
 		return "arguments";
 	rules_note(task, event, RULE_TEMPORARY);
@@ -162,9 +166,9 @@ static enum relation relate(struct task *task, const struct event *event, const 
 	*ret_why = mismatch(task, event);
 	if (!*ret_why)
 		return REL_SAME;
-	if (rules_opens_random(task))
+	if (rules_opens_source(task))
 		return REL_OPENS;
-	return rules_opened_random(event) ? REL_PASS_OVER : REL_DIFFERENT;
+	return rules_opened_source(event) ? REL_PASS_OVER : REL_DIFFERENT;
 }
 
 /* The leader has asked for something and its call is not made: is it what the follower wants? */
@@ -188,7 +192,7 @@ static bool vet_ask(struct task *task, struct task *leader, struct event *event)
 		make_alone(task, event);
 		return true;
 	case REL_OPENS:
-		open_alone(task, event, RULE_RANDOM);
+		open_alone(task, event, rules_opens_source(task));
 		return true;
 	case REL_PASS_OVER:
 		event->excused |= 1u << task->version;
@@ -586,6 +590,16 @@ static bool consume_different(struct task *task, struct event *event, const char
 	return true;
 }
 
+/* By which rule; what is done with a descriptor goes with its opening, which was noted. */
+static const char *name_passed_over(const struct event *event)
+{
+	const char *source = rules_opened_source(event);
+
+	if (source)
+		return source;
+	return event->call.nr == SYS_futex ? RULE_FUTEX : RULE_LOOK;
+}
+
 /* A call that the leader has made, where the follower asks for one. */
 static bool consume_made(struct task *task, struct event *event)
 {
@@ -603,16 +617,13 @@ static bool consume_made(struct task *task, struct event *event)
 		make_alone(task, event);
 		return true;
 	case REL_OPENS:
-		open_alone(task, event, RULE_RANDOM);
+		open_alone(task, event, rules_opens_source(task));
 		return true;
 	case REL_SAME:
 		consume_call(task, event);
 		return true;
 	case REL_PASS_OVER:
-		rules_note(task, event,
-			event->call.nr == SYS_futex   ? RULE_FUTEX
-			: rules_is_look(&event->call) ? RULE_LOOK
-						      : RULE_RANDOM);
+		rules_note(task, event, name_passed_over(event));
 		rules_pass_over(task, event);
 		event_consumed(event, task->version);
 		return true;

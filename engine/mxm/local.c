@@ -35,6 +35,10 @@ static bool opens_for_reading(const struct call *call)
 	       (flags & (O_ACCMODE | O_CREAT | O_TRUNC)) == O_RDONLY;
 }
 
+/* libc's own signals (pthread_cancel(3), setuid(2) in threads), which no program can use. */
+#define SIGCANCEL 32
+#define SIGSETXID 33
+
 /* What a loader does that nobody outside can see. */
 static bool is_loaders(const struct call *call)
 {
@@ -69,7 +73,12 @@ static bool is_loaders(const struct call *call)
 	case SYS_getrlimit:
 	case SYS_sched_getaffinity:
 	case SYS_futex:
+	case SYS_rt_sigprocmask: /* of older libpthreads: their own two signals */
 		return true;
+	case SYS_rt_sigaction:
+		return call->args[0] == SIGCANCEL || call->args[0] == SIGSETXID;
+	case SYS_prctl:
+		return rules_is_look(call);
 	}
 	return opens_for_reading(call);
 }

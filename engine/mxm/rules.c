@@ -4,8 +4,10 @@
 #include <ctype.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <termios.h>
@@ -183,6 +185,12 @@ static bool is_looking_operation(const struct call *call)
 		return (uint32_t)call->args[0] == 0; /* of its own: no id to translate */
 	case SYS_getpriority:
 		return (uint32_t)call->args[1] == 0;
+	case SYS_prctl:
+		return call->args[0] == PR_CAPBSET_READ || call->args[0] == PR_GET_DUMPABLE ||
+		       call->args[0] == PR_GET_KEEPCAPS || call->args[0] == PR_GET_SECUREBITS ||
+		       call->args[0] == PR_GET_NAME || call->args[0] == PR_GET_NO_NEW_PRIVS ||
+		       call->args[0] == PR_GET_THP_DISABLE ||
+		       (call->args[0] == PR_CAP_AMBIENT && call->args[1] == PR_CAP_AMBIENT_IS_SET);
 	}
 	return false;
 }
@@ -330,9 +338,28 @@ void rules_learn_clock(const struct task *task, const struct event *event)
 	seen->known = true;
 }
 
-static bool is_random_path(const char *path)
+/* Which rule lets a version alone read that file; NULL: none. */
+static const char *source_of(const char *path)
 {
-	return strcmp(path, "/dev/urandom") == 0 || strcmp(path, "/dev/random") == 0;
+	static const char *const files[] = { "/proc/stat", "/proc/meminfo", "/proc/cpuinfo",
+		"/proc/version", "/proc/loadavg", "/proc/uptime", "/proc/filesystems",
+		"/proc/self/status", "/proc/self/stat", "/proc/self/statm", "/proc/self/maps",
+		"/proc/self/smaps", "/proc/self/limits", "/proc/self/cgroup",
+		"/proc/self/mountinfo" };
+	static const char *const folders[] = { "/proc/sys/", "/sys/devices/system/",
+		"/sys/kernel/mm/", "/sys/fs/cgroup/" };
+
+	if (strcmp(path, "/dev/urandom") == 0 || strcmp(path, "/dev/random") == 0)
+		return RULE_RANDOM;
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		if (strcmp(path, files[i]) == 0)
+			return RULE_SYSTEM;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
+		if (str_starts(path, folders[i]) && !strstr(path, "/../"))
+			return RULE_SYSTEM;
+	}
+	return NULL;
 }
 
 static bool opens_to_read(const struct call *call)
@@ -341,22 +368,79 @@ static bool opens_to_read(const struct call *call)
 	       (call->args[2] & (O_ACCMODE | O_CREAT | O_TRUNC)) == O_RDONLY;
 }
 
-bool rules_opens_random(struct task *task)
+const char *rules_opens_source(struct task *task)
 {
 	cleanup_str struct str path = STR_INIT;
 
-	return opens_to_read(&task->call) &&
-	       tracee_read_str(&task->tracee, raddr(task->call.args[1]), PATH_MAX, &path) == 0 &&
-	       is_random_path(str_text(&path));
+	if (!opens_to_read(&task->call) ||
+		tracee_read_str(&task->tracee, raddr(task->call.args[1]), PATH_MAX, &path) < 0)
+		return NULL;
+	return source_of(str_text(&path));
 }
 
-bool rules_opened_random(const struct event *event)
+const char *rules_opened_source(const struct event *event)
 {
-	char path[32] = "";
+	char path[256] = "";
 
-	return event->kind == EVENT_CALL && opens_to_read(&event->call) &&
-	       canon_recall(event, event->call.args[1], path, sizeof(path) - 1) &&
-	       is_random_path(path);
+	if (event->kind != EVENT_CALL || !opens_to_read(&event->call) ||
+		!canon_recall(event, event->call.args[1], path, sizeof(path) - 1))
+		return NULL;
+	return source_of(path);
+}
+
+/* Bits of argument @i that make no difference. */
+static uint32_t idle_bits(const struct call *call, int i)
+{
+	const struct sys_row *row = call->row;
+	uint32_t bits = i == row->cloexec_arg ? row->cloexec : 0;
+
+	if (call->nr == SYS_openat && i == 2)
+		bits |= O_NOCTTY;
+	return bits;
+}
+
+/* socket(2): 0 is the default protocol of a family and type. */
+static bool same_protocol(const struct call *a, const struct call *b)
+{
+	uint32_t type = a->args[1] & 0xf, x = (uint32_t)a->args[2], y = (uint32_t)b->args[2];
+	uint32_t usual = type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP;
+
+	return a->nr == SYS_socket && (type == SOCK_STREAM || type == SOCK_DGRAM) &&
+	       ((uint32_t)a->args[0] == AF_INET || (uint32_t)a->args[0] == AF_INET6) &&
+	       (x == usual || !x) && (y == usual || !y);
+}
+
+bool rules_same_flags(const struct task *task, const struct event *event)
+{
+	const struct call *a = &task->call, *b = &event->call;
+	cleanup_str struct str ours = STR_INIT;
+	size_t at = 0;
+
+	if (!a->row || a->row != b->row || task->in.len != event->in.len)
+		return false;
+	str_append(&ours, task->in.data, task->in.len);
+	/* Arguments stand in the normal form in their order: each difference is found and undone.
+	 */
+	for (int i = 0; i < a->row->nargs; i++) {
+		uint32_t x = (uint32_t)a->args[i], y = (uint32_t)b->args[i];
+		bool value = a->row->args[i].kind == ARG_FLAGS || a->row->args[i].kind == ARG_INT ||
+			     a->row->args[i].kind == ARG_ENUM;
+
+		if (!value || x == y)
+			continue;
+		if (((x ^ y) & ~idle_bits(a, i)) && !(i == 2 && same_protocol(a, b)))
+			return false;
+		for (; at + 4 <= ours.len; at++) {
+			if (memcmp(ours.data + at, &x, 4) == 0 &&
+				memcmp(event->in.data + at, &y, 4) == 0)
+				break;
+		}
+		if (at + 4 > ours.len)
+			return false;
+		memcpy(ours.data + at, &y, 4);
+		at += 4;
+	}
+	return memcmp(ours.data, event->in.data, ours.len) == 0;
 }
 
 static uint64_t *unshared_bits(struct proc *proc, int version, int fd)

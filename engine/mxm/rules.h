@@ -45,13 +45,21 @@ bool rules_tell_clock(struct task *task);
 void rules_learn_clock(const struct task *task, const struct event *event);
 
 /*
- * A version that reads /dev/urandom or /dev/random, where the other does not: it opens, reads and
- * closes them alone. Safe: reading them has no effect on anybody. The follower's own descriptor
- * gets a number far above the program's, so that the leader's numbers stay free in both; the
- * leader's is unknown to the follower, which cannot use it.
+ * Calls that make a descriptor and differ only in whether it is closed on exec, in O_NOCTTY, or in
+ * naming a socket's default protocol. Both get what the leader asked for. Safe: until an exec
+ * nobody can tell, and what is executed inherits the same in both.
  */
-bool rules_opens_random(struct task *task);
-bool rules_opened_random(const struct event *event);
+bool rules_same_flags(const struct task *task, const struct event *event);
+
+/*
+ * A version that reads /dev/urandom or /dev/random, or a file by which the kernel tells of the
+ * machine (/proc/stat, /proc/sys, /sys/devices/system and the like), where the other does not: it
+ * opens, reads and closes them alone. Safe: reading them has no effect on anybody. The follower's
+ * own descriptor gets a number far above the program's, so that the leader's numbers stay free in
+ * both; the leader's is unknown to the follower, which cannot use it.
+ */
+const char *rules_opens_source(struct task *task);
+const char *rules_opened_source(const struct event *event);
 /* An event of a descriptor that this follower has not, made by such an open. */
 bool rules_is_unshared(const struct proc *proc, int version, const struct event *event);
 /* The follower passes the event over. */
@@ -67,6 +75,8 @@ MUST_CHECK int rules_move_fd(struct task *task, int fd, bool cloexec);
 #define RULE_SAME_CALL "same-call"
 #define RULE_TEMPORARY "temporary-name"
 #define RULE_RANDOM    "random-source"
+#define RULE_SYSTEM    "system-file"
+#define RULE_FLAGS     "descriptor-flags"
 #define RULE_PIECES    "pieces"
 #define RULE_REORDER   "reorder"
 

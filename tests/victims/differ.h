@@ -4,6 +4,7 @@
  * that begin with x). Each prints what it found, so that a wrong answer shows in the output.
  */
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -194,6 +195,15 @@ static void harmless(const char *what)
 
 		MUST(NEW ? syscall(SYS_pipe2, p, 0) : syscall(SYS_pipe, p));
 		printf("%d %d\n", p[0], p[1]);
+	}
+	if (!strcmp(what, "proc"))
+		random_source("/proc/stat");
+	if (!strcmp(what, "flags")) {
+		fd = text_file();
+		close(MUST(open("text", O_RDONLY | (NEW ? O_CLOEXEC | O_NOCTTY : 0))));
+		MUST(socket(AF_INET, SOCK_STREAM, NEW ? IPPROTO_TCP : 0));
+		MUST(socket(
+			AF_INET, SOCK_STREAM | (NEW ? SOCK_CLOEXEC : 0), NEW ? 0 : IPPROTO_TCP));
 	}
 	if (!strcmp(what, "sigaction-query") && NEW) {
 		struct sigaction sa;
@@ -404,6 +414,10 @@ static void harmful(const char *what)
 		if (MUST(fork()) == 0)
 			_exit(0);
 	}
+	if (!strcmp(what, "x-flags"))
+		MUST(open("text", O_RDWR | O_CREAT | (NEW ? O_APPEND : O_CLOEXEC), 0600));
+	if (!strcmp(what, "x-protocol"))
+		MUST(socket(AF_INET, NEW ? SOCK_STREAM : SOCK_DGRAM, 0));
 	if (!strcmp(what, "x-exit"))
 		_exit(NEW ? 3 : 4);
 	if (!strcmp(what, "x-random-write"))
