@@ -245,6 +245,8 @@ static void append_plain_options(struct json *args, const struct options *option
 		{ OPTION_PREFER, "--prefer" },
 		{ OPTION_SURVIVE, "--survive" },
 		{ OPTION_SYNC, "--sync" },
+		{ OPTION_PROMOTE_AFTER, "--promote-after" },
+		{ OPTION_ABORT_AFTER, "--abort-after" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(plain); i++) {

@@ -2,6 +2,7 @@
 #include "oci/options.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "base/xalloc.h"
@@ -59,6 +60,28 @@ static int check_old_args(const char *text, struct err *err)
 		if (!json_string(json_at(j, i)))
 			return err_set(err, EINVAL, "entry %zu is no string", i);
 	}
+	return 0;
+}
+
+/* As `mx run` takes them: cmd_run.c. */
+static int check_promote(const char *text, struct err *err)
+{
+	const char *comma = strchr(text, ',');
+	cleanup_free char *first = comma ? xstrndup(text, comma - text) : xstrdup(text);
+	long n;
+
+	if (str_to_long(first, 1, 365 * 86400, &n) < 0 ||
+		(comma && str_to_long(comma + 1, 0, LONG_MAX, &n) < 0))
+		return err_set(err, EINVAL, "\"%s\" is no SECONDS or SECONDS,EVENTS", text);
+	return 0;
+}
+
+static int check_abort(const char *text, struct err *err)
+{
+	long n;
+
+	if (str_to_long(text, 1, 1000000, &n) < 0)
+		return err_set(err, EINVAL, "\"%s\" is no number of failures", text);
 	return 0;
 }
 
@@ -136,6 +159,8 @@ static const struct {
 	[OPTION_SYNC] = { "sync", .choices = "stream|barrier|lockstep" },
 	[OPTION_RULES] = { "rules", check_rules },
 	[OPTION_LOG] = { "log", .choices = "file|stderr|none" },
+	[OPTION_PROMOTE_AFTER] = { "promote-after", check_promote },
+	[OPTION_ABORT_AFTER] = { "abort-after", check_abort },
 	[OPTION_EXEC] = { "exec", .choices = "plain|supervised" },
 };
 

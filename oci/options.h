@@ -21,6 +21,8 @@ enum option {
 	OPTION_RULES,
 	OPTION_LOG,
 	OPTION_EXEC,
+	OPTION_PROMOTE_AFTER, /* SECONDS[,EVENTS] of calm after which the new version runs alone */
+	OPTION_ABORT_AFTER,   /* failures after which the old version does */
 	OPTION_COUNT,
 };
 

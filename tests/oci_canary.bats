@@ -3,11 +3,15 @@
 # A canary in a container from end to end: two images, traffic, status, a crash of the new version,
 # events, and the decision; one client's connection lives through all of it.
 
+
+
 # SC2154: variables of podman.bash; SC2031: files are run one test a process.
 # shellcheck disable=SC2030,SC2031,SC2154
 
 bats_require_minimum_version 1.5.0
 load podman.bash
+
+flags=()
 
 setup_file() {
 	podman_setup
@@ -24,7 +28,7 @@ teardown() {
 	podman rm -f -t 0 canary >/dev/null 2>&1 || :
 }
 
-# start_canary: the container, and a client on descriptor 8.
+# start_canary: the container, with $flags, and a client on descriptor 8.
 start_canary() {
 	local d
 	d=$(delegates | head -n 1)
@@ -34,7 +38,7 @@ start_canary() {
 	done
 	podman --runtime "mx-$d" run -d --name canary --network host \
 		--mount 'type=image,source=test:canary-old,destination=/.mx/old' \
-		--annotation io.mx.old=/.mx/old test:canary /bin/canary "$port" >/dev/null 3>&-
+		--annotation io.mx.old=/.mx/old "${flags[@]}" test:canary /bin/canary "$port" >/dev/null 3>&-
 	for _ in {1..200}; do
 		(exec 9<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && break
 		sleep 0.05
@@ -124,4 +128,23 @@ mx() {
 	run -0 mx events canary -o json
 	[[ $output = *"old says hello"*"new says hello"* || $output = *"new says hello"*"old says hello"* ]]
 	[ "$(say two)" = "1 two" ]
+}
+
+@test "annotations: promoted after a calm second; rules from an annotation" {
+	# podman splits the flag's value at commas, so the rules are in a file of the container.
+	printf '%s\n' '{"mx-rules": 1, "rules": [{"name": "hello", "action": "rewrite",
+		"old": ["write(*, \"old says*)"], "new": ["write(*, \"new says*)"]}]}' >"$BATS_TEST_TMPDIR/rules.json"
+	chmod 755 "$BATS_TEST_TMPDIR"
+	flags=(--annotation io.mx.promote-after=1 --annotation io.mx.rules=/rules.json
+		-v "$BATS_TEST_TMPDIR/rules.json:/rules.json:ro")
+	start_canary
+	[ "$(say differ)" = "new says hello" ]
+	run -0 mx events canary -o json
+	[[ $output = *'"rule":"hello"'* && $output != *'"event":"divergence"'* ]]
+	run -0 mx status canary --until promoted --timeout 20
+	[ "$(say on)" = "1 on" ]
+	podman rm -f -t 0 canary >/dev/null
+	flags=(--annotation io.mx.promote-after=soon)
+	run start_canary
+	[[ $output = *"promote-after"*"soon"* ]]
 }
