@@ -92,6 +92,10 @@ check-unit: all unit victims ## run the unit tests only
 check-bats: all victims ## run the tests of the programs only; T="tests/a.bats ..." for some of them
 	@BUILD=$(BUILD) scripts/run-tests bats $(T)
 
+check-heavy: all victims ## what takes half an hour: 10,000 requests a server and mode, 200 random kills
+	@BUILD=$(BUILD) TEST_TIMEOUT=3600 MX_REQUESTS=10000 MX_CRASHES=17 scripts/run-tests \
+		tests/mxm_servers.bats tests/mxm_crash.bats
+
 asan: ## build with address and undefined-behaviour sanitizers and run the unit tests
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan LINK=-pie CFLAGS='-O1 -g' \
 		SAN='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' check-unit
@@ -149,7 +153,7 @@ help: ## this list
 
 include $(wildcard tests/*/*.mk tests/*/*/*.mk)
 
-.PHONY: all unit victims benches deps check check-unit check-bats asan lint format demo bench bench-stop docs install clean help
+.PHONY: all unit victims benches deps check check-unit check-bats check-heavy asan lint format demo bench bench-stop docs install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 

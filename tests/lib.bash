@@ -173,7 +173,7 @@ compare_native() {
 	rm -f "$LOG"
 	RESULT=$BATS_TEST_TMPDIR/native in_fresh_folder "$new" "$@"
 	RESULT=$BATS_TEST_TMPDIR/mx in_fresh_folder mx_run "$old" "$new" -- "$@"
-	diff -r "$BATS_TEST_TMPDIR/native" "$BATS_TEST_TMPDIR/mx" >&2 ||
+	diff -r --no-dereference "$BATS_TEST_TMPDIR/native" "$BATS_TEST_TMPDIR/mx" >&2 ||
 		fail "mx run $old $new -- $* differs from native (<)"
 	assert_no_divergence
 }

@@ -6,6 +6,11 @@
 
 load lib
 
+teardown() {
+	tmux -S "$BATS_TEST_TMPDIR/outer" kill-server 2>/dev/null || :
+	stop_all
+}
+
 # What each run finds in its folder.
 prepare() {
 	mkdir -p dir/sub
@@ -143,7 +148,11 @@ prepare() {
 	compare_self gzip -n9 text
 	compare_self bzip2 text
 	compare_self xz -T1 text
+	compare_self xz -T2 --block-size=20000 text
 	compare_self tar -cf out.tar --sort=name --mtime=@0 --owner=0 --group=0 dir text
+	compare_self sh -c 'ln dir/a dir/hard; ln -s ../words dir/up; ln -s nowhere dir/dangling; mkfifo dir/pipe
+		tar -cf out.tar --sort=name --mtime=@0 --owner=0 --group=0 dir; mkdir x; tar -xf out.tar -C x
+		tar -tvf out.tar; cmp x/dir/hard fruit; readlink x/dir/up x/dir/dangling x/dir/link'
 }
 
 @test "sqlite3, python3, perl" {
@@ -207,11 +216,103 @@ with tempfile.TemporaryFile() as f: f.write(b"x")
 	compare_self curl -sS -f "http://127.0.0.1:$port/missing"
 }
 
+@test "keys: RSA, elliptic curves" {
+	need openssl
+	compare_self openssl genrsa -out /dev/null 1024
+	# Random, so that the test is that each is good.
+	compare_self sh -c 'openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:1024 -out k 2>/dev/null
+		openssl pkey -in k -check -noout; openssl ecparam -name prime256v1 -genkey -noout -out e
+		openssl ec -in e -check -noout 2>&1; rm k e'
+}
+
+@test "a terminal multiplexer: tmux, its server and a shell in it" {
+	need tmux
+	local outer=$BATS_TEST_TMPDIR/outer inner=$BATS_TEST_TMPDIR/inner sync
+	for sync in stream barrier lockstep; do
+		LOG=$BATS_TEST_TMPDIR/events.log
+		rm -f "$LOG"
+		TMUX='' tmux -S "$outer" -f /dev/null new-session -d -x 80 -y 24 \
+			"env -u TMUX '$MX' run --log '$LOG' --sync $sync '$(command -v tmux)' '$(command -v tmux)' -- -S '$inner' -f /dev/null new-session sh; echo ended \$?; read x"
+		wait_until 20 shown '\[0\] 0:sh'
+		tmux -S "$outer" send-keys 'echo $((6 * 7))mx' Enter
+		wait_until 20 shown '^42mx'
+		# From a client that is none of the program's: it hands its own descriptors over.
+		tmux -S "$inner" new-window -n second cat
+		wait_until 20 shown '1:second'
+		tmux -S "$inner" kill-window
+		wait_until 20 shown '^42mx'
+		tmux -S "$outer" send-keys C-u 'exit' Enter
+		wait_until 20 shown 'ended 0'
+		tmux -S "$outer" kill-server
+		assert_no_divergence
+	done
+}
+
+# shown PATTERN: it is on the screen of the outer tmux.
+shown() {
+	tmux -S "$outer" capture-pane -p | grep -q "$1"
+}
+
 @test "an editor: vim -es" {
 	need vim
 	compare_self vim -es -u NONE -n -c '%s/apple/orange/' -c wq fruit
 	# No shell commands here: vim alone leaves when one takes longer and standard input has ended.
 	compare_self vim -es -u NONE -i NONE -c 'r numbers' -c 'sort!' -c '%p' -c 'q!' words
+}
+
+@test "runtimes that take faults on purpose, many threads, or build programs" {
+	local installed=0
+	if command -v java >/dev/null; then
+		compare_self java -version
+		installed=1
+	fi
+	if command -v sbcl >/dev/null; then
+		compare_self sbcl --noinform --no-sysinit --no-userinit --eval \
+			'(progn (print (loop for i below 10 sum i)) (gc :full t) (terpri) (sb-ext:exit :code 3))'
+		installed=1
+	fi
+	if command -v go >/dev/null; then
+		compare_self go version
+		installed=1
+	fi
+	if command -v rustc >/dev/null; then
+		compare_self sh -c 'echo "fn main() { println!(\"{}\", 6 * 7); }" >m.rs; rustc m.rs && ./m; rm -f m'
+		installed=1
+	fi
+	[ $installed = 1 ] || skip "none of java, sbcl, go, rustc is here"
+}
+
+@test "python: a manager's threads race for descriptors, pools, asyncio" {
+	need python3
+	compare_self python3 -c '
+import asyncio, multiprocessing as m, concurrent.futures as c
+def f(x): return x * x
+async def echo(r, w):
+    w.write(await r.readline())
+    await w.drain()
+    w.close()
+async def talk():
+    s = await asyncio.start_server(echo, "127.0.0.1", 0)
+    port = s.sockets[0].getsockname()[1]
+    async def one(i):
+        r, w = await asyncio.open_connection("127.0.0.1", port)
+        w.write(b"%d\n" % i)
+        x = await r.readline()
+        w.close()
+        return x
+    print(await asyncio.gather(*[one(i) for i in range(20)]))
+    p = await asyncio.create_subprocess_exec("echo", "hi", stdout=asyncio.subprocess.PIPE)
+    print(await p.communicate())
+if __name__ == "__main__":
+    with m.Manager() as g:
+        d = g.dict()
+        ps = [m.Process(target=d.__setitem__, args=(i, i * i)) for i in range(4)]
+        [p.start() for p in ps]
+        [p.join() for p in ps]
+        print(sorted(d.items()))
+    with m.Pool(3) as p: print(p.map(f, range(50)))
+    with c.ThreadPoolExecutor(4) as p: print(list(p.map(f, range(50))))
+    asyncio.run(talk())'
 }
 
 @test "two builds of one program: -O0 and -O2, dynamic and static" {
@@ -242,6 +343,16 @@ with tempfile.TemporaryFile() as f: f.write(b"x")
 		done
 	done
 	compare_native "$PWD/ps" "$PWD/ps" -- numbers
+	# A larger one, with threads and a child, in every mode.
+	gcc -O0 -I"$ROOT/tests/victims" -D_GNU_SOURCE "$ROOT/tests/victims/threads.c" -o t0 -pthread
+	gcc -O2 -I"$ROOT/tests/victims" -D_GNU_SOURCE "$ROOT/tests/victims/threads.c" -o t2 -pthread
+	gcc -O0 -I"$ROOT/tests/victims" -D_GNU_SOURCE "$ROOT/tests/victims/births.c" -o b0 -pthread
+	gcc -O2 -I"$ROOT/tests/victims" -D_GNU_SOURCE "$ROOT/tests/victims/births.c" -o b2 -pthread
+	for sync in stream barrier lockstep; do
+		MX_TEST_OPTIONS="--sync $sync"
+		compare_native "$PWD/t0" "$PWD/t2"
+		compare_native "$PWD/b2" "$PWD/b0"
+	done
 }
 
 @test "each way of synchronising" {
