@@ -91,6 +91,10 @@ both_leaders() {
 	both_leaders mappings
 }
 
+@test "shared memory of a file that calls write and cut, too" {
+	both_leaders mappings_mixed
+}
+
 @test "timerfd, signalfd, eventfd, inotify, POSIX timers" {
 	both_leaders timers
 }

@@ -322,7 +322,7 @@ void births_executed(struct task *task, pid_t former)
 		/* A thread's that is gone now: for every version it comes before. */
 		lead_publish_held_back(group);
 		fds_exec(mxm, proc->fds);
-		proc->shares_memory = false;
+		proc->shares_memory = proc->maps_written_files = false;
 		shadows_release(mxm, proc);
 		for (int i = 0; i < 64; i++) {
 			if (proc->sig[i].handler > 1)

@@ -15,6 +15,7 @@
 #include "mxm/install.h"
 #include "mxm/pieces.h"
 #include "mxm/rules.h"
+#include "mxm/shadows.h"
 #include "mxm/special.h"
 #include "mxm/wanted.h"
 
@@ -340,6 +341,8 @@ static void copy_results(struct task *task, struct event *event)
 			return;
 		}
 	}
+	if (rc == 0 && event->wrote_shadow)
+		rc = shadows_repeat_change(task, event, event->result);
 	if (rc < 0) {
 		vanish(task);
 		event_consumed(event, task->version);

@@ -56,6 +56,9 @@ static bool waits_for_followers(const struct task *task)
 			       ? row->special != SPECIAL_WAIT
 			       : (row->flags & SYS_BARRIER) != 0 || opens_to_change(&task->call);
 	case MXM_STREAM:
+		/* A follower reads the file itself, and must not find there what is to come. */
+		if ((row->flags & SYS_BARRIER) && task->tuple->proc->maps_written_files)
+			return true;
 		break;
 	}
 	return row->special == SPECIAL_EXIT || row->special == SPECIAL_EXEC;
@@ -353,6 +356,8 @@ static void complete(struct task *task, int64_t result)
 		rc = take_new_fds(task, event, result);
 	if (special && special->led && rc >= 0)
 		rc = special->led(task, event, &result);
+	if (event && !list_is_empty(&mxm->shadows))
+		shadows_note_change(task, event, result);
 	if (event && rc >= 0 && row->class != SYS_MIRRORED)
 		rc = canon_outputs(task, result, &event->out);
 	if (rc == -ESRCH)

@@ -127,11 +127,40 @@ static void put(struct mxm *mxm, uint64_t id)
 
 void shadows_event_over(struct mxm *mxm, const struct event *event)
 {
-	if (!event->value || event->call.nr != SYS_mmap)
+	uint64_t id = event->call.nr == SYS_mmap ? event->value : event->wrote_shadow;
+
+	if (!id)
 		return;
 	pthread_mutex_lock(&mxm->lock);
-	put(mxm, event->value);
+	put(mxm, id);
 	pthread_mutex_unlock(&mxm->lock);
+}
+
+uint64_t shadows_hold(struct mxm *mxm, dev_t dev, ino_t ino, off_t size)
+{
+	struct shadow *s;
+
+	pthread_mutex_lock(&mxm->lock);
+	s = find(mxm, dev, ino);
+	if (s) {
+		s->uses++;
+		s->size = size;
+	}
+	pthread_mutex_unlock(&mxm->lock);
+	return s ? s->id : 0;
+}
+
+int shadows_copy(struct mxm *mxm, uint64_t id, int version, int *ret_file)
+{
+	struct shadow *s;
+	int copy;
+
+	pthread_mutex_lock(&mxm->lock);
+	s = find_id(mxm, id);
+	copy = s ? s->copies[version] : -1;
+	*ret_file = s ? s->file : -1;
+	pthread_mutex_unlock(&mxm->lock);
+	return copy;
 }
 
 void shadows_fork(struct mxm *mxm, const struct proc *parent, struct proc *child)

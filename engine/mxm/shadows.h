@@ -17,6 +17,19 @@ MUST_CHECK int shadows_take(struct task *task, struct event *event, int num, boo
 /* The descriptor of @version's shadow of what @event's call mapped; -1: it maps the file itself. */
 int shadows_of(struct mxm *mxm, const struct event *event, int version);
 
+/*
+ * The leader's call, which returned @result, has changed the contents or the size of a file: where
+ * it has a shadow, the followers' copies must change at the same event.
+ */
+void shadows_note_change(struct task *task, struct event *event, int64_t result);
+/* @task, at that event, with the bytes that its own call has. -ESRCH: it vanished. */
+MUST_CHECK int shadows_repeat_change(struct task *task, const struct event *event, int64_t result);
+
+/* For the two above: the shadow of a file, held until the event is freed; 0: none. */
+uint64_t shadows_hold(struct mxm *mxm, dev_t dev, ino_t ino, off_t size);
+/* @version's copy, and the file itself; -1: none. */
+int shadows_copy(struct mxm *mxm, uint64_t id, int version, int *ret_file);
+
 /* The event that speaks of a mapping is freed. */
 void shadows_event_over(struct mxm *mxm, const struct event *event);
 

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Memory: mappings that are shared, and futex words. */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
+#include "base/io.h"
 #include "mxm/install.h"
 #include "mxm/shadows.h"
 #include "mxm/special.h"
@@ -17,6 +22,19 @@ static bool maps_file_shared(const struct call *call)
 	       !(flags & MAP_ANONYMOUS);
 }
 
+static bool is_writable(const struct task *task, int fd)
+{
+	cleanup_str struct str info = STR_INIT;
+	char path[64];
+	const char *at;
+
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", task->tracee.tid, fd);
+	if (io_read_file(path, 65536, &info, NULL) < 0)
+		return false;
+	at = strstr(str_text(&info), "flags:");
+	return at && (strtoul(at + 6, NULL, 8) & O_ACCMODE) != O_RDONLY;
+}
+
 static int mmap_led(struct task *task, struct event *event, int64_t *result)
 {
 	int prot = (int)task->call.args[2], flags = (int)task->call.args[3];
@@ -27,6 +45,8 @@ static int mmap_led(struct task *task, struct event *event, int64_t *result)
 		task->tuple->proc->shares_memory = true;
 	if (!event || !maps_file_shared(&task->call))
 		return 0;
+	if (!(prot & PROT_WRITE) && is_writable(task, (int)task->call.args[4]))
+		task->tuple->proc->maps_written_files = true;
 	return shadows_take(task, event, (int)task->call.args[4], prot & PROT_WRITE);
 }
 

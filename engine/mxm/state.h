@@ -105,7 +105,8 @@ struct proc {
 	uint64_t private_fds[MXM_VERSIONS_MAX][16]; /* below 1024: opened by that version alone */
 	bool has_shadows[MXM_VERSIONS_MAX]; /* that version's process maps copies of files */
 	bool shares_memory;		    /* has mapped writable shared memory */
-	uint64_t *shadows;		    /* ids of those that the leader's process has mapped */
+	bool maps_written_files; /* reads files through memory that it can write by calls */
+	uint64_t *shadows;	 /* ids of those that the leader's process has mapped */
 	unsigned nshadows, shadows_checked; /* and how many were left at the last look */
 	struct carried_timer timers[3];
 	struct list locks; /* of fcntl(2), that the leader's process holds */
@@ -264,8 +265,10 @@ struct event {
 		excused; /* followers that cannot come before it is made: they are compared later */
 	bool settles;	 /* the leader goes on when every follower has had it */
 	bool executed;
-	bool async;	/* EVENT_SIGNAL: may break into user mode */
-	uint64_t value; /* EVENT_TSC, and what a special needs to hand on */
+	bool async;	       /* EVENT_SIGNAL: may break into user mode */
+	uint64_t value;	       /* EVENT_TSC, and what a special needs to hand on */
+	uint64_t wrote_shadow; /* it changed a file that has this shadow, 0: none; from where on, */
+	int64_t wrote_at, wrote_size; /* and the file's size then */
 };
 
 struct group {

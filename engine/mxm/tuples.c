@@ -116,6 +116,7 @@ struct proc *proc_fork(struct mxm *mxm, struct proc *parent, bool share_fds)
 	memcpy(proc->sig, parent->sig, sizeof(proc->sig));
 	proc->affinity = parent->affinity;
 	proc->shares_memory = parent->shares_memory;
+	proc->maps_written_files = parent->maps_written_files;
 	shadows_fork(mxm, parent, proc);
 	proc->other_user = parent->other_user;
 	return proc;
