@@ -170,7 +170,13 @@ int json_parse(const char *text, size_t len, struct json **ret_value, struct err
 	status = yajl_parse(handle, bytes, len);
 	if (status == yajl_status_ok)
 		status = yajl_complete_parse(handle);
-	if (status == yajl_status_error)
+	/* yajl takes a string that is not finished, after the value, for the end of the text. This
+	 * quote finishes it, unless it is escaped. */
+	if (status == yajl_status_ok && p.root &&
+		(bytes[len - 1] == '\\' ||
+			yajl_parse(handle, (const unsigned char *)"\"", 1) != yajl_status_ok))
+		err_set(&own, EINVAL, "trailing garbage");
+	else if (status == yajl_status_error)
 		set_syntax_error(handle, text, len, &own);
 	else if (status == yajl_status_ok && !p.root)
 		err_set(&own, EINVAL, "empty");

@@ -110,11 +110,32 @@ static void test_edit(void)
 	is_str(str_text(&again), str_text(&out), "a copy is the same");
 }
 
+static void test_after_the_value(void)
+{
+	static const char *const bad[] = { "{}}", "{} \"", "{} \"x}", "{}\"a\\", "{} \"a\\\"",
+		"[] []", "1 \"", "{} tru" };
+	static const char *const good[] = { "{}", " {} \t", "\"a\"", "12", "true", "null",
+		"\"\\\\\"" };
+	struct json *j;
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		j = NULL;
+		ok(json_parse(bad[i], strlen(bad[i]), &j, NULL) < 0, "refused: %s", bad[i]);
+		json_free(j);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		j = NULL;
+		ok(json_parse(good[i], strlen(good[i]), &j, NULL) == 0, "taken: %s", good[i]);
+		json_free(j);
+	}
+}
+
 int main(void)
 {
 	test_kept();
 	test_refused();
 	test_read();
 	test_edit();
+	test_after_the_value();
 	return tap_done();
 }
