@@ -65,8 +65,8 @@ static void test_patterns(void)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
-		ok(rulefile_matches(cases[i].pattern, cases[i].text) == cases[i].fits,
-			cases[i].pattern);
+		ok(rulefile_matches(cases[i].pattern, cases[i].text) == cases[i].fits, "%s fits %s",
+			cases[i].pattern, cases[i].text);
 }
 
 /* Each byte taken out, and replaced; each beginning; pieces doubled. */
