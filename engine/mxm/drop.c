@@ -115,19 +115,25 @@ void drop_print_task(struct str *out, struct task *task)
 		out, task->call.row, task->call.nr, task->call.args, NULL, read_of, &task->tracee);
 }
 
-void drop_print_asked(struct str *out, const struct event *event)
+/* The leader's task, where it still stands at the event's call; else NULL. */
+static struct task *asking_leader(const struct event *event)
 {
 	struct task *leader = &event->tuple->tasks[event->tuple->group->leader];
 
+	return !event->executed && !event->pending && leader->event == event ? leader : NULL;
+}
+
+void drop_print_asked(struct str *out, const struct event *event)
+{
+	struct task *leader = asking_leader(event);
+
 	sys_print_call(out, event->call.row, event->call.nr, event->call.args, NULL,
-		event->executed ? recall : read_of,
-		event->executed ? (void *)event : &leader->tracee);
+		leader ? read_of : recall, leader ? (void *)&leader->tracee : (void *)event);
 }
 
 void drop_print_event(struct str *out, const struct event *event)
 {
-	print_event(out, (struct event *)event,
-		event->executed ? NULL : &event->tuple->tasks[event->tuple->group->leader]);
+	print_event(out, (struct event *)event, asking_leader(event));
 }
 
 void drop_diverged(struct task *follower, struct task *leader, struct event *event, const char *why)

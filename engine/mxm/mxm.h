@@ -22,7 +22,7 @@
 
 /* How far the leader may run ahead of the followers' comparison. */
 enum mxm_sync {
-	MXM_LOCKSTEP, /* no call is made before every follower asks for the same */
+	MXM_LOCKSTEP, /* no call but a look is made before every follower asks for the same */
 	MXM_BARRIER,  /* calls that cannot be taken back wait for every follower */
 	MXM_STREAM,   /* only the end of a process waits */
 };
