@@ -34,6 +34,11 @@ HOOK    := $(call obj,hook/*.c)
 # Everything but the programs' own files. A program takes from the archive what it refers to.
 LAYERS  := $(call obj,$(addsuffix /*.c,$(addprefix engine/,base sys tracee mxm sea rem ctl)) oci/*.c)
 LIBMX   := $(BUILD)/libmx.a
+# The in-process agent: a flat image for a fixed address, which the engine carries as data.
+AGENT   := $(BUILD)/agent/agent.bin
+LAYERS  += $(BUILD)/obj/engine/agent/image.o
+AGENT_CFLAGS = -std=gnu11 $(WARN) $(WERROR) -O2 -ffreestanding -fno-builtin -mgeneral-regs-only -fno-pic \
+           -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -fno-jump-tables
 
 PROGRAMS := $(BUILD)/mx $(if $(SHIM),$(BUILD)/mx-shim) $(if $(HOOK),$(BUILD)/mx-hook)
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
@@ -57,6 +62,20 @@ $(BUILD)/obj/%.o: %.c Makefile
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -c -o $@ $<
+
+$(AGENT): engine/agent/entry.S engine/agent/agent.c engine/agent/wire.h Makefile
+	$(call say,AGENT,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -c -o $(@D)/entry.o engine/agent/entry.S
+	$(Q)$(CC) $(CPPFLAGS) $(AGENT_CFLAGS) -c -o $(@D)/agent.o engine/agent/agent.c
+	$(Q)$(LD) -nostdlib -static -N --no-warn-rwx-segments -Ttext=0x102000 -e agent_start \
+		-o $(@D)/agent.elf $(@D)/entry.o $(@D)/agent.o
+	$(Q)objcopy -O binary -j .text -j .rodata $(@D)/agent.elf $@
+
+$(BUILD)/obj/engine/agent/image.o: engine/agent/image.S $(AGENT)
+	$(call say,AS,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -Wa,-I$(BUILD) -c -o $@ $<
 
 $(BUILD)/unit/%: tests/unit/%.c $(LIBMX) Makefile
 	$(call say,TEST,$<)

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 
 #include "base/xalloc.h"
+#include "mxm/agent.h"
 #include "mxm/events.h"
 #include "mxm/fds.h"
 #include "mxm/group.h"
@@ -316,6 +317,8 @@ void births_executed(struct task *task, pid_t former)
 	task->tracee.mm->no_vm = mxm->config.lock_memory_ways;
 	task->at_entry_stop = task->args_changed = false;
 	task->nheld = 0;
+	agent_task_gone(task);
+	agent_executed(proc, task->version);
 	memset(proc->private_fds[task->version], 0, sizeof(proc->private_fds[0]));
 	baton_give_up(task);
 	if (!follows) {

@@ -6,10 +6,12 @@
 #include <errno.h>
 #include <sys/syscall.h>
 
+#include "mxm/agent.h"
 #include "mxm/canon.h"
 #include "mxm/carry.h"
 #include "mxm/events.h"
 #include "mxm/group.h"
+#include "mxm/ring.h"
 #include "mxm/shadows.h"
 
 void drop_version_locked(struct mxm *mxm, int version)
@@ -228,13 +230,16 @@ static void begin(struct group *group, int version)
 	kill_all(group, version);
 	if (version == group->leader) {
 		group->bereft = true;
-		flush_leader(group);
+		/* Its agents may be writing still: what it has completed comes after that. */
+		if (!group->ring || !group->ring->marks)
+			flush_leader(group);
 		return;
 	}
 	group->followers &= ~(1u << version);
 	list_for_each (at, &group->tuples)
 		container_of(at, struct tuple, link)->tasks[version].event = NULL;
 	event_forget(group, NULL, version);
+	agent_refresh(group);
 }
 
 /* A follower's task stands where the stream ends: from here on it leads. */
@@ -293,6 +298,7 @@ static void succeed(struct group *group, int heir)
 	list_for_each (at, &group->tuples)
 		container_of(at, struct tuple, link)->parted = 0;
 	group->dropping &= ~(1u << former);
+	agent_succeeded(group);
 	shadows_write_back(group->mxm, heir);
 	list_for_each_safe (at, &group->ready)
 		event_free(container_of(at, struct event, link));
@@ -307,6 +313,16 @@ static void succeed(struct group *group, int heir)
 		tuple_drop_if_over(container_of(at, struct tuple, link));
 }
 
+/* The ring is the old leader's: it goes with it. */
+static bool all_drained(struct group *group)
+{
+	for (int v = 0; v < group->mxm->config.nversions; v++) {
+		if ((group->followers & (1u << v)) && !ring_is_drained(group, v))
+			return false;
+	}
+	return true;
+}
+
 void drop_check(struct group *group)
 {
 	struct mxm *mxm = group->mxm;
@@ -319,16 +335,19 @@ void drop_check(struct group *group)
 	}
 	if (!group->bereft)
 		return;
-	flush_leader(group); /* what was harvested since */
-	if (living(group, group->leader))
+	if (living(group, group->leader)) {
+		if (!group->ring || !group->ring->marks)
+			flush_leader(group); /* what was harvested since */
 		return;
+	}
+	flush_leader(group);
 	if (!mxm->versions[mxm->leader].alive) {
 		/* None is left. */
 		if (!group->followers)
 			group->bereft = false;
 		return;
 	}
-	if (!event_next(group, mxm->leader) && !is_busy(group, mxm->leader)) {
+	if (!event_next(group, mxm->leader) && !is_busy(group, mxm->leader) && all_drained(group)) {
 		mxm->versions[mxm->leader].identity = false;
 		succeed(group, mxm->leader);
 	}
@@ -378,6 +397,8 @@ static void drop_stuck(struct group *group, uint64_t patience, uint64_t now)
 	for (int v = 0; v < group->mxm->config.nversions; v++) {
 		struct event *event = event_next(group, v);
 
+		if (ring_progress(group, v))
+			group->consumed_ns[v] = now;
 		if (!event || now - group->consumed_ns[v] < patience ||
 			waits_in_kernel(&event->tuple->tasks[v]))
 			continue;

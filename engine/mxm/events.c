@@ -6,6 +6,7 @@
 
 #include "base/xalloc.h"
 #include "mxm/fds.h"
+#include "mxm/ring.h"
 #include "mxm/shadows.h"
 
 struct event *event_new(struct tuple *tuple, enum event_kind kind)
@@ -68,7 +69,29 @@ void event_publish(struct event *event)
 		for (int v = 0; v < MXM_VERSIONS_MAX; v++)
 			group->consumed_ns[v] = event_clock();
 	}
+	if (group->ring && group->ring->marks)
+		ring_mark(group, event);
 	list_append(&group->stream, &event->link);
+	event->tuple->unconsumed++;
+	group->lag++;
+	group->lag_bytes += weight(event);
+}
+
+void event_insert(struct event *event, int version)
+{
+	struct group *group = event->tuple->group;
+	struct list *before = group->stream.next;
+
+	while (before != &group->stream) {
+		const struct event *other = container_of(before, struct event, link);
+
+		if (other->span && other->at > event->at)
+			break;
+		before = before->next;
+	}
+	event->pending = 1u << version;
+	/* A list's end is before its head: so is any place before the node that stands there. */
+	list_append(before, &event->link);
 	event->tuple->unconsumed++;
 	group->lag++;
 	group->lag_bytes += weight(event);
@@ -103,6 +126,7 @@ void event_consumed(struct event *event, int version)
 	struct group *group = event->tuple->group;
 
 	event->pending &= ~(1u << version);
+	ring_consumed(group, event, version);
 	group->consumed_ns[version] = event_clock();
 	if (event->pending)
 		return;

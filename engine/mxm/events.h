@@ -14,6 +14,8 @@ void event_free(struct event *event);
 void event_ready(struct event *event);
 /* Into the stream for every follower of the group; freed at once where there is none. */
 void event_publish(struct event *event);
+/* Into the stream where its place in the ring is, for @version alone. */
+void event_insert(struct event *event, int version);
 /* The oldest event that @version has not consumed; NULL: none. */
 struct event *event_next(struct group *group, int version);
 /* Is there one of this tuple that @version has not consumed? */

@@ -255,6 +255,7 @@ struct epoll_reg *fds_epoll_set(
 		}
 		reg->owner = owner;
 		reg->data[owner] = data;
+		reg->known = 1u << owner;
 		reg->refs++;
 	}
 	pthread_mutex_unlock(&mxm->lock);
@@ -295,6 +296,28 @@ struct epoll_reg *fds_epoll_find(struct mxm *mxm, struct fdtab *fds, int set_fd,
 	}
 	pthread_mutex_unlock(&mxm->lock);
 	return found;
+}
+
+bool fds_epoll_is_plain(struct mxm *mxm, struct fdtab *fds, int fd, unsigned versions)
+{
+	struct ofd *set;
+	bool plain;
+
+	pthread_mutex_lock(&mxm->lock);
+	set = fd >= 0 && fd < fds->nslots ? fds->slots[fd].ofd : NULL;
+	plain = set && set->is_epoll;
+	if (plain) {
+		list_for_each (at, &set->members) {
+			const struct epoll_reg *reg = container_of(at, struct epoll_reg, of_set);
+
+			plain &= (versions & ~reg->known) == 0;
+			for (int v = 0; v < mxm->config.nversions; v++)
+				plain &= !(versions & (1u << v)) ||
+					 reg->data[v] == reg->data[reg->owner];
+		}
+	}
+	pthread_mutex_unlock(&mxm->lock);
+	return plain;
 }
 
 void fds_epoll_put(struct mxm *mxm, struct epoll_reg *reg)

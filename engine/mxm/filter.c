@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "agent/wire.h"
 #include "base/xalloc.h"
 #include "sys/sys.h"
 #include "tracee/tracee.h"
@@ -19,12 +20,13 @@
 #define IP_LOW	(offsetof(struct seccomp_data, instruction_pointer))
 #define IP_HIGH (IP_LOW + 4)
 
-/* If the call returns to an address of the gateway: ALLOW or USER_NOTIF. */
+/* If the call returns to an address of the gateway, or the agent's: ALLOW or USER_NOTIF. */
 static const struct sock_filter gateway_tests[] = {
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, IP_HIGH),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, GATEWAY_ADDR >> 32, 0, 5),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, GATEWAY_ADDR >> 32, 0, 6),
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, IP_LOW),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, GATEWAY_ALLOWED, 0, 1),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, GATEWAY_ALLOWED, 1, 0),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AGENT_ALLOWED, 0, 1),
 	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, GATEWAY_NOTIFY, 0, 1),
 	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "agent/wire.h"
 #include "mxm/canon.h"
 #include "mxm/events.h"
 #include "mxm/fds.h"
@@ -14,6 +15,7 @@
 #include "mxm/ids.h"
 #include "mxm/install.h"
 #include "mxm/pieces.h"
+#include "mxm/ring.h"
 #include "mxm/rules.h"
 #include "mxm/shadows.h"
 #include "mxm/special.h"
@@ -107,7 +109,7 @@ static void open_alone(struct task *task, const struct event *event, const char 
 }
 
 /* It waits in a futex of its own accord, for a task that may wait for the leader: see
- * next_runnable(). */
+ * follow_pump(). */
 static bool is_held_up(const struct task *task)
 {
 	return task->state == TASK_CALLING && task->local_call && task->call.nr == SYS_futex;
@@ -240,6 +242,8 @@ static bool vet(struct group *group, int version)
 			event->excused |= 1u << version;
 			return true;
 		}
+		if (!ring_is_drained(group, version))
+			continue;
 		if (vet_ask(task, leader, event))
 			return true;
 	}
@@ -307,6 +311,8 @@ static void go_on_with_signal(struct task *task, struct event *event)
 
 static void finish(struct task *task, struct event *event)
 {
+	/* Before it runs: its agent goes on from there. */
+	ring_consumed(task->tuple->group, event, task->version);
 	task->event = NULL;
 	if (event->sig) {
 		baton_take(task);
@@ -327,6 +333,7 @@ static void copy_results(struct task *task, struct event *event)
 		return;
 	}
 	if (rc == 0 && event->nfds) {
+		ring_consumed(task->tuple->group, event, task->version);
 		rc = install_give(task, event, &runs);
 		if (rc < 0 && rc != -ESRCH) {
 			drop_diverged(task, NULL, event, "descriptor");
@@ -488,14 +495,23 @@ void follow_left(struct task *task)
 }
 
 /* The event is for this task's state; else its turn is still to come. */
-static bool arrived(const struct task *task, const struct event *event)
+static bool arrived(struct task *task, const struct event *event)
 {
 	switch (event->kind) {
 	case EVENT_CALL:
 	case EVENT_TSC:
 		return task->state == TASK_ASKING;
 	case EVENT_SIGNAL:
-		return task->state == TASK_ASKING || (event->async && task->state == TASK_RUNNING);
+		if (task->state == TASK_ASKING)
+			return true;
+		if (!event->async || task->state != TASK_RUNNING)
+			return false;
+		if (task->mode != AGENT_FOLLOW)
+			return true;
+		/* It may be in its agent: it is stopped first, and follow_interrupted() looks. */
+		if (!task->interrupted && tracee_interrupt(&task->tracee) == 0)
+			task->interrupted = true;
+		return false;
 	case EVENT_BIRTH:
 	case EVENT_RETURN:
 	case EVENT_ENTRY:
@@ -551,6 +567,7 @@ static void consume_tsc(struct task *task, struct event *event)
 static bool consume_different(struct task *task, struct event *event, const char *why)
 {
 	struct wanted_verdict v;
+	bool answered;
 	int64_t result;
 
 	task->held_back = false;
@@ -562,9 +579,10 @@ static bool consume_different(struct task *task, struct event *event, const char
 	case WANTED_PASS_OVER:
 		rules_note(task, event, v.rule);
 		rules_pass_over(task, event);
-		if (wanted_passed(task, event, &result))
-			follow_answer(task, result);
+		answered = wanted_passed(task, event, &result);
 		event_consumed(event, task->version);
+		if (answered)
+			follow_answer(task, result);
 		return true;
 	case WANTED_ALONE:
 		rules_note(task, event, v.rule);
@@ -610,6 +628,12 @@ static bool consume_made(struct task *task, struct event *event)
 	bool midway = task->done || event->given[task->version];
 	const char *why = NULL;
 	enum relation rel = vetted ? REL_SAME : relate(task, event, &why);
+
+	if (rel != REL_SAME) {
+		/* What the leader does next can explain it. */
+		ring_unroll(task->tuple->group, task->version);
+		rel = relate(task, event, &why);
+	}
 
 	if (midway && rel == REL_SAME && !rules_is_look(&event->call))
 		rel = REL_DIFFERENT;
@@ -679,25 +703,6 @@ static bool resume_preempted(struct group *group, int version)
 }
 
 /*
- * The event whose turn it is. Those of a task that waits in a futex of its own accord are passed
- * over: the wake may have to come from a task whose events stand behind them.
- */
-static struct event *next_runnable(struct group *group, int version)
-{
-	list_for_each (at, &group->stream) {
-		struct event *event = container_of(at, struct event, link);
-		const struct task *task = &event->tuple->tasks[version];
-
-		if (!(event->pending & (1u << version)))
-			continue;
-		if (is_held_up(task))
-			continue;
-		return event;
-	}
-	return NULL;
-}
-
-/*
  * A task is held up, and another one asks for a look that the leader has not made: it may be the
  * wake, and the leader need not ever make it. Answered now; should the leader make it later, it is
  * passed over.
@@ -715,7 +720,7 @@ static bool answer_look_for_held_up(struct group *group, int version)
 		struct task *task = &tuple->tasks[version];
 
 		if (task->state != TASK_ASKING || !rules_is_look(&task->call) ||
-			event_waits(tuple, version))
+			event_waits(tuple, version) || !ring_is_drained(group, version))
 			continue;
 		make_alone(task, NULL);
 		return true;
@@ -725,7 +730,11 @@ static bool answer_look_for_held_up(struct group *group, int version)
 
 bool follow_pump(struct group *group, int version)
 {
-	struct event *event = next_runnable(group, version);
+	/*
+	 * The events of a task that waits in a futex of its own accord are passed over: the wake
+	 * may have to come from a task whose events stand behind them.
+	 */
+	struct event *event = ring_next(group, version, is_held_up);
 	struct task *holder = group->baton[version], *task;
 
 	if (!group->bereft && group->leader != version && vet(group, version))
@@ -745,4 +754,17 @@ bool follow_pump(struct group *group, int version)
 		return false;
 	}
 	return consume(task, event);
+}
+
+bool follow_interrupted(struct task *task)
+{
+	struct event *event = ring_next(task->tuple->group, task->version, is_held_up);
+	siginfo_t info;
+
+	if (!event || event->kind != EVENT_SIGNAL || !event->async || event->tuple != task->tuple)
+		return false;
+	info = event->info;
+	event_consumed(event, task->version);
+	signals_raise(task, &info);
+	return true;
 }

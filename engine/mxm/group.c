@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/xalloc.h"
+#include "mxm/agent.h"
 #include "mxm/events.h"
 #include "mxm/handover.h"
 #include "mxm/rules.h"
@@ -90,6 +91,8 @@ bool task_follows(const struct task *task)
 
 void task_resume(struct task *task, enum resume_how how, int sig)
 {
+	if (how == RESUME_RUN)
+		agent_prepare(task);
 	/* -ESRCH: it was killed meanwhile; its last stop is what the loop gets next. */
 	(void)tracee_resume(&task->tracee, how, sig);
 }
@@ -171,6 +174,9 @@ static void on_call(struct task *task)
 		c->issued = c->nr;
 		rules_rename(task);
 		c->row = sys_resolve(c->nr, c->args);
+		task->call_rip = regs->rip;
+		if (agent_serves(task))
+			return;
 		__atomic_add_fetch(&task->tuple->group->mxm->stats.version_calls[task->version], 1,
 			__ATOMIC_RELAXED);
 	}
@@ -285,6 +291,7 @@ static void pump(struct group *group)
 				more |= follow_pump(group, v);
 		}
 	} while (more);
+	agent_attend(group);
 }
 
 /* Does something here depend on time? */

@@ -68,9 +68,14 @@ void lead_publish_held_back(struct group *group);
 /* In its last stop: keeps what its call has done already. */
 void lead_harvest(struct task *task);
 
+/* The call of a leader's agent in its last stop: it was made, with @result. */
+void lead_harvest_made(struct task *task, int64_t result);
+
 /* follow.c */
 
 void follow_asks(struct task *task);
+/* Stopped in user mode: a signal of the stream that is due is given. */
+bool follow_interrupted(struct task *task);
 void follow_left(struct task *task);
 bool follow_pump(struct group *group, int version);
 /* The follower's call ends with @result, unmade, and it runs on. Stopped at the entry. */

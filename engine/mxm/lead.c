@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
+#include "mxm/agent.h"
 #include "mxm/canon.h"
 #include "mxm/carry.h"
 #include "mxm/events.h"
@@ -584,6 +585,8 @@ void lead_harvest(struct task *task)
 	struct user_regs_struct *regs = tracee_regs(&task->tracee);
 	int64_t result;
 
+	if (task->state == TASK_RUNNING)
+		agent_harvest(task);
 	if (!event || task->local_call || task->state != TASK_CALLING)
 		return;
 	if (event->kind != EVENT_CALL || !regs || row->class != SYS_SHARED)
@@ -593,6 +596,17 @@ void lead_harvest(struct task *task)
 		regs->orig_rax != task->call.issued)
 		return;
 	special_restore_args(task);
+	task->harvesting = true;
+	complete(task, result);
+}
+
+void lead_harvest_made(struct task *task, int64_t result)
+{
+	struct event *event = task->event = event_new(task->tuple, EVENT_CALL);
+
+	event->call = task->call;
+	event->executed = true;
+	str_append(&event->in, task->in.data, task->in.len);
 	task->harvesting = true;
 	complete(task, result);
 }

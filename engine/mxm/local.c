@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "mxm/agent.h"
 #include "mxm/fds.h"
 #include "mxm/group.h"
 #include "mxm/ids.h"
@@ -115,8 +116,10 @@ void local_run(struct task *task)
 	const struct sys_row *row = task->call.row;
 
 	task->at_entry_stop = false;
-	if (row->special == SPECIAL_CLOSE && task->call.nr == SYS_close)
+	if (row->special == SPECIAL_CLOSE && task->call.nr == SYS_close) {
 		fds_set_private(task->tuple->proc, task->version, (int)task->call.args[0], false);
+		agent_private_fd(task, (int)task->call.args[0]);
+	}
 	if (!makes_fd(&task->call) && row->special != SPECIAL_PIDS &&
 		!(row->flags & SYS_PID_RESULT)) {
 		task_resume(task, RESUME_RUN, 0);
@@ -191,6 +194,7 @@ void local_left(struct task *task)
 			result = (int64_t)(regs->rax = (unsigned)moved);
 		}
 		fds_set_private(task->tuple->proc, task->version, (int)result, true);
+		agent_private_fd(task, (int)result);
 	}
 	task->moves_fd = false;
 	if ((row->special == SPECIAL_PIDS || (row->flags & SYS_PID_RESULT)) && result > 0) {

@@ -16,6 +16,7 @@
 #include "mxm/group.h"
 #include "mxm/ids.h"
 #include "mxm/launch.h"
+#include "mxm/ring.h"
 #include "mxm/shadows.h"
 #include "mxm/tsc.h"
 
@@ -190,6 +191,7 @@ static void group_free(struct group *group)
 {
 	if (group->started)
 		pthread_join(group->thread, NULL);
+	ring_free(group->ring);
 	free(group->orphans);
 	free(group);
 }

@@ -48,6 +48,7 @@ struct mxm_config {
 	enum mxm_sync sync;
 	uint64_t survive;      /* signals that count as a crash; bit SIG-1 */
 	unsigned patience;     /* seconds that the leader waits for a follower at a barrier */
+	bool agent;	       /* hot calls without a stop, see agent.h */
 	bool lock_memory_ways; /* tests: use the fall-backs of least privilege only */
 	const char *const *shared_paths; /* with roots: what is the same for all; NULL-terminated */
 	const struct rules *rules;	 /* the operator's own (rulefile.h), or NULL */

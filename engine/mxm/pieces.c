@@ -298,6 +298,14 @@ enum pieces pieces_vet(struct task *task, struct event *event, bool waits)
 	return PIECES_MOVED;
 }
 
+static void end_with_error(struct task *task, struct event *event)
+{
+	int64_t result = event->result;
+
+	event_consumed(event, task->version);
+	end_call(task, result);
+}
+
 static enum pieces consume_write(struct task *task, struct event *event,
 	const struct transfer *ours, const struct transfer *theirs)
 {
@@ -315,17 +323,17 @@ static enum pieces consume_write(struct task *task, struct event *event,
 			end_call(task, (int64_t)task->done);
 			return PIECES_MOVED;
 		}
-		end_call(task, event->result);
-		event_consumed(event, task->version);
+		end_with_error(task, event);
 		return PIECES_MOVED;
 	}
 	*given += n;
 	task->done += n;
 	whole = *given == (size_t)event->result;
-	if (task->done == total)
-		end_call(task, (int64_t)total);
+	/* Before the task runs: what it does next is compared with the next event. */
 	if (whole)
 		event_consumed(event, task->version);
+	if (task->done == total)
+		end_call(task, (int64_t)total);
 	return PIECES_MOVED;
 }
 
@@ -341,8 +349,7 @@ static enum pieces consume_read(struct task *task, struct event *event, const st
 			end_call(task, (int64_t)task->done);
 			return PIECES_MOVED;
 		}
-		end_call(task, event->result);
-		event_consumed(event, task->version);
+		end_with_error(task, event);
 		return PIECES_MOVED;
 	}
 	/* The first block of the outputs: canon_outputs(). */

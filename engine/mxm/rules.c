@@ -15,6 +15,7 @@
 #include "mxm/canon.h"
 #include "mxm/group.h"
 
+#include "mxm/agent.h"
 /* The most X's of a template: mkstemp(3) has 6, mktemp(1) 10. */
 #define RANDOM_CHARS 16
 
@@ -308,6 +309,8 @@ bool rules_tell_clock(struct task *task)
 	if (i < 0)
 		return false;
 	seen = &task->tuple->proc->clocks[task->version][i];
+	if (agent_clock(task, i, seen->words))
+		seen->known = true;
 	if (!seen->known)
 		return false;
 	if (task->call.args[arg] &&
@@ -336,6 +339,7 @@ void rules_learn_clock(const struct task *task, const struct event *event)
 	seen = &task->tuple->proc->clocks[task->version][i];
 	memcpy(seen->words, event->out.data + sizeof(got), len);
 	seen->known = true;
+	agent_tell_clock(task, i, seen->words);
 }
 
 /* Which rule lets a version alone read that file; NULL: none. */

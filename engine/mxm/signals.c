@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <x86intrin.h>
 
+#include "mxm/agent.h"
 #include "mxm/events.h"
 #include "mxm/group.h"
 #include "mxm/ids.h"
@@ -180,6 +181,12 @@ static void leader_handled(struct task *task, int sig, siginfo_t *info)
 		lead_interrupted(task, info);
 		return;
 	}
+	if (agent_is_inside(task)) {
+		hold(task, info);
+		agent_break(task);
+		task_resume(task, RESUME_RUN, 0);
+		return;
+	}
 	if (!group->followers) {
 		if (tracee_set_siginfo(&task->tracee, info) == 0)
 			task_resume(task, RESUME_RUN, sig);
@@ -267,6 +274,8 @@ void signals_stop(struct task *task, int sig)
 	}
 	if (sig == SIGTRAP && births_at_entry(task))
 		return;
+	if (agent_takes_signal(task, sig, info.si_code > 0 && (sig == SIGSEGV || sig == SIGBUS)))
+		return;
 	if (sig == SIGSEGV && info.si_code == SI_KERNEL && emulate(task))
 		return;
 	if (is_crash(task, sig, &info) &&
@@ -292,6 +301,13 @@ void signals_interrupted(struct task *task)
 		go_on_without(task);
 		return;
 	}
+	if (agent_is_inside(task)) {
+		agent_break(task);
+		task_resume(task, RESUME_RUN, 0);
+		return;
+	}
+	if (task_follows(task) && follow_interrupted(task))
+		return;
 	if (signals_take_held(task, &info)) {
 		if (!task_follows(task)) {
 			struct event *event = event_new(task->tuple, EVENT_SIGNAL);

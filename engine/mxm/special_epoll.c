@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 
 #include "base/xalloc.h"
+#include "mxm/agent.h"
 #include "mxm/fds.h"
 #include "mxm/special.h"
 
@@ -39,6 +40,7 @@ static int ctl_led(struct task *task, struct event *event)
 	if (read_data(task, &data) < 0)
 		return 0;
 	reg = fds_epoll_set(mxm, fds, set, fd, task->version, data);
+	agent_plain_epoll(task, set);
 	if (!event) {
 		if (reg)
 			fds_epoll_put(mxm, reg);
@@ -98,6 +100,13 @@ static int epoll_led(struct task *task, struct event *event, int64_t *result)
 	return *result > 0 ? wait_led(task, event, *result) : 0;
 }
 
+static void epoll_told(struct task *task, struct epoll_reg *reg, uint64_t data)
+{
+	reg->data[task->version] = data;
+	reg->known |= 1u << task->version;
+	agent_plain_epoll(task, (int)task->call.args[0]);
+}
+
 static int epoll_follow(struct task *task, struct event *event, enum follow_how *ret_how)
 {
 	struct epoll_event *out = (struct epoll_event *)event->extra.data;
@@ -108,7 +117,7 @@ static int epoll_follow(struct task *task, struct event *event, enum follow_how 
 		return 0;
 	if (task->call.nr == SYS_epoll_ctl) {
 		if (event->nregs && event->regs[0] && read_data(task, &data) == 0)
-			event->regs[0]->data[task->version] = data;
+			epoll_told(task, event->regs[0], data);
 		return 0;
 	}
 	if (!event->nregs)

@@ -62,6 +62,7 @@ struct epoll_reg {
 	int fd;
 	uint64_t data[MXM_VERSIONS_MAX]; /* what each version put there */
 	int owner;			 /* whose data the kernel holds */
+	unsigned known; /* whose data has been seen, bit by bit */
 };
 
 struct fdslot {
@@ -121,6 +122,10 @@ struct proc {
 	unsigned start_draws[MXM_VERSIONS_MAX];
 	unsigned execs[MXM_VERSIONS_MAX];
 	cpu_set_t affinity; /* what the program believes; the engine places tasks itself */
+	struct agent *agents[MXM_VERSIONS_MAX]; /* agent.h */
+	bool agent_below[MXM_VERSIONS_MAX]; /* its memory has an agent, a parent's perhaps */
+	bool no_agent;
+	unsigned hot_calls; /* that an agent could have taken, by ptrace */
 };
 
 enum task_state {
@@ -201,6 +206,9 @@ struct task {
 		struct str bytes;
 	} ahead;	 /* answered as written before the leader has written it: pieces.h */
 	bool harvesting; /* in its last stop: nothing can be changed any more */
+	uint64_t call_rip;   /* where its last call returns to */
+	uint64_t slot;	     /* address of its agent's slot, 0: none yet */
+	uint32_t mode;	     /* enum agent_mode, as the slot has it */
 };
 
 /* Threads that correspond: one of each version. */
@@ -265,7 +273,10 @@ struct event {
 		excused; /* followers that cannot come before it is made: they are compared later */
 	bool settles;	 /* the leader goes on when every follower has had it */
 	bool executed;
-	bool async;	       /* EVENT_SIGNAL: may break into user mode */
+	bool async;	/* EVENT_SIGNAL: may break into user mode */
+	bool recorded;	/* made of an agent's record, for one follower */
+	uint64_t at;	/* its place in the ring */
+	uint32_t span;	/* what it takes there; 0: it has none */
 	uint64_t value;	       /* EVENT_TSC, and what a special needs to hand on */
 	uint64_t wrote_shadow; /* it changed a file that has this shadow, 0: none; from where on, */
 	int64_t wrote_at, wrote_size; /* and the file's size then */
@@ -301,6 +312,7 @@ struct group {
 	int nstashed;
 	struct list arrivals; /* tasks that other monitors hand over; under mxm->lock */
 	uint64_t over_ns;     /* when it ended */
+	struct ring *ring; /* of its agents, NULL: none yet */
 	pid_t *orphans;	      /* stopped children whose parent's stop is to come */
 	int norphans;
 };

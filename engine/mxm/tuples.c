@@ -3,8 +3,10 @@
 #include <time.h>
 #include <sys/random.h>
 
+#include "agent/wire.h"
 #include "base/io.h"
 #include "base/xalloc.h"
+#include "mxm/agent.h"
 #include "mxm/carry.h"
 #include "mxm/events.h"
 #include "mxm/fds.h"
@@ -119,6 +121,7 @@ struct proc *proc_fork(struct mxm *mxm, struct proc *parent, bool share_fds)
 	proc->maps_written_files = parent->maps_written_files;
 	shadows_fork(mxm, parent, proc);
 	proc->other_user = parent->other_user;
+	agent_forked(proc, parent);
 	return proc;
 }
 
@@ -157,6 +160,7 @@ void proc_put(struct mxm *mxm, struct proc *proc)
 	fds_put(mxm, proc->fds);
 	carry_free(proc);
 	shadows_release(mxm, proc);
+	agent_free(proc);
 	free(proc);
 }
 
@@ -168,6 +172,8 @@ void task_born(struct tuple *tuple, int version, pid_t tid, pid_t tgid, struct m
 	task->starting = task->at_entry_stop = task->local_call = task->preempted = task->settling =
 		false;
 	task->nheld = 0;
+	task->slot = 0;
+	task->mode = AGENT_OFF;
 	task->event = NULL;
 	task->done = 0;
 	task->sequence.rule = NULL;
@@ -179,6 +185,7 @@ void task_born(struct tuple *tuple, int version, pid_t tid, pid_t tgid, struct m
 void task_gone(struct task *task)
 {
 	baton_give_up(task);
+	agent_task_gone(task);
 	task_enter(task, TASK_ABSENT);
 	mm_put(task->tracee.mm);
 	task->tracee.mm = NULL;

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the in-process agent and the engine say to each other: addresses, the ring's items, the
+ * pages that they share. Included by freestanding code and by entry.S.
+ *
+ * The agent runs in the program's own processes, on its own stack. A system-call site that is hot
+ * jumps to a stub, the stub to agent_entry. A leading version's agent makes the call and appends a
+ * record to its group's ring; a following version's agent compares its call with the next record
+ * and takes the results from it. What the agent does not know, or is not sure of, it hands on: the
+ * stub's own system call then stops in ptrace as if there were no agent.
+ *
+ * Who may write what. The ring and the leader's control page: the leader's process, and the engine
+ * while that is stopped. A follower's control page: that follower, and the engine. Everything read
+ * from a page that another version can write is checked by its reader.
+ */
+#ifndef MX_AGENT_WIRE_H
+#define MX_AGENT_WIRE_H
+
+/* Addresses in every program that has an agent; below where any linker puts a program. */
+#define AGENT_CODE	0x102000
+#define AGENT_GATE	0x102040 /* the agent's own system calls: known to the pre-filter */
+#define AGENT_ALLOWED	0x102042 /* where they return to */
+#define AGENT_CODE_SIZE 0x4000
+#define AGENT_TABLE	0x106000 /* struct agent_table */
+#define AGENT_TABLE_MAX 0x2000
+#define AGENT_CONTROL	0x108000 /* one page for each version, shared */
+#define AGENT_PROCESS	0x10c000 /* struct agent_process, private */
+#define AGENT_SLOTS	0x110000 /* struct agent_slot, one for each thread, private */
+#define AGENT_NSLOTS	64
+#define AGENT_SLOT_SIZE 0x1000
+#define AGENT_STUBS_LOW 0x160000 /* stubs of programs that are linked at a low address */
+#define AGENT_STUBS_MAX 0x10000
+#define AGENT_RING	0x200000 /* mapped twice, so that no item wraps */
+#define AGENT_RING_SIZE 0x100000
+#define AGENT_END	0x400000
+
+/* Offsets in struct agent_slot, for entry.S. */
+#define SLOT_MODE    0
+#define SLOT_IN_CALL 4
+#define SLOT_RSP     8
+#define SLOT_TOP     16
+#define SLOT_RESULT  24
+#define SLOT_SELF    32
+
+#define AGENT_FRAME_SIZE 64
+
+#ifndef __ASSEMBLER__
+#include <stdint.h>
+
+#define AGENT_VERSIONS 4
+
+/* The beginning of the code. */
+struct agent_header {
+	uint32_t entry;	   /* stubs jump here */
+	uint32_t bail;	   /* gives the call up that it is in: the stub's own one is made */
+	uint32_t gate_end; /* from AGENT_ALLOWED to here rax holds the call's result */
+	uint32_t size;
+};
+
+enum agent_mode {
+	AGENT_OFF,    /* every call goes by ptrace */
+	AGENT_LEAD,   /* calls are made and recorded */
+	AGENT_FOLLOW, /* calls are compared with the ring */
+	AGENT_ALONE,  /* calls are made: no version follows */
+};
+
+enum agent_in_call {
+	AGENT_IDLE,
+	AGENT_MAKING, /* a record is begun, the call is not known to have returned */
+	AGENT_MADE,   /* the call has returned, `result` is valid, the record is not complete */
+};
+
+/* A thread's own, at its gs base. */
+struct agent_slot {
+	uint32_t mode;	  /* written by the engine */
+	uint32_t in_call; /* enum agent_in_call */
+	uint64_t rsp;	  /* the program's */
+	uint64_t top;	  /* of the agent's stack */
+	int64_t result;
+	uint64_t self;	  /* its own address */
+	uint32_t version; /* whose control page is its own */
+	uint32_t leader;  /* FOLLOW: whose ring it is */
+	uint64_t tuple;
+	uint64_t at; /* where in the ring its record began */
+	uint8_t stack[AGENT_SLOT_SIZE - 64];
+};
+
+/* The registers of a call, as agent_entry has pushed them. */
+struct agent_frame {
+	uint64_t r9, r8, r10, rdx, rsi, rdi, rax, rcx;
+};
+
+/* A version's page in its group. */
+struct agent_control {
+	uint64_t head;	    /* leader: how much was ever put into the ring */
+	uint64_t read;	    /* follower: how much it has taken out */
+	uint32_t attention; /* engine: the next call goes by ptrace; a follower's, once its ring is
+			       empty */
+	uint32_t waiting;   /* the follower sleeps on `wake` */
+	uint32_t wake;	    /* a futex word */
+	uint32_t followers; /* engine: whose `read` the leader minds, bit by bit */
+	uint64_t calls;	    /* made or taken by the agent */
+	uint64_t seconds[16], nanos[16]; /* clocks as last told, by id; see clock_of() */
+	uint32_t clocks_known;
+};
+
+/* A process's own; written by the engine. */
+struct agent_process {
+	uint64_t private_fds[16]; /* below 1024: opened by this version alone */
+	uint64_t plain_epolls[16]; /* sets whose data is the same in all versions */
+	uint32_t identity;	   /* its ids are those that the program knows */
+};
+
+enum agent_kind {
+	AGENT_RECORD = 1, /* of a call */
+	AGENT_MARK = 2,	  /* the engine's next event of the stream stands here */
+	AGENT_KINDS = 0xff,
+};
+
+/* Added by the engine to a record that a follower has had out of its turn. */
+#define AGENT_TAKEN(version) (0x100u << (version))
+
+/* An item of the ring; a multiple of 16 bytes. What follows a record: inputs, then outputs, in the
+ * normal form of mxm/canon.h. */
+struct agent_item {
+	uint32_t size;
+	uint16_t kind;
+	uint16_t nr;
+	uint64_t tuple;
+};
+
+struct agent_record {
+	struct agent_item item;
+	uint32_t in_len, out_len;
+	int64_t result;
+	uint64_t args[6];
+};
+
+/* How the agent treats an argument; from the system-call table. */
+enum agent_arg_kind {
+	AGENT_NONE,
+	AGENT_FD,      /* a 32-bit value, and the descriptor that the call works on */
+	AGENT_VALUE4,  /* a 32-bit value */
+	AGENT_VALUE8,  /* a 64-bit value */
+	AGENT_IN,      /* bytes, as many as argument `from` says */
+	AGENT_OUT,     /* `size` bytes */
+	AGENT_OUT_RES, /* bytes, as many as the result says */
+	AGENT_IOV_IN,
+	AGENT_IOV_OUT,
+	AGENT_ADDRESS, /* of a socket, out: NULL only */
+	AGENT_NAME,    /* of a socket, in: NULL only */
+	AGENT_LENGTH,  /* of a socket's address: NULL only */
+	AGENT_EVENTS,  /* of epoll_wait */
+};
+
+#define AGENT_BARRIER 1 /* waits for the followers: by ptrace while some follow */
+#define AGENT_IDS     2 /* its result is an id: by ptrace in a version without its own */
+
+struct agent_row {
+	uint8_t nargs;
+	uint8_t flags;
+	uint8_t clock; /* 1 + the argument that a clock's value is written to; 0: no clock */
+	struct {
+		uint8_t kind;
+		int8_t from;
+		uint16_t size;
+	} args[6];
+};
+
+#define AGENT_CALLS 512
+#define AGENT_ROWS  160
+
+struct agent_table {
+	uint8_t row_of[AGENT_CALLS]; /* 0: not the agent's */
+	struct agent_row rows[AGENT_ROWS];
+};
+
+/* Longest inputs and outputs that are recorded inline, and what the engine's marks may need. */
+#define AGENT_IN_MAX  65536
+#define AGENT_OUT_MAX 262144
+#define AGENT_RESERVE 131072
+
+_Static_assert(sizeof(struct agent_slot) == AGENT_SLOT_SIZE, "a slot is a page");
+_Static_assert(sizeof(struct agent_frame) == AGENT_FRAME_SIZE, "entry.S pushes as much");
+_Static_assert(sizeof(struct agent_table) <= AGENT_TABLE_MAX, "the table has its pages");
+_Static_assert(sizeof(struct agent_record) % 16 == 0, "items are aligned");
+#endif
+#endif

@@ -1,0 +1,641 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mxm/agent.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "base/xalloc.h"
+#include "mxm/agent_table.h"
+#include "mxm/canon.h"
+#include "mxm/events.h"
+#include "mxm/fds.h"
+#include "mxm/group.h"
+#include "mxm/install.h"
+#include "mxm/patch.h"
+#include "mxm/ring.h"
+
+/* Calls that an agent could have taken before a process is given one. */
+#define AGENT_HOT 64
+
+#define SLOTS_BEGIN (AGENT_SLOTS + AGENT_SLOT_SIZE) /* the first one is off for ever */
+
+/* A process's agent in one version. */
+struct agent {
+	struct patches *patches;
+	uint64_t slots; /* given to threads, bit by bit */
+	uint64_t private_fds[16];
+};
+
+extern const uint8_t agent_image[], agent_image_end[];
+
+static bool is_of_one_process(const struct group *group, const struct proc *proc)
+{
+	list_for_each (at, &group->tuples) {
+		if (container_of(at, struct tuple, link)->proc != proc)
+			return false;
+	}
+	return true;
+}
+
+static bool may_have(const struct task *task)
+{
+	const struct group *group = task->tuple->group;
+	const struct mxm *mxm = group->mxm;
+	const struct proc *proc = task->tuple->proc;
+
+	return mxm->config.agent && mxm->config.sync != MXM_LOCKSTEP && !proc->no_agent &&
+	       !task->starting && !task->tracee.mm->no_gateway && !group->bereft &&
+	       !group->dropping && is_of_one_process(group, proc);
+}
+
+static bool leading_agent(const struct task *task)
+{
+	const struct group *group = task->tuple->group;
+
+	return task->tuple->proc->agents[group->leader] != NULL;
+}
+
+/* Has every version of the process its agent? */
+static bool is_complete(const struct group *group, const struct proc *proc)
+{
+	for (int v = 0; v < group->mxm->config.nversions; v++) {
+		if ((v == group->leader || (group->followers & (1u << v))) && !proc->agents[v])
+			return false;
+	}
+	return true;
+}
+
+static uint32_t wanted_mode(const struct task *task)
+{
+	const struct group *group = task->tuple->group;
+	const struct proc *proc = task->tuple->proc;
+
+	if (!group->ring || task->starting || proc->no_agent)
+		return AGENT_OFF;
+	/* Bytes that were matched in part, or are kept for it: pieces.h. */
+	if (task->done || task->ahead.bytes.len || !list_is_empty(&proc->surplus))
+		return AGENT_OFF;
+	if (task_follows(task))
+		return group->ring->live & (1u << task->version) ? AGENT_FOLLOW : AGENT_OFF;
+	if (!group->followers)
+		return AGENT_ALONE;
+	/* An event that is held back comes before all that its agent would record. */
+	if (group->unpublished || !group->ring->marks || !is_complete(group, proc))
+		return AGENT_OFF;
+	return AGENT_LEAD;
+}
+
+/* A remote call of a task that may stand at a call's entry. */
+static int remote(struct task *task, long *ret, long nr, uint64_t a, uint64_t b, uint64_t c,
+	uint64_t d, uint64_t e, uint64_t f)
+{
+	int rc = tracee_remote(&task->tracee, task->at_entry_stop, ret, nr, a, b, c, d, e, f);
+
+	task->at_entry_stop = false;
+	return rc;
+}
+
+static int map(struct task *task, uint64_t at, uint64_t len, int prot, int flags, int fd,
+	uint64_t offset)
+{
+	/* A forked process has what its parent had. */
+	int fixed = task->tuple->proc->agent_below[task->version] ? MAP_FIXED : MAP_FIXED_NOREPLACE;
+	long r;
+	int rc = remote(task, &r, SYS_mmap, at, len, prot, flags | fixed, (uint64_t)(int64_t)fd,
+		offset);
+
+	return rc < 0 ? rc : r != (long)at ? -EEXIST : 0;
+}
+
+static int map_code(struct task *task)
+{
+	const size_t image = agent_image_end - agent_image;
+	struct agent_table table;
+	long r;
+	int rc;
+
+	agent_table_build(&table, task->tuple->group->mxm->config.sync == MXM_BARRIER);
+	rc = map(task, AGENT_CODE, AGENT_CONTROL - AGENT_CODE, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (rc == 0)
+		rc = tracee_write(&task->tracee, raddr(AGENT_CODE), agent_image, image);
+	if (rc == 0)
+		rc = tracee_write(&task->tracee, raddr(AGENT_TABLE), &table, sizeof(table));
+	if (rc == 0)
+		rc = remote(task, &r, SYS_mprotect, AGENT_CODE, AGENT_CONTROL - AGENT_CODE,
+			PROT_READ | PROT_EXEC, 0, 0, 0);
+	return rc < 0 ? rc : (int)r;
+}
+
+/* The control pages and the ring. Only the leader may write to the ring, each to its own page. */
+static int map_ring(struct task *task, int fd)
+{
+	int ring = PROT_READ | (task_follows(task) ? 0 : PROT_WRITE), rc = 0;
+
+	for (int v = 0; v < AGENT_VERSIONS && rc == 0; v++) {
+		int prot = PROT_READ | (v == task->version || task_follows(task) == false ? PROT_WRITE
+										  : 0);
+
+		rc = map(task, AGENT_CONTROL + v * 4096ul, 4096, prot, MAP_SHARED, fd, v * 4096ul);
+	}
+	for (int half = 0; half < 2 && rc == 0; half++)
+		rc = map(task, AGENT_RING + half * (uint64_t)AGENT_RING_SIZE, AGENT_RING_SIZE, ring,
+			MAP_SHARED, fd, AGENT_VERSIONS * 4096ul);
+	return rc;
+}
+
+static int map_all(struct task *task)
+{
+	struct group *group = task->tuple->group;
+	struct agent_process process = { 0 };
+	long r;
+	int there, rc;
+
+	memcpy(process.private_fds, task->tuple->proc->private_fds[task->version],
+		sizeof(process.private_fds));
+	process.identity = group->mxm->versions[task->version].identity;
+	rc = map_code(task);
+	if (rc == 0)
+		rc = map(task, AGENT_PROCESS, 4096, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (rc == 0)
+		rc = tracee_write(&task->tracee, raddr(AGENT_PROCESS), &process, sizeof(process));
+	if (rc == 0)
+		rc = map(task, AGENT_SLOTS, AGENT_NSLOTS * AGENT_SLOT_SIZE, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (rc == 0)
+		rc = install_send(task, group->ring->fd, &there);
+	if (rc < 0)
+		return rc;
+	rc = map_ring(task, there);
+	if (remote(task, &r, SYS_close, there, 0, 0, 0, 0, 0) < 0)
+		return -ESRCH;
+	return rc;
+}
+
+/* Writes into the agent's pages; one that vanished will be seen by the loop. */
+static bool tell(struct task *task, uint64_t at, const void *data, size_t len)
+{
+	return tracee_write(&task->tracee, raddr(at), data, len) == 0;
+}
+
+/* Tells the leader's agent of @set what the followers' data is like. */
+static void tell_plain(struct task *leader, int set)
+{
+	struct group *group = leader->tuple->group;
+	struct proc *proc = leader->tuple->proc;
+	uint64_t at = AGENT_PROCESS + offsetof(struct agent_process, plain_epolls) + set / 64 * 8ul;
+	uint64_t word, bit = 1ul << (set % 64);
+	bool plain = fds_epoll_is_plain(
+		group->mxm, proc->fds, set, group->followers | 1u << group->leader);
+
+	if (tracee_read(&leader->tracee, raddr(at), &word, sizeof(word)) < 0)
+		return;
+	word = plain ? word | bit : word & ~bit;
+	tell(leader, at, &word, sizeof(word));
+}
+
+/* All sets of the process, as they are now. */
+static void tell_all_plain(struct group *group, struct proc *proc)
+{
+	list_for_each (at, &group->tuples) {
+		struct tuple *tuple = container_of(at, struct tuple, link);
+		struct task *leader = &tuple->tasks[group->leader];
+
+		if (tuple->proc != proc || leader->state == TASK_ABSENT)
+			continue;
+		for (int fd = 0; fd < proc->fds->nslots && fd < 1024; fd++) {
+			if (proc->fds->slots[fd].ofd && proc->fds->slots[fd].ofd->is_epoll)
+				tell_plain(leader, fd);
+		}
+		return;
+	}
+}
+
+/* Every version has it: from here on all that the leader does stands in the ring. */
+static void begin(struct group *group, struct proc *proc)
+{
+	struct ring *ring = group->ring;
+
+	for (int v = 0; v < AGENT_VERSIONS; v++) {
+		struct agent_control *c = ring_control(ring, v);
+
+		c->followers = group->followers;
+		c->read = ring_control(ring, group->leader)->head;
+	}
+	ring->live = 0;
+	ring->marks = group->followers != 0;
+	tell_all_plain(group, proc);
+}
+
+static void arm(struct task *task)
+{
+	struct group *group = task->tuple->group;
+	struct proc *proc = task->tuple->proc;
+	struct mxm *mxm = group->mxm;
+	struct err err = { 0 };
+	int rc = group->ring ? 0 : ring_new(&group->ring, &err);
+
+	if (rc == 0)
+		rc = map_all(task);
+	if (rc < 0) {
+		proc->no_agent = true;
+		if (rc != -ESRCH)
+			mxm->ops->note(mxm->ops_arg, "no-agent", task->version,
+				task->tuple->ids->known, err.text[0] ? err.text : strerror(-rc));
+	} else {
+		proc->agents[task->version] = xzalloc(sizeof(struct agent));
+		proc->agents[task->version]->patches = patches_new();
+		proc->agent_below[task->version] = true;
+		if (is_complete(group, proc) && !group->ring->marks)
+			begin(group, proc);
+	}
+	tracee_retry_call(&task->tracee, task->call.issued);
+	task_resume(task, RESUME_RUN, 0);
+}
+
+bool agent_serves(struct task *task)
+{
+	struct proc *proc = task->tuple->proc;
+	struct agent *agent = proc->agents[task->version];
+
+	if (!agent_table_has(&task->call) || !may_have(task))
+		return false;
+	if (!agent) {
+		bool leads = !task_follows(task);
+
+		if (leads ? ++proc->hot_calls < AGENT_HOT : !leading_agent(task))
+			return false;
+		arm(task);
+		return true;
+	}
+	if (!patches_count(agent->patches, task))
+		return false;
+	task->at_entry_stop = false;
+	task_resume(task, RESUME_RUN, 0);
+	return true;
+}
+
+static void give_slot(struct task *task)
+{
+	struct proc *proc = task->tuple->proc;
+	struct agent *agent = proc->agents[task->version];
+	struct agent_slot slot = { 0 };
+	struct user_regs_struct *regs = tracee_touch(&task->tracee);
+	int i;
+
+	if (!regs)
+		return;
+	task->slot = AGENT_SLOTS;
+	for (i = 0; agent && i < AGENT_NSLOTS - 1 && task->slot == AGENT_SLOTS; i++) {
+		if (agent->slots >> i & 1)
+			continue;
+		agent->slots |= 1ul << i;
+		task->slot = SLOTS_BEGIN + i * (uint64_t)AGENT_SLOT_SIZE;
+	}
+	regs->gs_base = task->slot;
+	task->mode = AGENT_OFF;
+	if (task->slot == AGENT_SLOTS)
+		return;
+	slot.top = task->slot + AGENT_SLOT_SIZE - 16;
+	slot.self = task->slot;
+	slot.version = (uint32_t)task->version;
+	slot.leader = (uint32_t)task->tuple->group->leader;
+	slot.tuple = task->tuple->id;
+	if (tracee_write(&task->tracee, raddr(task->slot), &slot, offsetof(struct agent_slot, stack)) <
+		0)
+		regs->gs_base = task->slot = AGENT_SLOTS;
+}
+
+static void set_mode(struct task *task)
+{
+	uint32_t mode = wanted_mode(task);
+
+	if (task->slot <= AGENT_SLOTS || task->mode == mode)
+		return;
+	if (tell(task, task->slot + SLOT_MODE, &mode, sizeof(mode)))
+		task->mode = mode;
+}
+
+void agent_prepare(struct task *task)
+{
+	struct proc *proc = task->tuple->proc;
+
+	if (!proc->agent_below[task->version] || task->starting)
+		return;
+	if (!task->slot || (task->slot == AGENT_SLOTS && proc->agents[task->version]))
+		give_slot(task);
+	set_mode(task);
+}
+
+void agent_refresh(struct group *group)
+{
+	if (!group->ring)
+		return;
+	if (!group->followers)
+		group->ring->marks = false;
+	for (int v = 0; v < AGENT_VERSIONS; v++)
+		ring_control(group->ring, v)->followers = group->followers;
+	list_for_each (at, &group->tuples) {
+		struct tuple *tuple = container_of(at, struct tuple, link);
+
+		for (int v = 0; v < group->mxm->config.nversions; v++) {
+			if (tuple->tasks[v].state != TASK_ABSENT && tuple->tasks[v].slot)
+				set_mode(&tuple->tasks[v]);
+		}
+	}
+}
+
+bool agent_is_inside(struct task *task)
+{
+	const struct user_regs_struct *regs;
+
+	if (task->slot <= AGENT_SLOTS)
+		return false;
+	regs = tracee_regs(&task->tracee);
+	return regs && regs->rip >= AGENT_CODE && regs->rip < AGENT_CODE + AGENT_CODE_SIZE;
+}
+
+static bool was_broken_off(uint64_t rax)
+{
+	int64_t r = (int64_t)rax;
+
+	return r == -EINTR || (r <= -512 && r >= -530);
+}
+
+static void bail(struct task *task)
+{
+	struct user_regs_struct *regs = tracee_touch(&task->tracee);
+	const struct agent_header *header = (const struct agent_header *)agent_image;
+
+	if (regs)
+		regs->rip = header->bail;
+}
+
+void agent_break(struct task *task)
+{
+	struct user_regs_struct *regs = tracee_touch(&task->tracee);
+	const struct agent_header *header = (const struct agent_header *)agent_image;
+	struct ring *ring = task->tuple->group->ring;
+	uint32_t in_call;
+
+	if (!regs || !ring)
+		return;
+	__atomic_store_n(&ring_control(ring, task->version)->attention, 1, __ATOMIC_SEQ_CST);
+	if (regs->rip >= AGENT_ALLOWED && regs->rip < header->gate_end) {
+		if (regs->rip == AGENT_ALLOWED && was_broken_off(regs->rax)) {
+			regs->rax = (uint64_t)-EINTR;
+			regs->orig_rax = (uint64_t)-1;
+		}
+		return;
+	}
+	if (tracee_read(&task->tracee, raddr(task->slot + SLOT_IN_CALL), &in_call,
+		    sizeof(in_call)) == 0 &&
+		in_call == AGENT_MAKING)
+		bail(task);
+}
+
+bool agent_takes_signal(struct task *task, int sig, bool fault)
+{
+	const struct user_regs_struct *regs;
+
+	if (!agent_is_inside(task))
+		return false;
+	if (fault) {
+		/* The program's pointers are wrong: its call says so, by ptrace. */
+		bail(task);
+		task_resume(task, RESUME_RUN, 0);
+		return true;
+	}
+	regs = tracee_regs(&task->tracee);
+	if (regs && regs->rip == AGENT_ALLOWED &&
+		((sig == SIGPIPE && (int64_t)regs->rax == -EPIPE) ||
+			(sig == SIGXFSZ && (int64_t)regs->rax == -EFBIG))) {
+		/* The call is made again by ptrace, and raises it again. */
+		task_resume(task, RESUME_RUN, 0);
+		return true;
+	}
+	return false;
+}
+
+void agent_rouse(struct task *holder)
+{
+	uint32_t in_call;
+
+	if (holder->slot <= AGENT_SLOTS || !holder->tuple->group->ring || holder->interrupted)
+		return;
+	__atomic_store_n(&ring_control(holder->tuple->group->ring, holder->version)->attention, 1,
+		__ATOMIC_SEQ_CST);
+	if (tracee_read(&holder->tracee, raddr(holder->slot + SLOT_IN_CALL), &in_call,
+		    sizeof(in_call)) == 0 &&
+		in_call == AGENT_MAKING && tracee_interrupt(&holder->tracee) == 0)
+		holder->interrupted = true;
+}
+
+/* Does the leader have to come by ptrace? */
+static bool leader_attention(struct group *group)
+{
+	if (!list_is_empty(&group->ready))
+		return true;
+	list_for_each (at, &group->tuples) {
+		struct tuple *tuple = container_of(at, struct tuple, link);
+
+		if (tuple->tasks[group->leader].nheld)
+			return true;
+		for (int v = 0; v < group->mxm->config.nversions; v++) {
+			/* A follower that asks by ptrace is answered at the leader's next stop. */
+			if ((group->followers & (1u << v)) && !group->baton[v] &&
+				tuple->tasks[v].state == TASK_ASKING)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Does the leader wait for what a follower's next call is? */
+static bool followers_attention(struct group *group)
+{
+	if (group->bereft)
+		return true;
+	list_for_each (at, &group->tuples) {
+		const struct task *task =
+			&container_of(at, struct tuple, link)->tasks[group->leader];
+
+		if (task->state == TASK_ASKING)
+			return true;
+	}
+	return false;
+}
+
+void agent_attend(struct group *group)
+{
+	struct ring *ring = group->ring;
+	bool follower, holder;
+
+	if (!ring)
+		return;
+	follower = followers_attention(group);
+	for (int v = 0; v < group->mxm->config.nversions; v++) {
+		struct agent_control *c = ring_control(ring, v);
+		bool wants = v == group->leader ? leader_attention(group) : follower;
+
+		__atomic_store_n(&c->attention, wants, __ATOMIC_SEQ_CST);
+		if (wants && v != group->leader)
+			ring_wake(group, v);
+	}
+	holder = group->baton[group->leader] != NULL;
+	if (holder && !list_is_empty(&group->ready) && group->followers)
+		agent_rouse(group->baton[group->leader]);
+}
+
+void agent_harvest(struct task *task)
+{
+	const struct agent_header *header = (const struct agent_header *)agent_image;
+	struct group *group = task->tuple->group;
+	const struct user_regs_struct *regs = tracee_regs(&task->tracee);
+	const struct agent_record *record;
+	struct agent_slot slot;
+	int64_t result;
+
+	if (task->mode != AGENT_LEAD || !group->ring || !regs ||
+		tracee_read(&task->tracee, raddr(task->slot), &slot,
+			offsetof(struct agent_slot, stack)) < 0)
+		return;
+	if (slot.in_call == AGENT_IDLE ||
+		slot.at != ring_control(group->ring, group->leader)->head)
+		return;
+	result = slot.result;
+	if (slot.in_call == AGENT_MAKING) {
+		result = (int64_t)regs->rax;
+		if (regs->rip < AGENT_ALLOWED || regs->rip >= header->gate_end)
+			return;
+	}
+	if (was_broken_off((uint64_t)result) || result == -ENOSYS)
+		return;
+	record = ring_record(group->ring, slot.at);
+	task->call = (struct call){ .nr = record->item.nr, .issued = record->item.nr };
+	memcpy(task->call.args, record->args, sizeof(record->args));
+	task->call.row = sys_resolve(task->call.nr, task->call.args);
+	if (!task->call.row || canon_inputs(task) < 0)
+		return;
+	lead_harvest_made(task, result);
+}
+
+void agent_task_gone(struct task *task)
+{
+	struct agent *agent = task->tuple->proc->agents[task->version];
+
+	if (agent && task->slot > AGENT_SLOTS)
+		agent->slots &= ~(1ul << ((task->slot - SLOTS_BEGIN) / AGENT_SLOT_SIZE));
+	task->slot = 0;
+	task->mode = AGENT_OFF;
+}
+
+void agent_forked(struct proc *child, const struct proc *parent)
+{
+	memcpy(child->agent_below, parent->agent_below, sizeof(child->agent_below));
+	child->no_agent = parent->no_agent;
+}
+
+static void let_go(struct proc *proc, int version)
+{
+	struct agent *agent = proc->agents[version];
+
+	if (!agent)
+		return;
+	patches_free(agent->patches);
+	free(agent);
+	proc->agents[version] = NULL;
+}
+
+void agent_executed(struct proc *proc, int version)
+{
+	let_go(proc, version);
+	proc->agent_below[version] = false;
+	proc->hot_calls = 0;
+}
+
+void agent_free(struct proc *proc)
+{
+	for (int v = 0; v < MXM_VERSIONS_MAX; v++)
+		let_go(proc, v);
+}
+
+void agent_retire(struct proc *proc)
+{
+	proc->no_agent = true;
+}
+
+void agent_private_fd(struct task *task, int fd)
+{
+	const struct proc *proc = task->tuple->proc;
+	const uint64_t *word;
+
+	if (!proc->agents[task->version] || fd < 0 || fd >= 1024)
+		return;
+	word = &proc->private_fds[task->version][fd / 64];
+	tell(task, AGENT_PROCESS + offsetof(struct agent_process, private_fds) + fd / 64 * 8ul, word,
+		sizeof(*word));
+}
+
+void agent_plain_epoll(struct task *task, int set)
+{
+	struct task *leader = &task->tuple->tasks[task->tuple->group->leader];
+
+	if (set >= 0 && set < 1024 && leader->state != TASK_ABSENT &&
+		task->tuple->proc->agents[leader->version])
+		tell_plain(leader, set);
+}
+
+void agent_succeeded(struct group *group)
+{
+	uint32_t identity = 0;
+
+	if (!group->ring)
+		return;
+	group->ring->marks = false;
+	group->ring->live = 0;
+	list_for_each (at, &group->tuples) {
+		struct tuple *tuple = container_of(at, struct tuple, link);
+		struct task *task = &tuple->tasks[group->leader];
+
+		if (!tuple->proc->agents[group->leader] || task->state == TASK_ABSENT)
+			continue;
+		tell(task, AGENT_PROCESS + offsetof(struct agent_process, identity), &identity,
+			sizeof(identity));
+		tell_all_plain(group, tuple->proc);
+		break;
+	}
+	agent_refresh(group);
+}
+
+bool agent_clock(const struct task *task, int i, uint64_t ret_words[2])
+{
+	const struct group *group = task->tuple->group;
+	const struct agent_control *c;
+
+	if (!group->ring)
+		return false;
+	c = ring_control(group->ring, task->version);
+	if (!(c->clocks_known >> i & 1))
+		return false;
+	ret_words[0] = c->seconds[i];
+	ret_words[1] = c->nanos[i];
+	return true;
+}
+
+void agent_tell_clock(const struct task *task, int i, const uint64_t words[2])
+{
+	const struct group *group = task->tuple->group;
+	struct agent_control *c;
+
+	if (!group->ring)
+		return;
+	c = ring_control(group->ring, task->version);
+	c->seconds[i] = words[0];
+	c->nanos[i] = words[1];
+	c->clocks_known |= 1u << i;
+}

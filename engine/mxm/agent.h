@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The in-process agents, seen from the engine: when a process is given one, what each thread's is
+ * to do, and what happens to a thread that stops inside it. The agent itself: agent/agent.c.
+ *
+ * A process gets its agent when it has made enough of the calls that an agent can take
+ * (AGENT_HOT), in every version at a call of its own; from then on a site that is hot is patched
+ * (patch.h). Groups of one process only: what several processes do in the same memory is ordered
+ * by ptrace.
+ */
+#ifndef MX_MXM_AGENT_H
+#define MX_MXM_AGENT_H
+
+#include "mxm/state.h"
+
+/* STOP_SECCOMP of a task in user mode, its call known: counts. True: the task was given something
+ * and makes its call again. */
+bool agent_serves(struct task *task);
+
+/* Before @task runs on in user mode: its slot, and what its agent is to do. */
+void agent_prepare(struct task *task);
+
+/* Versions or the leader have changed: what every agent of the group is to do. */
+void agent_refresh(struct group *group);
+/* A follower has become the leader. */
+void agent_succeeded(struct group *group);
+/* What the monitor needs of the agents now; after every round of its loop. */
+void agent_attend(struct group *group);
+
+/* Stopped: is it in the agent's code? */
+bool agent_is_inside(struct task *task);
+/*
+ * Stopped inside, with a signal or an interrupt: makes it give up a call that has not been made, so
+ * that it comes by ptrace soon. The caller resumes it.
+ */
+void agent_break(struct task *task);
+/* Stopped inside by signal @sig: true where the signal is the agent's own affair, and the task was
+ * resumed. */
+bool agent_takes_signal(struct task *task, int sig, bool fault);
+/* The holder of the baton may sleep in its agent's call while another task needs the baton. */
+void agent_rouse(struct task *holder);
+
+/* In the leader's last stop: the call that its agent had made, and not recorded. */
+void agent_harvest(struct task *task);
+
+void agent_task_gone(struct task *task);
+void agent_forked(struct proc *child, const struct proc *parent);
+void agent_executed(struct proc *proc, int version);
+void agent_free(struct proc *proc);
+/* No agent for this process any more: its programs restrict what their own code may call. */
+void agent_retire(struct proc *proc);
+
+/* What the agent of @task's process must know. */
+void agent_private_fd(struct task *task, int fd);
+void agent_plain_epoll(struct task *task, int set);
+/* The clock @i as the agent last told it. False: it has not. */
+bool agent_clock(const struct task *task, int i, uint64_t ret_words[2]);
+void agent_tell_clock(const struct task *task, int i, const uint64_t words[2]);
+
+#endif

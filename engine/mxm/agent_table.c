@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mxm/agent_table.h"
+
+#include <string.h>
+#include <sys/syscall.h>
+
+static bool put_arg(const struct sys_row *row, int i, struct agent_row *out)
+{
+	const struct sys_arg *arg = &row->args[i];
+	uint8_t kind = AGENT_NONE;
+
+	switch (arg->kind) {
+	case ARG_NONE:
+	case ARG_IGNORED:
+	case ARG_ADDR:
+		break;
+	case ARG_FD:
+		kind = AGENT_FD;
+		break;
+	case ARG_INT:
+	case ARG_UINT:
+	case ARG_OCT:
+	case ARG_FLAGS:
+	case ARG_ENUM:
+		kind = AGENT_VALUE4;
+		break;
+	case ARG_LONG:
+	case ARG_SIZE:
+	case ARG_OFF:
+	case ARG_HEX:
+		kind = AGENT_VALUE8;
+		break;
+	case ARG_IN:
+		if (arg->len != LEN_ARG || arg->size != 1 || arg->words || arg->head)
+			return false;
+		kind = AGENT_IN;
+		break;
+	case ARG_OUT:
+		if (arg->when || arg->head || (arg->len == LEN_RESULT && (arg->size != 1 || arg->from < 0)))
+			return false;
+		if (arg->len != LEN_RESULT && (arg->len != LEN_FIXED || arg->size > 4096))
+			return false;
+		kind = arg->len == LEN_RESULT ? AGENT_OUT_RES : AGENT_OUT;
+		break;
+	case ARG_IOV_IN:
+		kind = AGENT_IOV_IN;
+		break;
+	case ARG_IOV_OUT:
+		kind = AGENT_IOV_OUT;
+		break;
+	case ARG_SOCKADDR_OUT:
+		kind = AGENT_ADDRESS;
+		break;
+	case ARG_SOCKADDR_IN:
+		kind = AGENT_NAME;
+		break;
+	case ARG_SOCKLEN:
+		kind = AGENT_LENGTH;
+		break;
+	case ARG_EPOLL_EVENTS:
+		kind = AGENT_EVENTS;
+		break;
+	default:
+		return false;
+	}
+	out->args[i].kind = kind;
+	out->args[i].from = arg->from;
+	out->args[i].size = arg->size;
+	return true;
+}
+
+/* The argument that a clock's value is written to. */
+static uint8_t clock_arg(uint64_t nr)
+{
+	switch (nr) {
+	case SYS_clock_gettime:
+		return 2;
+	case SYS_gettimeofday:
+	case SYS_time:
+		return 1;
+	}
+	return 0;
+}
+
+static bool make_row(const struct sys_row *row, bool barrier, struct agent_row *out)
+{
+	*out = (struct agent_row){ .nargs = row->nargs };
+	if (row->class != SYS_SHARED ||
+		(row->flags & (SYS_NEWFD | SYS_RAISES | SYS_ADDR_RESULT | SYS_FREE)) ||
+		(row->special != SPECIAL_NONE && row->special != SPECIAL_PIDS &&
+			row->nr != SYS_epoll_wait))
+		return false;
+	/* Each version makes this one itself. */
+	if (row->nr == SYS_set_tid_address || row->nr == SYS_futex)
+		return false;
+	for (int i = 0; i < row->nargs; i++) {
+		if (!put_arg(row, i, out))
+			return false;
+	}
+	if ((row->flags & SYS_BARRIER) && barrier)
+		out->flags |= AGENT_BARRIER;
+	if (row->flags & SYS_PID_RESULT)
+		out->flags |= AGENT_IDS;
+	out->clock = clock_arg(row->nr);
+	return true;
+}
+
+void agent_table_build(struct agent_table *ret_table, bool barrier)
+{
+	uint8_t n = 1;
+
+	memset(ret_table, 0, sizeof(*ret_table));
+	for (uint32_t nr = 0; nr < AGENT_CALLS && nr <= sys_max() && n < AGENT_ROWS; nr++) {
+		const struct sys_row *row = sys_row(nr);
+
+		if (row && make_row(row, barrier, &ret_table->rows[n]))
+			ret_table->row_of[nr] = n++;
+	}
+}
+
+bool agent_table_has(const struct call *call)
+{
+	struct agent_row row;
+
+	return call->row && call->nr == call->issued && call->row == sys_row((uint32_t)call->nr) &&
+	       call->nr < AGENT_CALLS && make_row(call->row, false, &row);
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The calls that an agent can take, from the system-call table. */
+#ifndef MX_MXM_AGENT_TABLE_H
+#define MX_MXM_AGENT_TABLE_H
+
+#include "agent/wire.h"
+#include "mxm/state.h"
+
+/* @barrier: calls that cannot be taken back wait for the followers. */
+void agent_table_build(struct agent_table *ret_table, bool barrier);
+bool agent_table_has(const struct call *call);
+
+#endif

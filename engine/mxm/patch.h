@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * System-call sites that jump to the agent. A site is patched where its neighbours allow it: the
+ * instruction before is `mov $nr,%eax`, or the one after is a comparison of the result or a return
+ * to which nothing else jumps. Only in files that are mapped, never in code made at run time.
+ */
+#ifndef MX_MXM_PATCH_H
+#define MX_MXM_PATCH_H
+
+#include "mxm/state.h"
+
+/* Hot sites and stubs of one address space of one version. */
+struct patches;
+
+struct patches *patches_new(void);
+void patches_free(struct patches *patches);
+
+/*
+ * STOP_SECCOMP: counts the call at its site, and patches a hot one. True: the registers are set so
+ * that the task makes the call anew through its stub; the caller resumes it.
+ */
+bool patches_count(struct patches *patches, struct task *task);
+
+/* The site whose stub @rip lies in, as if it were not patched; @rip itself where there is none. */
+uint64_t patches_origin(const struct patches *patches, uint64_t rip);
+
+#endif
