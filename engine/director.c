@@ -388,6 +388,10 @@ int director_wait(struct director *d)
 			"%lu bytes of payload\n",
 			stats.calls, stats.events, stats.signals, stats.processes, stats.threads,
 			stats.payload_bytes);
+		for (int v = 0; v < d->config.mxm.nversions; v++)
+			fprintf(stderr, "mx: %s: %lu calls by its agent, %lu by ptrace\n",
+				d->config.mxm.versions[v].name, stats.agent_calls[v],
+				stats.version_calls[v]);
 	}
 	return d->status;
 }
@@ -405,7 +409,7 @@ static void get_counts(struct director *d, struct state_counts *ret)
 		.payload_bytes = stats.payload_bytes,
 	};
 	for (int v = 0; v < d->config.mxm.nversions; v++)
-		ret->calls[v] = stats.version_calls[v];
+		ret->calls[v] = stats.version_calls[v] + stats.agent_calls[v];
 }
 
 void director_put_status(struct director *d, struct jsonw *w)

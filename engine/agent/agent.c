@@ -6,18 +6,18 @@
  */
 #include "agent/wire.h"
 
-#define SLOW   1
-#define DONE   0
-#define EINTR  4
-#define EFBIG  27
-#define EPIPE  32
-#define MARK_NULL 0
-#define MARK_HERE 1
-#define NR_FUTEX 202
+#define SLOW	   1
+#define DONE	   0
+#define EINTR	   4
+#define EFBIG	   27
+#define EPIPE	   32
+#define MARK_NULL  0
+#define MARK_HERE  1
+#define NR_FUTEX   202
 #define FUTEX_WAIT 0
 #define FUTEX_WAKE 1
-#define NAP_NS 1000000
-#define IOV_FEW 64
+#define NAP_NS	   1000000
+#define IOV_FEW	   64
 
 struct iovec {
 	uint8_t *base;
@@ -73,14 +73,18 @@ static int64_t call(uint64_t nr, const uint64_t a[6])
 	return result;
 }
 
-static void nap(struct agent_slot *slot, struct agent_control *own)
+/* Until @leader's ring has something (NULL: is not waited for), the engine wakes it, or a while. */
+static void nap(
+	struct agent_slot *slot, struct agent_control *own, const struct agent_control *leader)
 {
 	const uint64_t time[2] = { 0, NAP_NS };
 	uint32_t word = __atomic_load_n(&own->wake, __ATOMIC_ACQUIRE);
 	const uint64_t args[6] = { (uint64_t)&own->wake, FUTEX_WAIT, word, (uint64_t)time, 0, 0 };
 
 	__atomic_store_n(&own->waiting, 1, __ATOMIC_SEQ_CST);
-	if (!__atomic_load_n(&own->attention, __ATOMIC_SEQ_CST))
+	/* Looked at once more: who fills the ring now sees that it sleeps. */
+	if (!__atomic_load_n(&own->attention, __ATOMIC_SEQ_CST) &&
+		!(leader && __atomic_load_n(&leader->head, __ATOMIC_SEQ_CST) != own->read))
 		call(NR_FUTEX, args);
 	__atomic_store_n(&own->waiting, 0, __ATOMIC_RELAXED);
 	slot->in_call = AGENT_IDLE;
@@ -286,7 +290,8 @@ static uint8_t *take_outputs(
 			out = take(out, a[i], row->args[i].size);
 			break;
 		case AGENT_OUT_RES:
-			out = take(out, a[i], (uint64_t)result < from ? (uint32_t)result : (uint32_t)from);
+			out = take(out, a[i],
+				(uint64_t)result < from ? (uint32_t)result : (uint32_t)from);
 			break;
 		case AGENT_IOV_OUT:
 			out = take_vector(out, (void *)a[i], (uint32_t)from, result);
@@ -358,8 +363,9 @@ static int give_outputs(
 		case AGENT_OUT:
 		case AGENT_OUT_RES:
 			data = next(s, &len);
-			s->bad |= len > (row->args[i].kind == AGENT_OUT ? row->args[i].size : from) ||
-				  (len && !a[i]);
+			s->bad |=
+				len > (row->args[i].kind == AGENT_OUT ? row->args[i].size : from) ||
+				(len && !a[i]);
 			if (!s->bad)
 				copy((void *)a[i], data, len);
 			break;
@@ -455,7 +461,7 @@ static int lead(struct agent_frame *f, struct agent_slot *slot, const struct age
 		if (own->attention || slot->mode != AGENT_LEAD)
 			return SLOW;
 		wake_followers(own);
-		nap(slot, own);
+		nap(slot, own, 0);
 	}
 	record = (struct agent_record *)ring_at(head);
 	sink = (struct sink){ .at = (uint8_t *)(record + 1),
@@ -463,7 +469,9 @@ static int lead(struct agent_frame *f, struct agent_slot *slot, const struct age
 	put_inputs(&sink, row, a);
 	if (sink.bad)
 		return SLOW;
-	record->item = (struct agent_item){ .kind = AGENT_RECORD, .nr = (uint16_t)f->rax, .tuple = slot->tuple };
+	record->item = (struct agent_item){
+		.kind = AGENT_RECORD, .nr = (uint16_t)f->rax, .tuple = slot->tuple
+	};
 	record->in_len = (uint32_t)(sink.at - (uint8_t *)(record + 1));
 	copy(record->args, a, sizeof(a));
 	slot->at = head;
@@ -493,7 +501,8 @@ static int lead(struct agent_frame *f, struct agent_slot *slot, const struct age
 	return DONE;
 }
 
-/* The next record, or NULL: it is the engine's turn. Checked, for another version has written it. */
+/* The next record, or NULL: it is the engine's turn. Checked, for another version has written it.
+ */
 static const struct agent_record *await_record(
 	struct agent_slot *slot, struct agent_control *own, uint64_t *ret_size)
 {
@@ -507,7 +516,7 @@ static const struct agent_record *await_record(
 			break;
 		if (own->attention || slot->mode != AGENT_FOLLOW)
 			return 0;
-		nap(slot, own);
+		nap(slot, own, leader);
 	}
 	record = (const struct agent_record *)ring_at(own->read);
 	size = __atomic_load_n(&record->item.size, __ATOMIC_RELAXED);

@@ -106,7 +106,7 @@ struct agent_control {
 
 /* A process's own; written by the engine. */
 struct agent_process {
-	uint64_t private_fds[16]; /* below 1024: opened by this version alone */
+	uint64_t private_fds[16];  /* below 1024: opened by this version alone */
 	uint64_t plain_epolls[16]; /* sets whose data is the same in all versions */
 	uint32_t identity;	   /* its ids are those that the program knows */
 };

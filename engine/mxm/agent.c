@@ -98,14 +98,14 @@ static int remote(struct task *task, long *ret, long nr, uint64_t a, uint64_t b,
 	return rc;
 }
 
-static int map(struct task *task, uint64_t at, uint64_t len, int prot, int flags, int fd,
-	uint64_t offset)
+static int map(
+	struct task *task, uint64_t at, uint64_t len, int prot, int flags, int fd, uint64_t offset)
 {
 	/* A forked process has what its parent had. */
 	int fixed = task->tuple->proc->agent_below[task->version] ? MAP_FIXED : MAP_FIXED_NOREPLACE;
 	long r;
-	int rc = remote(task, &r, SYS_mmap, at, len, prot, flags | fixed, (uint64_t)(int64_t)fd,
-		offset);
+	int rc = remote(
+		task, &r, SYS_mmap, at, len, prot, flags | fixed, (uint64_t)(int64_t)fd, offset);
 
 	return rc < 0 ? rc : r != (long)at ? -EEXIST : 0;
 }
@@ -136,8 +136,8 @@ static int map_ring(struct task *task, int fd)
 	int ring = PROT_READ | (task_follows(task) ? 0 : PROT_WRITE), rc = 0;
 
 	for (int v = 0; v < AGENT_VERSIONS && rc == 0; v++) {
-		int prot = PROT_READ | (v == task->version || task_follows(task) == false ? PROT_WRITE
-										  : 0);
+		int prot = PROT_READ |
+			   (v == task->version || task_follows(task) == false ? PROT_WRITE : 0);
 
 		rc = map(task, AGENT_CONTROL + v * 4096ul, 4096, prot, MAP_SHARED, fd, v * 4096ul);
 	}
@@ -305,8 +305,8 @@ static void give_slot(struct task *task)
 	slot.version = (uint32_t)task->version;
 	slot.leader = (uint32_t)task->tuple->group->leader;
 	slot.tuple = task->tuple->id;
-	if (tracee_write(&task->tracee, raddr(task->slot), &slot, offsetof(struct agent_slot, stack)) <
-		0)
+	if (tracee_write(&task->tracee, raddr(task->slot), &slot,
+		    offsetof(struct agent_slot, stack)) < 0)
 		regs->gs_base = task->slot = AGENT_SLOTS;
 }
 
@@ -504,8 +504,7 @@ void agent_harvest(struct task *task)
 		tracee_read(&task->tracee, raddr(task->slot), &slot,
 			offsetof(struct agent_slot, stack)) < 0)
 		return;
-	if (slot.in_call == AGENT_IDLE ||
-		slot.at != ring_control(group->ring, group->leader)->head)
+	if (slot.in_call == AGENT_IDLE || slot.at != ring_control(group->ring, group->leader)->head)
 		return;
 	result = slot.result;
 	if (slot.in_call == AGENT_MAKING) {
@@ -577,8 +576,8 @@ void agent_private_fd(struct task *task, int fd)
 	if (!proc->agents[task->version] || fd < 0 || fd >= 1024)
 		return;
 	word = &proc->private_fds[task->version][fd / 64];
-	tell(task, AGENT_PROCESS + offsetof(struct agent_process, private_fds) + fd / 64 * 8ul, word,
-		sizeof(*word));
+	tell(task, AGENT_PROCESS + offsetof(struct agent_process, private_fds) + fd / 64 * 8ul,
+		word, sizeof(*word));
 }
 
 void agent_plain_epoll(struct task *task, int set)

@@ -36,7 +36,8 @@ static bool put_arg(const struct sys_row *row, int i, struct agent_row *out)
 		kind = AGENT_IN;
 		break;
 	case ARG_OUT:
-		if (arg->when || arg->head || (arg->len == LEN_RESULT && (arg->size != 1 || arg->from < 0)))
+		if (arg->when || arg->head ||
+			(arg->len == LEN_RESULT && (arg->size != 1 || arg->from < 0)))
 			return false;
 		if (arg->len != LEN_RESULT && (arg->len != LEN_FIXED || arg->size > 4096))
 			return false;

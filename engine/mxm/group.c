@@ -12,6 +12,7 @@
 #include "mxm/agent.h"
 #include "mxm/events.h"
 #include "mxm/handover.h"
+#include "mxm/ring.h"
 #include "mxm/rules.h"
 #include "mxm/tsc.h"
 
@@ -365,6 +366,7 @@ void group_serve(struct group *group)
 			dispatch(group, &stop);
 	}
 	pthread_mutex_lock(&mxm->lock);
+	ring_end(group);
 	group->over = true;
 	group->over_ns = event_clock();
 	mxm->ngroups--;

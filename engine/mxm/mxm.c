@@ -191,7 +191,6 @@ static void group_free(struct group *group)
 {
 	if (group->started)
 		pthread_join(group->thread, NULL);
-	ring_free(group->ring);
 	free(group->orphans);
 	free(group);
 }
@@ -258,7 +257,15 @@ void mxm_signal(struct mxm *mxm, int sig)
 		syscall(SYS_kill, root, sig);
 }
 
-void mxm_stats(const struct mxm *mxm, struct mxm_stats *ret_stats)
+void mxm_stats(struct mxm *mxm, struct mxm_stats *ret_stats)
 {
+	pthread_mutex_lock(&mxm->lock);
 	*ret_stats = mxm->stats;
+	list_for_each (at, &mxm->groups) {
+		struct ring *ring = container_of(at, struct group, link)->ring;
+
+		for (int v = 0; ring && v < mxm->config.nversions; v++)
+			ret_stats->agent_calls[v] += ring_calls(ring, v);
+	}
+	pthread_mutex_unlock(&mxm->lock);
 }

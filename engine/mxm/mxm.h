@@ -131,8 +131,9 @@ MUST_CHECK int mxm_keep(struct mxm *mxm, int version);
 
 struct mxm_stats {
 	uint64_t events, calls, signals, processes, threads, payload_bytes;
+	uint64_t agent_calls[MXM_VERSIONS_MAX];	  /* that its agents made or took */
 	uint64_t version_calls[MXM_VERSIONS_MAX]; /* that came to the engine, of each version */
 };
-void mxm_stats(const struct mxm *mxm, struct mxm_stats *ret_stats);
+void mxm_stats(struct mxm *mxm, struct mxm_stats *ret_stats);
 
 #endif

@@ -65,7 +65,8 @@ static struct site *site_of(struct patches *p, uint64_t at)
 uint64_t patches_origin(const struct patches *p, uint64_t rip)
 {
 	for (int i = 0; p && i < p->nsites; i++) {
-		if (p->sites[i].stub && rip >= p->sites[i].stub && rip < p->sites[i].stub + STUB_SIZE)
+		if (p->sites[i].stub && rip >= p->sites[i].stub &&
+			rip < p->sites[i].stub + STUB_SIZE)
 			return p->sites[i].at + 2;
 	}
 	return rip;
@@ -175,8 +176,8 @@ static uint64_t stub_room(struct patches *p, struct task *task, uint64_t at)
 }
 
 struct patch {
-	uint64_t from; /* where the jump is put */
-	unsigned len;  /* bytes that it replaces */
+	uint64_t from;		/* where the jump is put */
+	unsigned len;		/* bytes that it replaces */
 	unsigned before, after; /* of the instructions that move to the stub */
 	uint8_t bytes[16];	/* what is there now, from `from` on */
 };
@@ -292,8 +293,7 @@ bool patches_count(struct patches *p, struct task *task)
 	if (patches_origin(p, at) != at)
 		return false;
 	site = site_of(p, at);
-	if (!site || site->never || site->stub || ++site->count < HOT ||
-		is_in_use(task, at + 2))
+	if (!site || site->never || site->stub || ++site->count < HOT || is_in_use(task, at + 2))
 		return false;
 	if (apply(p, task, site))
 		return true;

@@ -43,18 +43,29 @@ int ring_new(struct ring **ret_ring, struct err *err)
 	return 0;
 }
 
-void ring_free(struct ring *ring)
-{
-	if (!ring)
-		return;
-	munmap(ring->pages, CONTROL_SIZE + 2ul * AGENT_RING_SIZE);
-	close(ring->fd);
-	free(ring);
-}
-
 struct agent_control *ring_control(struct ring *ring, int version)
 {
 	return (struct agent_control *)(ring->pages + version * 4096ul);
+}
+
+uint64_t ring_calls(struct ring *ring, int version)
+{
+	return __atomic_load_n(&ring_control(ring, version)->calls, __ATOMIC_RELAXED);
+}
+
+void ring_end(struct group *group)
+{
+	struct ring *ring = group->ring;
+
+	if (!ring)
+		return;
+	for (int v = 0; v < group->mxm->config.nversions; v++)
+		__atomic_add_fetch(
+			&group->mxm->stats.agent_calls[v], ring_calls(ring, v), __ATOMIC_RELAXED);
+	group->ring = NULL;
+	munmap(ring->pages, CONTROL_SIZE + 2ul * AGENT_RING_SIZE);
+	close(ring->fd);
+	free(ring);
 }
 
 static uint8_t *item_at(struct ring *ring, uint64_t position)
@@ -69,8 +80,7 @@ const struct agent_record *ring_record(struct ring *ring, uint64_t at)
 
 static uint64_t head_of(struct group *group)
 {
-	return __atomic_load_n(
-		&ring_control(group->ring, group->leader)->head, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&ring_control(group->ring, group->leader)->head, __ATOMIC_ACQUIRE);
 }
 
 static uint64_t read_of(struct group *group, int version)
@@ -96,7 +106,7 @@ void ring_mark(struct group *group, struct event *event)
 	};
 	event->at = c->head;
 	event->span = sizeof(*item);
-	__atomic_store_n(&c->head, c->head + sizeof(*item), __ATOMIC_RELEASE);
+	__atomic_store_n(&c->head, c->head + sizeof(*item), __ATOMIC_SEQ_CST);
 	for (int v = 0; v < group->mxm->config.nversions; v++) {
 		if (group->followers & (1u << v))
 			ring_wake(group, v);
@@ -119,8 +129,7 @@ void ring_consumed(struct group *group, struct event *event, int version)
 
 bool ring_is_drained(struct group *group, int version)
 {
-	return !group->ring || !group->ring->marks ||
-	       read_of(group, version) == head_of(group);
+	return !group->ring || !group->ring->marks || read_of(group, version) == head_of(group);
 }
 
 void ring_wake(struct group *group, int version)
@@ -157,8 +166,8 @@ static struct tuple *tuple_of(struct group *group, uint64_t id)
 }
 
 /* The record at @at as an event for @version alone. NULL: it is none. */
-static struct event *make_event(
-	struct group *group, int version, uint64_t at, const struct agent_record *record, size_t size)
+static struct event *make_event(struct group *group, int version, uint64_t at,
+	const struct agent_record *record, size_t size)
 {
 	const char *in = (const char *)(record + 1);
 	const size_t room = size - sizeof(*record);
@@ -251,7 +260,8 @@ static struct event *go_on_to(struct group *group, int version, uint64_t until, 
 		if (!there)
 			return NULL;
 		size = record->item.size;
-		if (there > AGENT_RING_SIZE || size > there || size % 16 || size < sizeof(record->item)) {
+		if (there > AGENT_RING_SIZE || size > there || size % 16 ||
+			size < sizeof(record->item)) {
 			is_damaged(group, version);
 			return NULL;
 		}
@@ -275,9 +285,8 @@ static struct event *go_on_to(struct group *group, int version, uint64_t until, 
 		}
 		if (tuple && tuple->tasks[version].state != TASK_ASKING)
 			return NULL;
-		event = size < sizeof(*record)
-				? NULL
-				: make_event(group, version, read, record, size);
+		event = size < sizeof(*record) ? NULL
+					       : make_event(group, version, read, record, size);
 		if (!event)
 			is_damaged(group, version);
 		return event;

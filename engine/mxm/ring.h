@@ -22,7 +22,10 @@ struct ring {
 };
 
 MUST_CHECK int ring_new(struct ring **ret_ring, struct err *err);
-void ring_free(struct ring *ring);
+/* Its group is over: what its agents did is counted. */
+void ring_end(struct group *group);
+/* Calls of @version's agents so far. */
+uint64_t ring_calls(struct ring *ring, int version);
 
 struct agent_control *ring_control(struct ring *ring, int version);
 

@@ -62,7 +62,7 @@ struct epoll_reg {
 	int fd;
 	uint64_t data[MXM_VERSIONS_MAX]; /* what each version put there */
 	int owner;			 /* whose data the kernel holds */
-	unsigned known; /* whose data has been seen, bit by bit */
+	unsigned known;			 /* whose data has been seen, bit by bit */
 };
 
 struct fdslot {
@@ -123,7 +123,7 @@ struct proc {
 	unsigned execs[MXM_VERSIONS_MAX];
 	cpu_set_t affinity; /* what the program believes; the engine places tasks itself */
 	struct agent *agents[MXM_VERSIONS_MAX]; /* agent.h */
-	bool agent_below[MXM_VERSIONS_MAX]; /* its memory has an agent, a parent's perhaps */
+	bool agent_below[MXM_VERSIONS_MAX];	/* its memory has an agent, a parent's perhaps */
 	bool no_agent;
 	unsigned hot_calls; /* that an agent could have taken, by ptrace */
 };
@@ -204,11 +204,11 @@ struct task {
 	struct {
 		int fd;
 		struct str bytes;
-	} ahead;	 /* answered as written before the leader has written it: pieces.h */
-	bool harvesting; /* in its last stop: nothing can be changed any more */
-	uint64_t call_rip;   /* where its last call returns to */
-	uint64_t slot;	     /* address of its agent's slot, 0: none yet */
-	uint32_t mode;	     /* enum agent_mode, as the slot has it */
+	} ahead;	   /* answered as written before the leader has written it: pieces.h */
+	bool harvesting;   /* in its last stop: nothing can be changed any more */
+	uint64_t call_rip; /* where its last call returns to */
+	uint64_t slot;	   /* address of its agent's slot, 0: none yet */
+	uint32_t mode;	   /* enum agent_mode, as the slot has it */
 };
 
 /* Threads that correspond: one of each version. */
@@ -312,7 +312,7 @@ struct group {
 	int nstashed;
 	struct list arrivals; /* tasks that other monitors hand over; under mxm->lock */
 	uint64_t over_ns;     /* when it ended */
-	struct ring *ring; /* of its agents, NULL: none yet */
+	struct ring *ring;    /* of its agents, NULL: none yet */
 	pid_t *orphans;	      /* stopped children whose parent's stop is to come */
 	int norphans;
 };
