@@ -115,6 +115,10 @@ check-heavy: all victims ## what takes half an hour: 10,000 requests a server an
 	@BUILD=$(BUILD) TEST_TIMEOUT=3600 MX_REQUESTS=10000 MX_CRASHES=17 scripts/run-tests \
 		tests/mxm_servers.bats tests/mxm_crash.bats
 
+check-agent: all victims ## the tests of the engine once more, with the in-process agent
+	@MX_AGENT=1 BUILD=$(BUILD) scripts/run-tests tests/agent.bats tests/mxm_victims.bats tests/mxm_effects.bats \
+		tests/mxm_policy.bats tests/mxm_crash.bats tests/mxm_servers.bats tests/programs.bats
+
 asan: ## build with address and undefined-behaviour sanitizers and run the unit tests
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan LINK=-pie CFLAGS='-O1 -g' \
 		SAN='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' check-unit

@@ -37,7 +37,7 @@ enum {
 	OPT_NEW_ROOT,
 	OPT_SHARED,
 	OPT_INIT,
-	OPT_NO_AGENT,
+	OPT_AGENT,
 	OPT_STATS,
 	OPT_PATIENCE,
 	OPT_LEAST,
@@ -62,7 +62,7 @@ static const struct option options[] = {
 	{ "new-root", required_argument, NULL, OPT_NEW_ROOT },
 	{ "shared-path", required_argument, NULL, OPT_SHARED },
 	{ "init", no_argument, NULL, OPT_INIT },
-	{ "no-agent", no_argument, NULL, OPT_NO_AGENT },
+	{ "agent", no_argument, NULL, OPT_AGENT },
 	{ "stats", no_argument, NULL, OPT_STATS },
 	{ "patience", required_argument, NULL, OPT_PATIENCE },
 	{ "drop-chroot", no_argument, NULL, OPT_DROP_CHROOT },
@@ -108,7 +108,8 @@ static const char help[] =
 	"  --patience SECONDS      how long one version waits for the other before it goes on\n"
 	"                          alone (default: 30; 0: for ever)\n"
 	"  --least-privilege       use only what strict container profiles allow\n"
-	"  --no-agent              every call by ptrace, none by the in-process agent\n"
+	"  --agent                 take frequent calls without a stop, by an agent in the\n"
+	"                          programs' own processes (new; not with lockstep)\n"
 	"  --stats                 say at the end what was counted\n"
 	"  -v, --verbose           tell the events on stderr\n"
 	"\n"
@@ -253,8 +254,8 @@ static int parse_option(struct run_options *o, int opt, const char *arg)
 	case OPT_STATS:
 		o->config.stats = true;
 		return 0;
-	case OPT_NO_AGENT:
-		mxm->agent = false;
+	case OPT_AGENT:
+		mxm->agent = true;
 		return 0;
 	case OPT_LEAST:
 		mxm->lock_memory_ways = true;
@@ -524,7 +525,6 @@ static int run(int argc, char **argv)
 					 .mxm = { .nversions = 2,
 						 .leader = 1,
 						 .sync = MXM_BARRIER,
-						 .agent = true,
 						 .survive = 1ul << (SIGSEGV - 1),
 						 .patience = 30 } } };
 	struct mxm_config *mxm = &o.config.mxm;

@@ -375,27 +375,30 @@ static void bail(struct task *task)
 		regs->rip = header->bail;
 }
 
-void agent_break(struct task *task)
+int agent_break(struct task *task)
 {
 	struct user_regs_struct *regs = tracee_touch(&task->tracee);
 	const struct agent_header *header = (const struct agent_header *)agent_image;
 	struct ring *ring = task->tuple->group->ring;
 	uint32_t in_call;
+	int code = 0;
 
 	if (!regs || !ring)
-		return;
+		return 0;
 	__atomic_store_n(&ring_control(ring, task->version)->attention, 1, __ATOMIC_SEQ_CST);
 	if (regs->rip >= AGENT_ALLOWED && regs->rip < header->gate_end) {
 		if (regs->rip == AGENT_ALLOWED && was_broken_off(regs->rax)) {
+			code = (int)-(int64_t)regs->rax;
 			regs->rax = (uint64_t)-EINTR;
 			regs->orig_rax = (uint64_t)-1;
 		}
-		return;
+		return code;
 	}
 	if (tracee_read(&task->tracee, raddr(task->slot + SLOT_IN_CALL), &in_call,
 		    sizeof(in_call)) == 0 &&
 		in_call == AGENT_MAKING)
 		bail(task);
+	return 0;
 }
 
 bool agent_takes_signal(struct task *task, int sig, bool fault)
@@ -561,11 +564,6 @@ void agent_free(struct proc *proc)
 {
 	for (int v = 0; v < MXM_VERSIONS_MAX; v++)
 		let_go(proc, v);
-}
-
-void agent_retire(struct proc *proc)
-{
-	proc->no_agent = true;
 }
 
 void agent_private_fd(struct task *task, int fd)

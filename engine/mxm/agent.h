@@ -31,9 +31,10 @@ void agent_attend(struct group *group);
 bool agent_is_inside(struct task *task);
 /*
  * Stopped inside, with a signal or an interrupt: makes it give up a call that has not been made, so
- * that it comes by ptrace soon. The caller resumes it.
+ * that it comes by ptrace soon. The caller resumes it. Returns the kernel's code for a call that
+ * was waiting and is broken off now (ERESTARTSYS, EINTR, ...), or 0.
  */
-void agent_break(struct task *task);
+int agent_break(struct task *task);
 /* Stopped inside by signal @sig: true where the signal is the agent's own affair, and the task was
  * resumed. */
 bool agent_takes_signal(struct task *task, int sig, bool fault);
@@ -47,8 +48,6 @@ void agent_task_gone(struct task *task);
 void agent_forked(struct proc *child, const struct proc *parent);
 void agent_executed(struct proc *proc, int version);
 void agent_free(struct proc *proc);
-/* No agent for this process any more: its programs restrict what their own code may call. */
-void agent_retire(struct proc *proc);
 
 /* What the agent of @task's process must know. */
 void agent_private_fd(struct task *task, int fd);

@@ -224,6 +224,26 @@ static void take_up(struct task *task)
 	task_resume(task, RESUME_RUN, 0);
 }
 
+/*
+ * A signal broke into the call when its agent made it, which then came here: it ends as it would
+ * have ended there.
+ */
+static void end_broken_off(struct task *task)
+{
+	siginfo_t info;
+
+	task->broken_off = task->held[0].broke;
+	if (!signals_take_held(task, &info) || canon_inputs(task) < 0)
+		return;
+	baton_give_up(task);
+	task->event = event_new(task->tuple, EVENT_CALL);
+	task->event->call = task->call;
+	task->event->executed = true;
+	str_append(&task->event->in, task->in.data, task->in.len);
+	task_enter(task, TASK_ASKING);
+	lead_interrupted(task, &info);
+}
+
 void lead_asks(struct task *task)
 {
 	struct group *group = task->tuple->group;
@@ -243,6 +263,10 @@ void lead_asks(struct task *task)
 		return;
 	if (task->sequence.rule && wanted_rest(task))
 		return;
+	if (task->nheld && task->held[0].broke) {
+		end_broken_off(task);
+		return;
+	}
 	if (signals_take_held(task, &info)) {
 		struct event *event = event_new(task->tuple, EVENT_SIGNAL);
 
@@ -483,10 +507,13 @@ static void go(struct task *task, struct event *event)
 			regs->rcx = 0;
 		regs->rip += event->call.args[0];
 	}
-	if (event->kind == EVENT_SIGNAL) {
+	if (event->kind == EVENT_SIGNAL || (sig && task->at_entry_stop)) {
 		siginfo_t info = event->info;
 
-		tracee_retry_call(&task->tracee, task->call.issued);
+		if (event->kind == EVENT_SIGNAL || event->after == AFTER_RESTART)
+			tracee_retry_call(&task->tracee, task->call.issued);
+		else
+			tracee_skip_call(&task->tracee, event->result);
 		event_publish(event);
 		signals_raise(task, &info);
 		return;

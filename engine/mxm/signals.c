@@ -141,10 +141,10 @@ static bool was_raised(const struct task *task, int sig, const siginfo_t *info)
 	       info->si_code == SI_TKILL;
 }
 
-static void hold(struct task *task, const siginfo_t *info)
+static void hold(struct task *task, const siginfo_t *info, int broke)
 {
 	if (task->nheld < HELD_MAX)
-		task->held[task->nheld++] = (struct held_signal){ *info, event_clock() };
+		task->held[task->nheld++] = (struct held_signal){ *info, broke, event_clock() };
 	task->tuple->group->wants_ticks = true;
 }
 
@@ -182,8 +182,7 @@ static void leader_handled(struct task *task, int sig, siginfo_t *info)
 		return;
 	}
 	if (agent_is_inside(task)) {
-		hold(task, info);
-		agent_break(task);
+		hold(task, info, agent_break(task));
 		task_resume(task, RESUME_RUN, 0);
 		return;
 	}
@@ -200,7 +199,7 @@ static void leader_handled(struct task *task, int sig, siginfo_t *info)
 		task_resume(task, RESUME_RUN, sig);
 		return;
 	}
-	hold(task, info);
+	hold(task, info, 0);
 	task_resume(task, RESUME_RUN, 0);
 }
 
@@ -215,7 +214,7 @@ static void leader_signal(struct task *task, int sig, siginfo_t *info)
 			task_resume(task, RESUME_RUN, sig);
 			return;
 		}
-		hold(task, info);
+		hold(task, info, 0);
 		task_resume(task, RESUME_RUN, 0);
 		return;
 	}

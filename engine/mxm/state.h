@@ -154,6 +154,7 @@ struct call {
 
 struct held_signal {
 	siginfo_t info;
+	int broke; /* the kernel's code for the call of an agent that it broke into, or 0 */
 	uint64_t since_ns;
 };
 

@@ -1,0 +1,68 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# The in-process agent: calls without a stop, and everything that can happen to a thread inside it.
+# `make check-agent` runs the engine's other tests with it.
+
+load lib
+load mxm
+
+setup() {
+	export MX_AGENT=1
+}
+
+# calls_by_agent VERSION: from what --stats has printed to the file stats.
+calls_by_agent() {
+	sed -n "s/^mx: $1: \([0-9]*\) calls by its agent.*/\1/p" stats
+}
+
+@test "hot calls in every circumstance are as they are alone" {
+	local sync leader
+	for sync in stream barrier lockstep; do
+		for leader in old new; do
+			MX_TEST_OPTIONS="--sync $sync --leader $leader"
+			compare_native "$(victim hot)" "$(victim hot)" --
+		done
+	done
+}
+
+@test "both versions' hot calls go by their agents, and none without the option" {
+	cd "$BATS_TEST_TMPDIR"
+	mx_run --stats --sync stream "$(victim hot)" "$(victim hot)" -- >/dev/null 2>stats || [ $? = 5 ]
+	cat stats
+	[ "$(calls_by_agent old)" -gt 3000 ]
+	[ "$(calls_by_agent old)" = "$(calls_by_agent new)" ]
+	MX_AGENT= mx_run --stats --sync stream "$(victim hot)" "$(victim hot)" -- >/dev/null 2>stats || [ $? = 5 ]
+	[ "$(calls_by_agent old)" = 0 ]
+	assert_no_divergence
+}
+
+@test "a server under load: no divergence, nearly all of its calls by the agent" {
+	need redis-server redis-benchmark redis-cli
+	local port
+	cd "$BATS_TEST_TMPDIR"
+	port=$(free_port)
+	PAIR_OPTIONS="--stats --sync stream" start_pair "$port" "$(command -v redis-server)" \
+		"$(command -v redis-server)" --port "$port" --bind 127.0.0.1 --save ""
+	wait_until 20 redis-cli -p "$port" ping
+	redis-benchmark -p "$port" -n 10000 -c 20 -q -t set,get,incr >/dev/null
+	redis-cli -p "$port" shutdown nosave || :
+	wait "$SERVER"
+	assert_no_divergence
+	cp "$SERVER_LOG" stats
+	cat stats
+	[ "$(calls_by_agent old)" -gt 20000 ]
+	[ "$(calls_by_agent old)" -gt $((9 * $(sed -n 's/^mx: old: .* \([0-9]*\) by ptrace/\1/p' stats))) ]
+}
+
+@test "a version that writes other bytes is found out among the agent's calls" {
+	cd "$BATS_TEST_TMPDIR"
+	seq 400000 | sed '390000s/$/x/' >numbers
+	echo '["tr", "x", "y"]' >old.json
+	mx_run --stats --sync stream --leader old --prefer leader --old-args old.json "$(command -v tr)" "$(command -v tr)" -- \
+		x z <numbers >shown 2>stats
+	cat stats
+	[ "$(calls_by_agent old)" -gt 200 ]
+	[ "$(events divergence)" = 1 ]
+	[ "$(event_field divergence kind)" = arguments ]
+	cmp shown <(tr x y <numbers)
+}
