@@ -40,6 +40,14 @@ static bool is_of_one_process(const struct group *group, const struct proc *proc
 	return true;
 }
 
+/* Calls that change mapped files matter to followers' copies: shadows.h. All of them go by ptrace.
+ */
+static bool maps_changing_files(const struct task *task)
+{
+	return task->tuple->proc->maps_written_files ||
+	       !list_is_empty(&task->tuple->group->mxm->shadows);
+}
+
 static bool may_have(const struct task *task)
 {
 	const struct group *group = task->tuple->group;
@@ -47,8 +55,8 @@ static bool may_have(const struct task *task)
 	const struct proc *proc = task->tuple->proc;
 
 	return mxm->config.agent && mxm->config.sync != MXM_LOCKSTEP && !proc->no_agent &&
-	       !task->starting && !task->tracee.mm->no_gateway && !group->bereft &&
-	       !group->dropping && is_of_one_process(group, proc);
+	       !task->starting && !maps_changing_files(task) && !task->tracee.mm->no_gateway &&
+	       !group->bereft && !group->dropping && is_of_one_process(group, proc);
 }
 
 static bool leading_agent(const struct task *task)
@@ -73,7 +81,7 @@ static uint32_t wanted_mode(const struct task *task)
 	const struct group *group = task->tuple->group;
 	const struct proc *proc = task->tuple->proc;
 
-	if (!group->ring || task->starting || proc->no_agent)
+	if (!group->ring || task->starting || proc->no_agent || maps_changing_files(task))
 		return AGENT_OFF;
 	/* Bytes that were matched in part, or are kept for it: pieces.h. */
 	if (task->done || task->ahead.bytes.len || !list_is_empty(&proc->surplus))

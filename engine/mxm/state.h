@@ -274,10 +274,10 @@ struct event {
 		excused; /* followers that cannot come before it is made: they are compared later */
 	bool settles;	 /* the leader goes on when every follower has had it */
 	bool executed;
-	bool async;	/* EVENT_SIGNAL: may break into user mode */
-	bool recorded;	/* made of an agent's record, for one follower */
-	uint64_t at;	/* its place in the ring */
-	uint32_t span;	/* what it takes there; 0: it has none */
+	bool async;	       /* EVENT_SIGNAL: may break into user mode */
+	bool recorded;	       /* made of an agent's record, for one follower */
+	uint64_t at;	       /* its place in the ring */
+	uint32_t span;	       /* what it takes there; 0: it has none */
 	uint64_t value;	       /* EVENT_TSC, and what a special needs to hand on */
 	uint64_t wrote_shadow; /* it changed a file that has this shadow, 0: none; from where on, */
 	int64_t wrote_at, wrote_size; /* and the file's size then */
