@@ -111,6 +111,10 @@ both_leaders() {
 	both_leaders pipes
 }
 
+@test "the list of network interfaces" {
+	both_leaders interfaces
+}
+
 @test "a static program, with arguments" {
 	both_leaders static one two
 }

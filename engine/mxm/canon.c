@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <linux/netlink.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
@@ -16,14 +17,12 @@
 #include <sys/un.h>
 
 #include "base/xalloc.h"
+#include "mxm/canon_shape.h"
 #include "mxm/vectors.h"
 
 #define STRING_MAX  (1u << 20)
 #define STRINGS_MAX 65536
-#define DIGEST_FROM 65536
 #define COUNT_MAX   65536
-
-enum { MARK_NULL, MARK_HERE, MARK_BAD };
 
 static void put32(struct str *s, uint32_t v)
 {
@@ -322,26 +321,6 @@ static int put_times(struct task *task, struct str *s, uint64_t at)
 	return 0;
 }
 
-/* utimensat(2): the seconds beside UTIME_NOW and UTIME_OMIT mean nothing, and tar leaves them
- * unset. */
-static int put_file_times(struct task *task, struct str *s, uint64_t at)
-{
-	struct timespec times[2];
-	int rc = tracee_read(&task->tracee, raddr(at), times, sizeof(times));
-
-	if (rc < 0) {
-		str_putc(s, MARK_BAD);
-		return rc == -ESRCH ? rc : 0;
-	}
-	for (int i = 0; i < 2; i++) {
-		if (times[i].tv_nsec == UTIME_NOW || times[i].tv_nsec == UTIME_OMIT)
-			times[i].tv_sec = 0;
-	}
-	str_putc(s, MARK_HERE);
-	str_append(s, times, sizeof(times));
-	return 0;
-}
-
 static int put_block(struct task *task, struct str *s, const struct sys_arg *arg, int i)
 {
 	uint64_t at = task->call.args[i];
@@ -353,8 +332,6 @@ static int put_block(struct task *task, struct str *s, const struct sys_arg *arg
 		str_putc(s, MARK_NULL);
 		return 0;
 	}
-	if (task->call.nr == SYS_utimensat)
-		return put_file_times(task, s, at);
 	if (!arg->words || len > DIGEST_FROM) {
 		str_putc(s, MARK_HERE);
 		return put_bytes(task, s, at, len);
@@ -383,6 +360,20 @@ static int put_program(struct task *task, struct str *s, uint64_t at)
 		return 0;
 	}
 	return put_bytes(task, s, prog.filter, prog.len * 8ul);
+}
+
+/* netdevice(7): how much room the caller has; with no list the kernel says how much it needs. */
+static int put_ifconf(struct task *task, struct str *s, uint64_t at)
+{
+	struct ifconf conf;
+
+	if (!at || tracee_read(&task->tracee, raddr(at), &conf, sizeof(conf)) < 0) {
+		str_putc(s, at ? MARK_BAD : MARK_NULL);
+		return 0;
+	}
+	str_putc(s, conf.ifc_buf ? MARK_HERE : MARK_NULL);
+	put32(s, conf.ifc_buf ? (uint32_t)conf.ifc_len : 0);
+	return 0;
 }
 
 static int put_packed_sigset(struct task *task, struct str *s, uint64_t at)
@@ -469,6 +460,8 @@ static int put_pointer_arg(struct task *task, struct str *s, const struct sys_ar
 	}
 	case ARG_FPROG:
 		return put_program(task, s, at);
+	case ARG_IFCONF:
+		return put_ifconf(task, s, at);
 	case ARG_SIGACTION:
 		return put_sigaction(task, s, at);
 	default: /* out only: that it is there is all that can be compared */
@@ -479,33 +472,20 @@ static int put_pointer_arg(struct task *task, struct str *s, const struct sys_ar
 
 static int put_arg(struct task *task, struct str *s, const struct sys_arg *arg, int i)
 {
-	switch (arg->kind) {
-	case ARG_NONE:
-	case ARG_IGNORED:
-	case ARG_ADDR:
-	case ARG_FUTEX:
+	switch (canon_shape(arg->kind)) {
+	case SHAPE_NOTHING:
 		return 0;
-	case ARG_INT:
-	case ARG_UINT:
-	case ARG_OCT:
-	case ARG_FLAGS:
-	case ARG_ENUM:
-	case ARG_SIG:
-	case ARG_FD:
-	case ARG_DIRFD:
-	case ARG_PID:
-	case ARG_TID:
+	case SHAPE_WORD:
 		put32(s, (uint32_t)task->call.args[i]);
 		return 0;
-	case ARG_LONG:
-	case ARG_SIZE:
-	case ARG_OFF:
-	case ARG_HEX:
+	case SHAPE_LONG:
 		put64(s, task->call.args[i]);
 		return 0;
-	case ARG_PTR:
+	case SHAPE_MARK:
 		str_putc(s, task->call.args[i] ? MARK_HERE : MARK_NULL);
 		return 0;
+	case SHAPE_MEMORY:
+		break;
 	}
 	return put_pointer_arg(task, s, arg, i);
 }
@@ -557,80 +537,4 @@ const char *canon_payload(const struct str *in, bool vector, uint64_t *ret_len)
 	if (!canon_vector_len(in, ret_len) || *ret_len > DIGEST_FROM || in->len < head + *ret_len)
 		return NULL;
 	return vector || in->data[head - 1] == MARK_HERE ? in->data + head : NULL;
-}
-
-/* Where an argument's bytes lie in the normal form, and how many; @next is where the next one
- * begins. */
-static bool span_of(const struct event *event, int i, size_t pos, size_t *ret_begin,
-	size_t *ret_len, size_t *ret_next)
-{
-	const char *in = str_text(&event->in);
-	const size_t size = event->in.len, head = 1 + sizeof(uint64_t) + 1;
-	uint64_t len;
-
-	*ret_len = 0;
-	*ret_begin = *ret_next = pos;
-	switch (event->call.row->args[i].kind) {
-	case ARG_NONE:
-	case ARG_IGNORED:
-	case ARG_ADDR:
-	case ARG_FUTEX:
-		return true;
-	case ARG_INT:
-	case ARG_UINT:
-	case ARG_OCT:
-	case ARG_FLAGS:
-	case ARG_ENUM:
-	case ARG_SIG:
-	case ARG_FD:
-	case ARG_DIRFD:
-	case ARG_PID:
-	case ARG_TID:
-		*ret_next = pos + 4;
-		return true;
-	case ARG_LONG:
-	case ARG_SIZE:
-	case ARG_OFF:
-	case ARG_HEX:
-		*ret_next = pos + 8;
-		return true;
-	case ARG_PATH:
-	case ARG_STR:
-		if (pos + 1 >= size || in[pos] != MARK_HERE)
-			return false;
-		*ret_begin = pos + 1;
-		*ret_len = strnlen(in + pos + 1, size - pos - 1) + 1;
-		*ret_next = *ret_begin + *ret_len;
-		return *ret_next <= size;
-	case ARG_SIGSET:
-	case ARG_IN:
-		if (event->call.row->args[i].words || pos + head > size || in[pos] != MARK_HERE ||
-			in[pos + head - 1] != MARK_HERE)
-			return false;
-		memcpy(&len, in + pos + 1, sizeof(len));
-		if (len > DIGEST_FROM || pos + head + len > size)
-			return false;
-		*ret_begin = pos + head;
-		*ret_len = len;
-		*ret_next = *ret_begin + len;
-		return true;
-	}
-	return false;
-}
-
-size_t canon_recall(const struct event *event, uint64_t at, void *buf, size_t len)
-{
-	const struct sys_row *row = event->call.row;
-	size_t pos = 0, begin, have, skip;
-
-	for (int i = 0; row && i < row->nargs && span_of(event, i, pos, &begin, &have, &pos); i++) {
-		if (!have || at < event->call.args[i] || at >= event->call.args[i] + have)
-			continue;
-		skip = at - event->call.args[i];
-		if (len > have - skip)
-			len = have - skip;
-		memcpy(buf, event->in.data + begin + skip, len);
-		return len;
-	}
-	return 0;
 }

@@ -6,6 +6,7 @@
 #include "mxm/canon.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -13,6 +14,9 @@
 
 #include "base/xalloc.h"
 #include "mxm/vectors.h"
+
+/* A list of interfaces is not longer. */
+#define IFCONF_MAX (1 << 20)
 
 static void put_block(struct str *out, const void *data, uint32_t len)
 {
@@ -137,6 +141,19 @@ static int take_polls(struct task *task, int i, uint64_t count, struct str *out)
 	return 0;
 }
 
+/* The list's length, and the list, where the caller has one. */
+static int take_ifconf(struct task *task, uint64_t at, struct str *out)
+{
+	struct ifconf conf;
+	int rc = tracee_read(&task->tracee, raddr(at), &conf, sizeof(conf));
+
+	if (rc < 0)
+		return rc;
+	put_block(out, &conf.ifc_len, sizeof(conf.ifc_len));
+	return take_memory(task, (uint64_t)conf.ifc_buf,
+		conf.ifc_len > 0 && conf.ifc_len <= IFCONF_MAX ? (uint64_t)conf.ifc_len : 0, out);
+}
+
 static int take_arg(
 	struct task *task, const struct sys_arg *arg, int i, int64_t result, struct str *out)
 {
@@ -176,6 +193,8 @@ static int take_arg(
 	case ARG_MMSG_IN:
 	case ARG_MMSG_OUT:
 		return take_messages(task, arg, i, result, out);
+	case ARG_IFCONF:
+		return take_ifconf(task, args[i], out);
 	case ARG_POLLFDS:
 		return take_polls(task, i, count, out);
 	case ARG_FDSET:
@@ -237,6 +256,24 @@ static int give_vector(struct task *task, struct blocks *b, uint64_t at, uint64_
 		return rc;
 	n = vectors_read(task, at, count, &iov);
 	return n < 0 ? n : vectors_scatter(task, iov, n, data, len);
+}
+
+static int give_ifconf(struct task *task, struct blocks *b, uint64_t at)
+{
+	struct ifconf conf;
+	const char *data = NULL;
+	uint32_t len = 0;
+	int rc = tracee_read(&task->tracee, raddr(at), &conf, sizeof(conf));
+
+	if (rc == 0)
+		rc = next_block(b, &data, &len);
+	if (rc < 0)
+		return rc;
+	if (len != sizeof(conf.ifc_len))
+		return -EBADMSG;
+	memcpy(&conf.ifc_len, data, len);
+	rc = tracee_write(&task->tracee, raddr(at), &conf, sizeof(conf));
+	return rc < 0 ? rc : give_memory(task, b, (uint64_t)conf.ifc_buf);
 }
 
 static int give_message(struct task *task, struct blocks *b, uint64_t at)
@@ -324,6 +361,8 @@ static int give_arg(
 	case ARG_MMSG_IN:
 	case ARG_MMSG_OUT:
 		return give_messages(task, b, arg, i, result);
+	case ARG_IFCONF:
+		return give_ifconf(task, b, args[i]);
 	case ARG_POLLFDS:
 		return give_polls(task, b, i, count);
 	}

@@ -82,6 +82,7 @@ enum sys_kind {
 	ARG_SIGINFO,	 /* out: siginfo_t; holds ids */
 	ARG_FUTEX,	 /* the futex word: an address, never compared */
 	ARG_FPROG,	 /* in: struct sock_fprog; the filter that it points to is compared */
+	ARG_IFCONF,	 /* in and out: struct ifconf, and the list that it points to */
 };
 
 /*

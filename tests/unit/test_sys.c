@@ -47,7 +47,7 @@ static const char *arg_fault(const struct sys_row *row, int i)
 	const struct sys_arg *arg = &row->args[i];
 	bool in_args = arg->from >= 0 && arg->from < row->nargs && arg->from != i;
 
-	if (arg->kind == ARG_NONE || arg->kind > ARG_FPROG)
+	if (arg->kind == ARG_NONE || arg->kind > ARG_IFCONF)
 		return "kind";
 	if (!arg->name || !*arg->name)
 		return "name";
