@@ -148,6 +148,8 @@ sequence='{"name": "buffers", "action": "merge", "old": ["setsockopt(*SOL_SOCKET
 	one '"action": "reorder", "calls": ["lseek(1*)", "lseek(2*)"], "window": 1000' '2 to 64'
 	one '"action": "rewrite", "old": ["umask(*)", "umask(*)"], "new": ["umask(*)"]' 'cannot be taken back' ||
 		one '"action": "rewrite", "old": ["umask(*)", "umask(*)"], "new": ["umask(*)"]' 'one call each'
+	# Of a call that is many in one, only the operations that ask are looks.
+	rules '{"name": "flags", "action": "drop", "in": "old", "calls": ["fcntl(*, F_SETFL, *)", "ioctl(*, FIONBIO, *)"]}'
 	run -1 "$MX" lint "$BATS_TEST_TMPDIR/nothing"
 	run -2 "$MX" lint
 }

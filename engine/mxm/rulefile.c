@@ -71,6 +71,27 @@ static const struct sys_row *row_of(const char *pattern)
 	return NULL;
 }
 
+struct search {
+	uint32_t nr;
+	bool found;
+};
+
+static void note_operation(const struct sys_row *row, void *arg)
+{
+	struct search *search = arg;
+
+	search->found |= row->nr == search->nr;
+}
+
+/* Is the call many in one? Then its operations are judged when they come (wanted.c). */
+static bool has_operations(uint32_t nr)
+{
+	struct search search = { .nr = nr };
+
+	sys_each_operation(note_operation, &search);
+	return search.found;
+}
+
 static int check_pattern(const struct rule *rule, const char *pattern, bool last, struct err *err)
 {
 	const struct sys_row *row = row_of(pattern);
@@ -82,8 +103,10 @@ static int check_pattern(const struct rule *rule, const char *pattern, bool last
 	if (rules_other_name(row->nr) != row->nr)
 		return err_set(err, EINVAL, "%s is compared, and printed, as %s: name that",
 			row->name, sys_row(rules_other_name(row->nr))->name);
-	if (rules_is_look(&(struct call){ .nr = row->nr, .args = { 0, 1 } }))
+	if (rules_is_look(&(struct call){ .nr = row->nr, .args = { ~0ul, ~0ul, ~0ul } }))
 		return err_set(err, EINVAL, "%s only asks: a built-in rule is for that", row->name);
+	if (has_operations(row->nr))
+		return 0;
 	if (row->class == SYS_PROCESS)
 		return err_set(err, EINVAL, "%s makes or ends processes: no rule can allow that",
 			row->name);

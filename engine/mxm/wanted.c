@@ -39,6 +39,20 @@ static const char *their_text(struct texts *t)
 	return str_text(&t->theirs);
 }
 
+/*
+ * What a rule says of a call holds for the operation that it turns out to be, too: rulefile.c has
+ * seen the name only.
+ */
+static bool may_be_ruled(const struct rule *rule, const struct sys_row *row)
+{
+	if (!row || row->class == SYS_PROCESS || row->class == SYS_UNSUPPORTED ||
+		row->class == SYS_REFUSED)
+		return false;
+	if (row->flags & SYS_NEWFD)
+		return rule->action == RULE_ADD && row->nr == SYS_openat;
+	return rule->action != RULE_SWAP || !(row->flags & SYS_BARRIER);
+}
+
 /* Which of the rule's calls of that side the text is; -1: none. */
 static int which(const struct rule *rule, int side, const char *text)
 {
@@ -60,7 +74,12 @@ static enum wanted one_sided(
 	int i;
 
 	if (!rule->ncalls[ours])
-		return which(rule, !ours, their_text(t)) >= 0 ? WANTED_PASS_OVER : WANTED_NOT;
+		return may_be_ruled(rule, t->event->call.row) &&
+				       which(rule, !ours, their_text(t)) >= 0
+			       ? WANTED_PASS_OVER
+			       : WANTED_NOT;
+	if (!may_be_ruled(rule, t->task->call.row))
+		return WANTED_NOT;
 	i = which(rule, ours, our_text(t));
 	if (i < 0)
 		return WANTED_NOT;
@@ -74,7 +93,8 @@ static enum wanted two_sided(const struct rule *rule, int ours, struct texts *t)
 {
 	const struct sys_row *a = t->task->call.row, *b = t->event->call.row;
 
-	if (!rulefile_matches(rule->calls[ours][0], our_text(t)) ||
+	if (!may_be_ruled(rule, a) || !may_be_ruled(rule, b) ||
+		!rulefile_matches(rule->calls[ours][0], our_text(t)) ||
 		!rulefile_matches(rule->calls[!ours][0], their_text(t)))
 		return WANTED_NOT;
 	if (rule->action != RULE_REWRITE)
@@ -143,7 +163,8 @@ static const char *commute(const struct mxm *mxm, const struct call *a, const st
 	for (int i = 0; rules && i < rules->count; i++) {
 		const struct rule *rule = &rules->items[i];
 
-		if (rule->action == RULE_SWAP && which(rule, 0, text_a) >= 0 &&
+		if (rule->action == RULE_SWAP && may_be_ruled(rule, a->row) &&
+			may_be_ruled(rule, b->row) && which(rule, 0, text_a) >= 0 &&
 			which(rule, 0, text_b) >= 0) {
 			*window = rule->window;
 			return rule->name;
@@ -230,6 +251,7 @@ enum wanted wanted_judge(
 	if (going) {
 		ret->rule = going->name;
 		if (task->sequence.lead_at < going->ncalls[!ours] &&
+			may_be_ruled(going, event->call.row) &&
 			rulefile_matches(
 				going->calls[!ours][task->sequence.lead_at], their_text(&t)))
 			w = WANTED_PASS_OVER;
