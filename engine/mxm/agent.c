@@ -42,7 +42,7 @@ static bool is_of_one_process(const struct group *group, const struct proc *proc
 
 /* Calls that change mapped files matter to followers' copies: shadows.h. All of them go by ptrace.
  */
-static bool maps_changing_files(const struct task *task)
+static bool shares_memory(const struct task *task)
 {
 	return task->tuple->proc->maps_written_files ||
 	       !list_is_empty(&task->tuple->group->mxm->shadows);
@@ -55,7 +55,7 @@ static bool may_have(const struct task *task)
 	const struct proc *proc = task->tuple->proc;
 
 	return mxm->config.agent && mxm->config.sync != MXM_LOCKSTEP && !proc->no_agent &&
-	       !task->starting && !maps_changing_files(task) && !task->tracee.mm->no_gateway &&
+	       !task->starting && !shares_memory(task) && !task->tracee.mm->no_gateway &&
 	       !group->bereft && !group->dropping && is_of_one_process(group, proc);
 }
 
@@ -81,7 +81,7 @@ static uint32_t wanted_mode(const struct task *task)
 	const struct group *group = task->tuple->group;
 	const struct proc *proc = task->tuple->proc;
 
-	if (!group->ring || task->starting || proc->no_agent || maps_changing_files(task))
+	if (!group->ring || task->starting || proc->no_agent || shares_memory(task))
 		return AGENT_OFF;
 	/* Bytes that were matched in part, or are kept for it: pieces.h. */
 	if (task->done || task->ahead.bytes.len || !list_is_empty(&proc->surplus))
