@@ -362,8 +362,12 @@ void group_serve(struct group *group)
 			drop_late(group);
 			continue;
 		}
-		if (rc == 0)
-			dispatch(group, &stop);
+		if (rc < 0)
+			continue;
+		/* Of a version that was let go meanwhile: what happened since may be the doing of
+		 * that, a child's death for one, and is no part of the stream. */
+		drop_check(group);
+		dispatch(group, &stop);
 	}
 	pthread_mutex_lock(&mxm->lock);
 	ring_end(group);
