@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 
 #include "base/io.h"
+#include "base/str.h"
 #include "base/xalloc.h"
 #include "mxm/install.h"
 
@@ -341,6 +342,25 @@ static int file_of_copy(struct mxm *mxm, int version, ino_t ino)
 	return file;
 }
 
+/*
+ * A file that has a name no more is shared by the processes of the program alone, and goes on as
+ * the copy: they come to their next calls one by one, and one that stays behind would not see what
+ * the others store. (One of memfd_create(2) never had a name, and is made to be handed to others.)
+ */
+static bool has_no_name(int file)
+{
+	char path[64], target[4096];
+	struct stat st;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+	n = readlink(path, target, sizeof(target) - 1);
+	if (n < 0 || fstat(file, &st) < 0)
+		return false;
+	target[n] = '\0';
+	return st.st_nlink == 0 && !str_starts(target, "/memfd:");
+}
+
 static int move_one(struct task *task, const char *line)
 {
 	struct mxm *mxm = task->tuple->group->mxm;
@@ -353,7 +373,7 @@ static int move_one(struct task *task, const char *line)
 		    &offset, &ino) != 5)
 		return 0;
 	file = file_of_copy(mxm, task->version, ino);
-	if (file < 0)
+	if (file < 0 || has_no_name(file))
 		return 0;
 	prot |= perms[0] == 'r' ? PROT_READ : 0;
 	prot |= perms[1] == 'w' ? PROT_WRITE : 0;
