@@ -146,8 +146,8 @@ rootless() {
 	home=$(mktemp -d /tmp/mx-home.XXXXXX)
 	chmod 755 "$home"
 	mkdir -p "$home/run"
-	sed "s|$BATS_FILE_TMPDIR/podman|$home|g" "$CONTAINERS_CONF" >"$home/containers.conf"
-	sed "s|$BATS_FILE_TMPDIR/podman|$home|g" "$CONTAINERS_STORAGE_CONF" >"$home/storage.conf"
+	sed "s|$podman_env_dir|$home|g" "$CONTAINERS_CONF" >"$home/containers.conf"
+	sed "s|$podman_env_run|$home/run|; s|$podman_env_dir|$home|" "$CONTAINERS_STORAGE_CONF" >"$home/storage.conf"
 	d=$shims
 	while [ "$d" != /tmp ] && [ "$d" != / ]; do
 		chmod o+x "$d"

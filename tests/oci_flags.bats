@@ -8,7 +8,6 @@
 load podman.bash
 
 setup_file() {
-	long_test
 	podman_setup
 	printf 'hello\n' >"$BATS_FILE_TMPDIR/file"
 	mkdir -p "$BATS_FILE_TMPDIR/volume"

@@ -9,7 +9,6 @@
 load podman.bash
 
 setup_file() {
-	long_test
 	podman_setup
 	make_image daemon sh -c 'cat >bin/daemon <<-"END"
 		#!/bin/sh

@@ -8,7 +8,6 @@
 load podman.bash
 
 setup_file() {
-	long_test
 	podman_setup
 }
 
