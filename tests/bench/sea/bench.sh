@@ -150,14 +150,16 @@ options_plain() { :; }
 
 # build NAME PACKAGE SIDE EDIT OPTIONS
 build() {
-	local name=$1 package=$2 side=$3 edit=$4 options=$5 from=$3 dir=$home/build/$1/$3 more='' reorder='' ld=$link
+	local name=$1 package=$2 side=$3 edit=$4 options=$5 from=$3 dir=$home/build/$1/$3 more='' reorder='' ld=$link edited=new
 	[ -e "$dir/result" ] && return
 	# A pair made by an edit starts from one revision on both sides.
 	[ "$edit$options" = noneplain ] && [ "$name" = "$package" ] || from=new
 	rm -rf "$dir"
 	mkdir -p "$home/build/$name"
 	cp -a "$home/src/$package/$from" "$dir" || return
-	if [ "$side" = new ]; then
+	# What a change adds, its reverse takes away.
+	[[ $name = *-removed ]] && edited=old
+	if [ "$side" = $edited ]; then
 		(cd "$dir" && "edit_$edit") || return
 		"options_$options"
 	fi
@@ -183,6 +185,7 @@ haproxy-older haproxy older plain neighbour
 unzip-older unzip older plain neighbour
 libde265-older libde265 older plain neighbour
 function-added jbig2dec added plain upstream
+function-removed jbig2dec added plain upstream
 request-grown lighttpd request plain upstream
 conn-grown memcached conn plain upstream
 struct-grown jbig2dec grown plain upstream
