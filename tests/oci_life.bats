@@ -212,3 +212,18 @@ inspect_steps() {
 	[ "$(podman ps -aq)" = "" ]
 	nothing_left
 }
+
+@test "exec=supervised: what is executed in the container is two versions as well" {
+	local d
+	for d in crun runc; do
+		podman --runtime "mx-$d" run -d --name c1 --annotation io.mx.exec=supervised "${mx_flags[@]}" \
+			test:new sleep 100
+		[ "$(podman exec c1 cat /etc/version)" = new ]
+		run podman exec -w /tmp c1 sh -c 'pwd; exit 4'
+		[ "$status" = 4 ]
+		[ "$output" = /tmp ]
+		[ "$("$shims/mx-$d" log --json "$(podman inspect -f '{{.Id}}' c1)" |
+			jq -r 'select(.event == "start") | .old')" = $'sleep\ncat\nsh' ]
+		podman rm -f -t 0 c1
+	done
+}
