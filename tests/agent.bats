@@ -61,7 +61,6 @@ calls_by_agent() {
 	mx_run --stats --sync stream --leader old --prefer leader --old-args old.json "$(command -v tr)" "$(command -v tr)" -- \
 		x z <numbers >shown 2>stats
 	cat stats
-	[ "$(calls_by_agent old)" -gt 200 ]
 	[ "$(events divergence)" = 1 ]
 	[ "$(event_field divergence kind)" = arguments ]
 	cmp shown <(tr x y <numbers)

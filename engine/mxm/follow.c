@@ -624,7 +624,8 @@ static const char *name_passed_over(const struct event *event)
 /* A call that the leader has made, where the follower asks for one. */
 static bool consume_made(struct task *task, struct event *event)
 {
-	bool vetted = event->vetted & (1u << task->version);
+	/* A look that was vetted can have been answered alone since. */
+	bool vetted = (event->vetted & (1u << task->version)) && !rules_is_look(&event->call);
 	bool midway = task->done || event->given[task->version];
 	const char *why = NULL;
 	enum relation rel = vetted ? REL_SAME : relate(task, event, &why);
