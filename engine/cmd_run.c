@@ -408,12 +408,14 @@ static int engine(struct run_options *o, int status_fd)
 /*
  * The process that the caller started waits for the program's first process and ends as it did,
  * while the engine, its child, stays as long as any process of the program does: a program that
- * becomes a daemon goes on being two.
+ * becomes a daemon goes on being two. Where the engine is to say something at its end, the front
+ * stays as long.
  */
-static int front(pid_t pid, int status_fd)
+static int front(pid_t pid, int status_fd, bool stays)
 {
 	sigset_t set;
-	int status, sigfd;
+	int status = 0, word, sigfd;
+	bool told = false;
 
 	passed_signals(&set);
 	sigfd = signalfd(-1, &set, SFD_CLOEXEC);
@@ -428,10 +430,16 @@ static int front(pid_t pid, int status_fd)
 			kill(pid, (int)info.ssi_signo);
 		if (!p[0].revents)
 			continue;
-		if (read(status_fd, &status, sizeof(status)) == sizeof(status))
+		if (read(status_fd, &word, sizeof(word)) != sizeof(word))
+			break;
+		status = word;
+		told = true;
+		if (!stays)
 			return status;
-		break;
 	}
+	/* The engine has closed its end: it is over. */
+	if (told)
+		return status;
 	if (waitpid(pid, &status, 0) != pid || WIFSIGNALED(status))
 		return MX_EXIT_ENGINE << 8;
 	return status;
@@ -474,7 +482,7 @@ static int run_with_front(struct run_options *o)
 		_exit(exit_status(engine(o, pipefd[1])));
 	}
 	close(pipefd[1]);
-	return end_like(front(pid, pipefd[0]));
+	return end_like(front(pid, pipefd[0], o->config.stats));
 }
 
 /* A JSON array of strings as an argument vector; the strings live as long as the process. */

@@ -58,9 +58,11 @@ calls_by_agent() {
 	cd "$BATS_TEST_TMPDIR"
 	seq 400000 | sed '390000s/$/x/' >numbers
 	echo '["tr", "x", "y"]' >old.json
-	mx_run --stats --sync stream --leader old --prefer leader --old-args old.json "$(command -v tr)" "$(command -v tr)" -- \
+	# At a barrier, where the leader cannot have ended before its follower has an agent as well.
+	mx_run --stats --sync barrier --leader old --prefer leader --old-args old.json "$(command -v tr)" "$(command -v tr)" -- \
 		x z <numbers >shown 2>stats
 	cat stats
+	[ "$(calls_by_agent old)" -gt 200 ]
 	[ "$(events divergence)" = 1 ]
 	[ "$(event_field divergence kind)" = arguments ]
 	cmp shown <(tr x y <numbers)

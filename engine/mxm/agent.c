@@ -26,7 +26,6 @@
 struct agent {
 	struct patches *patches;
 	uint64_t slots; /* given to threads, bit by bit */
-	uint64_t private_fds[16];
 };
 
 extern const uint8_t agent_image[], agent_image_end[];
@@ -40,11 +39,15 @@ static bool is_of_one_process(const struct group *group, const struct proc *proc
 	return true;
 }
 
-/* Calls that change mapped files matter to followers' copies: shadows.h. All of them go by ptrace.
+/*
+ * Memory that other processes see is ordered by ptrace; so are calls that change mapped files, of
+ * which followers have copies (shadows.h).
  */
 static bool shares_memory(const struct task *task)
 {
-	return task->tuple->proc->maps_written_files ||
+	const struct proc *proc = task->tuple->proc;
+
+	return proc->shares_memory || proc->maps_written_files ||
 	       !list_is_empty(&task->tuple->group->mxm->shadows);
 }
 
