@@ -63,13 +63,21 @@ $(BUILD)/obj/%.o: %.c Makefile
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -c -o $@ $<
 
-$(AGENT): engine/agent/entry.S engine/agent/agent.c engine/agent/wire.h Makefile
-	$(call say,AGENT,$@)
+AGENT_OBJS := $(BUILD)/agent/entry.o $(patsubst engine/agent/%.c,$(BUILD)/agent/%.o,$(wildcard engine/agent/*.c))
+
+$(BUILD)/agent/entry.o: engine/agent/entry.S engine/agent/wire.h Makefile
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) -c -o $(@D)/entry.o engine/agent/entry.S
-	$(Q)$(CC) $(CPPFLAGS) $(AGENT_CFLAGS) -c -o $(@D)/agent.o engine/agent/agent.c
-	$(Q)$(LD) -nostdlib -static -N --no-warn-rwx-segments -Ttext=0x102000 -e agent_start \
-		-o $(@D)/agent.elf $(@D)/entry.o $(@D)/agent.o
+	$(Q)$(CC) $(CPPFLAGS) -c -o $@ $<
+
+$(BUILD)/agent/%.o: engine/agent/%.c $(wildcard engine/agent/*.h) Makefile
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(AGENT_CFLAGS) -c -o $@ $<
+
+# entry.o first: its way in and the one system call have fixed addresses.
+$(AGENT): $(AGENT_OBJS)
+	$(call say,AGENT,$@)
+	$(Q)$(LD) -nostdlib -static -N --no-warn-rwx-segments -Ttext=0x102000 -e agent_start -o $(@D)/agent.elf $^
 	$(Q)objcopy -O binary -j .text -j .rodata $(@D)/agent.elf $@
 
 $(BUILD)/obj/engine/agent/image.o: engine/agent/image.S $(AGENT)

@@ -90,6 +90,8 @@ struct agent_frame {
 	uint64_t r9, r8, r10, rdx, rsi, rdi, rax, rcx;
 };
 
+#define AGENT_CLOCKS 16
+
 /* A version's page in its group. */
 struct agent_control {
 	uint64_t head;	    /* leader: how much was ever put into the ring */
@@ -100,7 +102,7 @@ struct agent_control {
 	uint32_t wake;	    /* a futex word */
 	uint32_t followers; /* engine: whose `read` the leader minds, bit by bit */
 	uint64_t calls;	    /* made or taken by the agent */
-	uint64_t seconds[16], nanos[16]; /* clocks as last told, by id; see clock_of() */
+	uint64_t seconds[AGENT_CLOCKS], nanos[AGENT_CLOCKS]; /* clocks as last told */
 	uint32_t clocks_known;
 };
 
@@ -156,10 +158,15 @@ enum agent_arg_kind {
 #define AGENT_BARRIER 1 /* waits for the followers: by ptrace while some follow */
 #define AGENT_IDS     2 /* its result is an id: by ptrace in a version without its own */
 
+#define AGENT_CLOCK_BY_ID                                                                          \
+	255 /* its first argument says; those above the others are not remembered */
+
 struct agent_row {
 	uint8_t nargs;
 	uint8_t flags;
-	uint8_t clock; /* 1 + the argument that a clock's value is written to; 0: no clock */
+	uint8_t clock_arg; /* 1 + the argument that a clock's value is written to; 0: no clock */
+	uint8_t clock_words;
+	uint8_t clock; /* which of the remembered ones, or AGENT_CLOCK_BY_ID */
 	struct {
 		uint8_t kind;
 		int8_t from;

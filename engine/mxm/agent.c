@@ -4,16 +4,14 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 
 #include "base/xalloc.h"
+#include "mxm/agent_arm.h"
 #include "mxm/agent_table.h"
 #include "mxm/canon.h"
 #include "mxm/events.h"
 #include "mxm/fds.h"
 #include "mxm/group.h"
-#include "mxm/install.h"
 #include "mxm/patch.h"
 #include "mxm/ring.h"
 
@@ -21,14 +19,6 @@
 #define AGENT_HOT 64
 
 #define SLOTS_BEGIN (AGENT_SLOTS + AGENT_SLOT_SIZE) /* the first one is off for ever */
-
-/* A process's agent in one version. */
-struct agent {
-	struct patches *patches;
-	uint64_t slots; /* given to threads, bit by bit */
-};
-
-extern const uint8_t agent_image[], agent_image_end[];
 
 static bool is_of_one_process(const struct group *group, const struct proc *proc)
 {
@@ -57,9 +47,9 @@ static bool may_have(const struct task *task)
 	const struct mxm *mxm = group->mxm;
 	const struct proc *proc = task->tuple->proc;
 
-	return mxm->config.agent && mxm->config.sync != MXM_LOCKSTEP && !proc->no_agent &&
-	       !task->starting && !shares_memory(task) && !task->tracee.mm->no_gateway &&
-	       !group->bereft && !group->dropping && is_of_one_process(group, proc);
+	return mxm->config.sync != MXM_LOCKSTEP && !proc->no_agent && !task->starting &&
+	       !shares_memory(task) && !task->tracee.mm->no_gateway && !group->bereft &&
+	       !group->dropping && is_of_one_process(group, proc);
 }
 
 static bool leading_agent(const struct task *task)
@@ -67,16 +57,6 @@ static bool leading_agent(const struct task *task)
 	const struct group *group = task->tuple->group;
 
 	return task->tuple->proc->agents[group->leader] != NULL;
-}
-
-/* Has every version of the process its agent? */
-static bool is_complete(const struct group *group, const struct proc *proc)
-{
-	for (int v = 0; v < group->mxm->config.nversions; v++) {
-		if ((v == group->leader || (group->followers & (1u << v))) && !proc->agents[v])
-			return false;
-	}
-	return true;
 }
 
 static uint32_t wanted_mode(const struct task *task)
@@ -94,178 +74,9 @@ static uint32_t wanted_mode(const struct task *task)
 	if (!group->followers)
 		return AGENT_ALONE;
 	/* An event that is held back comes before all that its agent would record. */
-	if (group->unpublished || !group->ring->marks || !is_complete(group, proc))
+	if (group->unpublished || !group->ring->marks || !agent_is_complete(group, proc))
 		return AGENT_OFF;
 	return AGENT_LEAD;
-}
-
-/* A remote call of a task that may stand at a call's entry. */
-static int remote(struct task *task, long *ret, long nr, uint64_t a, uint64_t b, uint64_t c,
-	uint64_t d, uint64_t e, uint64_t f)
-{
-	int rc = tracee_remote(&task->tracee, task->at_entry_stop, ret, nr, a, b, c, d, e, f);
-
-	task->at_entry_stop = false;
-	return rc;
-}
-
-static int map(
-	struct task *task, uint64_t at, uint64_t len, int prot, int flags, int fd, uint64_t offset)
-{
-	/* A forked process has what its parent had. */
-	int fixed = task->tuple->proc->agent_below[task->version] ? MAP_FIXED : MAP_FIXED_NOREPLACE;
-	long r;
-	int rc = remote(
-		task, &r, SYS_mmap, at, len, prot, flags | fixed, (uint64_t)(int64_t)fd, offset);
-
-	return rc < 0 ? rc : r != (long)at ? -EEXIST : 0;
-}
-
-static int map_code(struct task *task)
-{
-	const size_t image = agent_image_end - agent_image;
-	struct agent_table table;
-	long r;
-	int rc;
-
-	agent_table_build(&table, task->tuple->group->mxm->config.sync == MXM_BARRIER);
-	rc = map(task, AGENT_CODE, AGENT_CONTROL - AGENT_CODE, PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (rc == 0)
-		rc = tracee_write(&task->tracee, raddr(AGENT_CODE), agent_image, image);
-	if (rc == 0)
-		rc = tracee_write(&task->tracee, raddr(AGENT_TABLE), &table, sizeof(table));
-	if (rc == 0)
-		rc = remote(task, &r, SYS_mprotect, AGENT_CODE, AGENT_CONTROL - AGENT_CODE,
-			PROT_READ | PROT_EXEC, 0, 0, 0);
-	return rc < 0 ? rc : (int)r;
-}
-
-/* The control pages and the ring. Only the leader may write to the ring, each to its own page. */
-static int map_ring(struct task *task, int fd)
-{
-	int ring = PROT_READ | (task_follows(task) ? 0 : PROT_WRITE), rc = 0;
-
-	for (int v = 0; v < AGENT_VERSIONS && rc == 0; v++) {
-		int prot = PROT_READ |
-			   (v == task->version || task_follows(task) == false ? PROT_WRITE : 0);
-
-		rc = map(task, AGENT_CONTROL + v * 4096ul, 4096, prot, MAP_SHARED, fd, v * 4096ul);
-	}
-	for (int half = 0; half < 2 && rc == 0; half++)
-		rc = map(task, AGENT_RING + half * (uint64_t)AGENT_RING_SIZE, AGENT_RING_SIZE, ring,
-			MAP_SHARED, fd, AGENT_VERSIONS * 4096ul);
-	return rc;
-}
-
-static int map_all(struct task *task)
-{
-	struct group *group = task->tuple->group;
-	struct agent_process process = { 0 };
-	long r;
-	int there, rc;
-
-	memcpy(process.private_fds, task->tuple->proc->private_fds[task->version],
-		sizeof(process.private_fds));
-	process.identity = group->mxm->versions[task->version].identity;
-	rc = map_code(task);
-	if (rc == 0)
-		rc = map(task, AGENT_PROCESS, 4096, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (rc == 0)
-		rc = tracee_write(&task->tracee, raddr(AGENT_PROCESS), &process, sizeof(process));
-	if (rc == 0)
-		rc = map(task, AGENT_SLOTS, AGENT_NSLOTS * AGENT_SLOT_SIZE, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (rc == 0)
-		rc = install_send(task, group->ring->fd, &there);
-	if (rc < 0)
-		return rc;
-	rc = map_ring(task, there);
-	if (remote(task, &r, SYS_close, there, 0, 0, 0, 0, 0) < 0)
-		return -ESRCH;
-	return rc;
-}
-
-/* Writes into the agent's pages; one that vanished will be seen by the loop. */
-static bool tell(struct task *task, uint64_t at, const void *data, size_t len)
-{
-	return tracee_write(&task->tracee, raddr(at), data, len) == 0;
-}
-
-/* Tells the leader's agent of @set what the followers' data is like. */
-static void tell_plain(struct task *leader, int set)
-{
-	struct group *group = leader->tuple->group;
-	struct proc *proc = leader->tuple->proc;
-	uint64_t at = AGENT_PROCESS + offsetof(struct agent_process, plain_epolls) + set / 64 * 8ul;
-	uint64_t word, bit = 1ul << (set % 64);
-	bool plain = fds_epoll_is_plain(
-		group->mxm, proc->fds, set, group->followers | 1u << group->leader);
-
-	if (tracee_read(&leader->tracee, raddr(at), &word, sizeof(word)) < 0)
-		return;
-	word = plain ? word | bit : word & ~bit;
-	tell(leader, at, &word, sizeof(word));
-}
-
-/* All sets of the process, as they are now. */
-static void tell_all_plain(struct group *group, struct proc *proc)
-{
-	list_for_each (at, &group->tuples) {
-		struct tuple *tuple = container_of(at, struct tuple, link);
-		struct task *leader = &tuple->tasks[group->leader];
-
-		if (tuple->proc != proc || leader->state == TASK_ABSENT)
-			continue;
-		for (int fd = 0; fd < proc->fds->nslots && fd < 1024; fd++) {
-			if (proc->fds->slots[fd].ofd && proc->fds->slots[fd].ofd->is_epoll)
-				tell_plain(leader, fd);
-		}
-		return;
-	}
-}
-
-/* Every version has it: from here on all that the leader does stands in the ring. */
-static void begin(struct group *group, struct proc *proc)
-{
-	struct ring *ring = group->ring;
-
-	for (int v = 0; v < AGENT_VERSIONS; v++) {
-		struct agent_control *c = ring_control(ring, v);
-
-		c->followers = group->followers;
-		c->read = ring_control(ring, group->leader)->head;
-	}
-	ring->live = 0;
-	ring->marks = group->followers != 0;
-	tell_all_plain(group, proc);
-}
-
-static void arm(struct task *task)
-{
-	struct group *group = task->tuple->group;
-	struct proc *proc = task->tuple->proc;
-	struct mxm *mxm = group->mxm;
-	struct err err = { 0 };
-	int rc = group->ring ? 0 : ring_new(&group->ring, &err);
-
-	if (rc == 0)
-		rc = map_all(task);
-	if (rc < 0) {
-		proc->no_agent = true;
-		if (rc != -ESRCH)
-			mxm->ops->note(mxm->ops_arg, "no-agent", task->version,
-				task->tuple->ids->known, err.text[0] ? err.text : strerror(-rc));
-	} else {
-		proc->agents[task->version] = xzalloc(sizeof(struct agent));
-		proc->agents[task->version]->patches = patches_new();
-		proc->agent_below[task->version] = true;
-		if (is_complete(group, proc) && !group->ring->marks)
-			begin(group, proc);
-	}
-	tracee_retry_call(&task->tracee, task->call.issued);
-	task_resume(task, RESUME_RUN, 0);
 }
 
 bool agent_serves(struct task *task)
@@ -273,14 +84,15 @@ bool agent_serves(struct task *task)
 	struct proc *proc = task->tuple->proc;
 	struct agent *agent = proc->agents[task->version];
 
-	if (!agent_table_has(&task->call) || !may_have(task))
+	if (!task->tuple->group->mxm->config.agent || !may_have(task) ||
+		!agent_table_has(&task->call))
 		return false;
 	if (!agent) {
 		bool leads = !task_follows(task);
 
 		if (leads ? ++proc->hot_calls < AGENT_HOT : !leading_agent(task))
 			return false;
-		arm(task);
+		agent_arm(task);
 		return true;
 	}
 	if (!patches_count(agent->patches, task))
@@ -327,7 +139,7 @@ static void set_mode(struct task *task)
 
 	if (task->slot <= AGENT_SLOTS || task->mode == mode)
 		return;
-	if (tell(task, task->slot + SLOT_MODE, &mode, sizeof(mode)))
+	if (agent_tell(task, task->slot + SLOT_MODE, &mode, sizeof(mode)))
 		task->mode = mode;
 }
 
@@ -585,8 +397,9 @@ void agent_private_fd(struct task *task, int fd)
 	if (!proc->agents[task->version] || fd < 0 || fd >= 1024)
 		return;
 	word = &proc->private_fds[task->version][fd / 64];
-	tell(task, AGENT_PROCESS + offsetof(struct agent_process, private_fds) + fd / 64 * 8ul,
-		word, sizeof(*word));
+	agent_tell(task,
+		AGENT_PROCESS + offsetof(struct agent_process, private_fds) + fd / 64 * 8ul, word,
+		sizeof(*word));
 }
 
 void agent_plain_epoll(struct task *task, int set)
@@ -595,7 +408,7 @@ void agent_plain_epoll(struct task *task, int set)
 
 	if (set >= 0 && set < 1024 && leader->state != TASK_ABSENT &&
 		task->tuple->proc->agents[leader->version])
-		tell_plain(leader, set);
+		agent_tell_plain(leader, set);
 }
 
 void agent_succeeded(struct group *group)
@@ -612,9 +425,9 @@ void agent_succeeded(struct group *group)
 
 		if (!tuple->proc->agents[group->leader] || task->state == TASK_ABSENT)
 			continue;
-		tell(task, AGENT_PROCESS + offsetof(struct agent_process, identity), &identity,
-			sizeof(identity));
-		tell_all_plain(group, tuple->proc);
+		agent_tell(task, AGENT_PROCESS + offsetof(struct agent_process, identity),
+			&identity, sizeof(identity));
+		agent_tell_all_plain(group, tuple->proc);
 		break;
 	}
 	agent_refresh(group);

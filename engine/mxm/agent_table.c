@@ -4,6 +4,8 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "mxm/rules.h"
+
 static bool put_arg(const struct sys_row *row, int i, struct agent_row *out)
 {
 	const struct sys_arg *arg = &row->args[i];
@@ -70,17 +72,20 @@ static bool put_arg(const struct sys_row *row, int i, struct agent_row *out)
 	return true;
 }
 
-/* The argument that a clock's value is written to. */
-static uint8_t clock_arg(uint64_t nr)
+_Static_assert(AGENT_CLOCKS == CLOCKS_SEEN, "the agent remembers as many clocks");
+
+/* A clock's call: where its value goes, and which of the remembered ones it is. */
+static void put_clock(uint32_t nr, struct agent_row *out)
 {
-	switch (nr) {
-	case SYS_clock_gettime:
-		return 2;
-	case SYS_gettimeofday:
-	case SYS_time:
-		return 1;
-	}
-	return 0;
+	struct call first = { .nr = nr }, second = { .nr = nr, .args = { 1 } };
+	size_t len;
+	int arg, clock = rules_clock(&first, &arg, &len);
+
+	if (clock < 0)
+		return;
+	out->clock_arg = (uint8_t)(arg + 1);
+	out->clock_words = (uint8_t)(len / sizeof(uint64_t));
+	out->clock = rules_clock(&second, &arg, &len) == clock ? (uint8_t)clock : AGENT_CLOCK_BY_ID;
 }
 
 static bool make_row(const struct sys_row *row, bool barrier, struct agent_row *out)
@@ -92,7 +97,7 @@ static bool make_row(const struct sys_row *row, bool barrier, struct agent_row *
 			row->nr != SYS_epoll_wait))
 		return false;
 	/* Each version makes this one itself. */
-	if (row->nr == SYS_set_tid_address || row->nr == SYS_futex)
+	if (row->nr == SYS_set_tid_address)
 		return false;
 	for (int i = 0; i < row->nargs; i++) {
 		if (!put_arg(row, i, out))
@@ -102,7 +107,7 @@ static bool make_row(const struct sys_row *row, bool barrier, struct agent_row *
 		out->flags |= AGENT_BARRIER;
 	if (row->flags & SYS_PID_RESULT)
 		out->flags |= AGENT_IDS;
-	out->clock = clock_arg(row->nr);
+	put_clock(row->nr, out);
 	return true;
 }
 

@@ -280,8 +280,7 @@ bool rules_look_is_to_come(const struct task *task, const struct event *event)
 	return false;
 }
 
-/* Which of the remembered clocks the call reads, and how many bytes it is told; -1: none. */
-static int clock_of(const struct call *call, int *ret_arg, size_t *ret_len)
+int rules_clock(const struct call *call, int *ret_arg, size_t *ret_len)
 {
 	switch (call->nr) {
 	case SYS_clock_gettime:
@@ -303,7 +302,7 @@ static int clock_of(const struct call *call, int *ret_arg, size_t *ret_len)
 bool rules_tell_clock(struct task *task)
 {
 	size_t len;
-	int arg, i = clock_of(&task->call, &arg, &len);
+	int arg, i = rules_clock(&task->call, &arg, &len);
 	struct seen_clock *seen;
 
 	if (i < 0)
@@ -329,7 +328,7 @@ void rules_learn_clock(const struct task *task, const struct event *event)
 
 	if (event->kind != EVENT_CALL || event->result < 0)
 		return;
-	i = clock_of(&event->call, &arg, &len);
+	i = rules_clock(&event->call, &arg, &len);
 	if (i < 0 || event->out.len < sizeof(got) + len)
 		return;
 	/* The first block of the outputs is the clock's: canon_outputs(). */

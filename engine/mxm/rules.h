@@ -39,6 +39,9 @@ bool rules_is_extra_look(const struct task *task, const struct event *event);
  * nothing but looks before it? Then those before it are passed over, and the answer is the
  * leader's. */
 bool rules_look_is_to_come(const struct task *task, const struct event *event);
+/* Which of the remembered clocks (struct proc) the call reads, into which argument, and how many
+ * bytes it is told; -1: none. The engine's one list of such calls. */
+int rules_clock(const struct call *call, int *ret_arg, size_t *ret_len);
 /* Answers a clock's extra look; false: the kernel has to. Stopped at its entry. */
 bool rules_tell_clock(struct task *task);
 /* The follower is told, or passes over, what the event says of a clock. */

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mxm/agent_arm.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "base/xalloc.h"
+#include "mxm/agent_table.h"
+#include "mxm/fds.h"
+#include "mxm/group.h"
+#include "mxm/install.h"
+#include "mxm/patch.h"
+#include "mxm/ring.h"
+
+/* Has every version of the process its agent? */
+bool agent_is_complete(const struct group *group, const struct proc *proc)
+{
+	for (int v = 0; v < group->mxm->config.nversions; v++) {
+		if ((v == group->leader || (group->followers & (1u << v))) && !proc->agents[v])
+			return false;
+	}
+	return true;
+}
+
+/* A remote call of a task that may stand at a call's entry. */
+static int remote(struct task *task, long *ret, long nr, uint64_t a, uint64_t b, uint64_t c,
+	uint64_t d, uint64_t e, uint64_t f)
+{
+	int rc = tracee_remote(&task->tracee, task->at_entry_stop, ret, nr, a, b, c, d, e, f);
+
+	task->at_entry_stop = false;
+	return rc;
+}
+
+static int map(
+	struct task *task, uint64_t at, uint64_t len, int prot, int flags, int fd, uint64_t offset)
+{
+	/* A forked process has what its parent had. */
+	int fixed = task->tuple->proc->agent_below[task->version] ? MAP_FIXED : MAP_FIXED_NOREPLACE;
+	long r;
+	int rc = remote(
+		task, &r, SYS_mmap, at, len, prot, flags | fixed, (uint64_t)(int64_t)fd, offset);
+
+	return rc < 0 ? rc : r != (long)at ? -EEXIST : 0;
+}
+
+static int map_code(struct task *task)
+{
+	const size_t image = agent_image_end - agent_image;
+	struct agent_table table;
+	long r;
+	int rc;
+
+	agent_table_build(&table, task->tuple->group->mxm->config.sync == MXM_BARRIER);
+	rc = map(task, AGENT_CODE, AGENT_CONTROL - AGENT_CODE, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (rc == 0)
+		rc = tracee_write(&task->tracee, raddr(AGENT_CODE), agent_image, image);
+	if (rc == 0)
+		rc = tracee_write(&task->tracee, raddr(AGENT_TABLE), &table, sizeof(table));
+	if (rc == 0)
+		rc = remote(task, &r, SYS_mprotect, AGENT_CODE, AGENT_CONTROL - AGENT_CODE,
+			PROT_READ | PROT_EXEC, 0, 0, 0);
+	return rc < 0 ? rc : (int)r;
+}
+
+/* The control pages and the ring. Only the leader may write to the ring, each to its own page. */
+static int map_ring(struct task *task, int fd)
+{
+	int ring = PROT_READ | (task_follows(task) ? 0 : PROT_WRITE), rc = 0;
+
+	for (int v = 0; v < AGENT_VERSIONS && rc == 0; v++) {
+		int prot = PROT_READ |
+			   (v == task->version || task_follows(task) == false ? PROT_WRITE : 0);
+
+		rc = map(task, AGENT_CONTROL + v * 4096ul, 4096, prot, MAP_SHARED, fd, v * 4096ul);
+	}
+	for (int half = 0; half < 2 && rc == 0; half++)
+		rc = map(task, AGENT_RING + half * (uint64_t)AGENT_RING_SIZE, AGENT_RING_SIZE, ring,
+			MAP_SHARED, fd, AGENT_VERSIONS * 4096ul);
+	return rc;
+}
+
+static int map_all(struct task *task)
+{
+	struct group *group = task->tuple->group;
+	struct agent_process process = { 0 };
+	long r;
+	int there, rc;
+
+	memcpy(process.private_fds, task->tuple->proc->private_fds[task->version],
+		sizeof(process.private_fds));
+	process.identity = group->mxm->versions[task->version].identity;
+	rc = map_code(task);
+	if (rc == 0)
+		rc = map(task, AGENT_PROCESS, 4096, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (rc == 0)
+		rc = tracee_write(&task->tracee, raddr(AGENT_PROCESS), &process, sizeof(process));
+	if (rc == 0)
+		rc = map(task, AGENT_SLOTS, AGENT_NSLOTS * AGENT_SLOT_SIZE, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (rc == 0)
+		rc = install_send(task, group->ring->fd, &there);
+	if (rc < 0)
+		return rc;
+	rc = map_ring(task, there);
+	if (remote(task, &r, SYS_close, there, 0, 0, 0, 0, 0) < 0)
+		return -ESRCH;
+	return rc;
+}
+
+/* Writes into the agent's pages; one that vanished will be seen by the loop. */
+bool agent_tell(struct task *task, uint64_t at, const void *data, size_t len)
+{
+	return tracee_write(&task->tracee, raddr(at), data, len) == 0;
+}
+
+/* Tells the leader's agent of @set what the followers' data is like. */
+void agent_tell_plain(struct task *leader, int set)
+{
+	struct group *group = leader->tuple->group;
+	struct proc *proc = leader->tuple->proc;
+	uint64_t at = AGENT_PROCESS + offsetof(struct agent_process, plain_epolls) + set / 64 * 8ul;
+	uint64_t word, bit = 1ul << (set % 64);
+	bool plain = fds_epoll_is_plain(
+		group->mxm, proc->fds, set, group->followers | 1u << group->leader);
+
+	if (tracee_read(&leader->tracee, raddr(at), &word, sizeof(word)) < 0)
+		return;
+	word = plain ? word | bit : word & ~bit;
+	agent_tell(leader, at, &word, sizeof(word));
+}
+
+/* All sets of the process, as they are now. */
+void agent_tell_all_plain(struct group *group, struct proc *proc)
+{
+	list_for_each (at, &group->tuples) {
+		struct tuple *tuple = container_of(at, struct tuple, link);
+		struct task *leader = &tuple->tasks[group->leader];
+
+		if (tuple->proc != proc || leader->state == TASK_ABSENT)
+			continue;
+		for (int fd = 0; fd < proc->fds->nslots && fd < 1024; fd++) {
+			if (proc->fds->slots[fd].ofd && proc->fds->slots[fd].ofd->is_epoll)
+				agent_tell_plain(leader, fd);
+		}
+		return;
+	}
+}
+
+/* Every version has it: from here on all that the leader does stands in the ring. */
+static void begin(struct group *group, struct proc *proc)
+{
+	struct ring *ring = group->ring;
+
+	for (int v = 0; v < AGENT_VERSIONS; v++) {
+		struct agent_control *c = ring_control(ring, v);
+
+		c->followers = group->followers;
+		c->read = ring_control(ring, group->leader)->head;
+	}
+	ring->live = 0;
+	ring->marks = group->followers != 0;
+	agent_tell_all_plain(group, proc);
+}
+
+void agent_arm(struct task *task)
+{
+	struct group *group = task->tuple->group;
+	struct proc *proc = task->tuple->proc;
+	struct mxm *mxm = group->mxm;
+	struct err err = { 0 };
+	int rc = group->ring ? 0 : ring_new(&group->ring, &err);
+
+	if (rc == 0)
+		rc = map_all(task);
+	if (rc < 0) {
+		proc->no_agent = true;
+		if (rc != -ESRCH)
+			mxm->ops->note(mxm->ops_arg, "no-agent", task->version,
+				task->tuple->ids->known, err.text[0] ? err.text : strerror(-rc));
+	} else {
+		proc->agents[task->version] = xzalloc(sizeof(struct agent));
+		proc->agents[task->version]->patches = patches_new();
+		proc->agent_below[task->version] = true;
+		if (agent_is_complete(group, proc) && !group->ring->marks)
+			begin(group, proc);
+	}
+	tracee_retry_call(&task->tracee, task->call.issued);
+	task_resume(task, RESUME_RUN, 0);
+}
