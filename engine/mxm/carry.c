@@ -9,6 +9,8 @@
 
 #include "base/xalloc.h"
 #include "mxm/events.h"
+#include "mxm/group.h"
+#include "mxm/shadows.h"
 #include "mxm/special.h"
 
 struct lock {
@@ -161,7 +163,11 @@ static int set_timers(struct task *task)
 	return rc;
 }
 
-int carry_over(struct task *task)
+/*
+ * Sets and takes it in @task's process. Stopped, with no call pending. -EAGAIN: a lock was taken by
+ * someone else meanwhile.
+ */
+static int carry_over(struct task *task)
 {
 	struct proc *proc = task->tuple->proc;
 	bool lost = false;
@@ -181,4 +187,26 @@ int carry_over(struct task *task)
 		lost |= rc == 0 && r < 0;
 	}
 	return rc < 0 ? rc : lost ? -EAGAIN : 0;
+}
+
+void carry_take_up(struct task *task)
+{
+	struct mxm *mxm = task->tuple->group->mxm;
+	struct proc *proc = task->tuple->proc;
+	const char *lost = NULL;
+	long r;
+	int rc = tracee_remote(&task->tracee, true, &r, SYS_getpid, 0, 0, 0, 0, 0, 0);
+
+	proc->has_to_carry = false;
+	if (rc == 0 && proc->has_shadows[task->version] && shadows_move(task) < 0)
+		lost = "a shared mapping could not be moved to its file";
+	proc->has_shadows[task->version] = false;
+	if (rc == 0 && carry_over(task) < 0)
+		lost = "a timer or a lock of the old leader could not be taken over";
+	if (lost)
+		mxm->ops->note(mxm->ops_arg, "not-carried-over", task->version,
+			task->tuple->ids->known, lost);
+	tracee_retry_call(&task->tracee, task->call.issued);
+	task->at_entry_stop = false;
+	task_resume(task, RESUME_RUN, 0);
 }

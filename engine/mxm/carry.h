@@ -19,9 +19,9 @@ void carry_free(struct proc *proc);
 /* Has the process something to carry over? */
 bool carry_needed(const struct proc *proc);
 /*
- * Sets and takes it in @task's process. Stopped, with no call pending. -EAGAIN: a lock was taken by
- * someone else meanwhile.
+ * The first call of a process whose version has taken over: what the old leader's process held
+ * becomes its own, shadows too, then the call is asked for again. Stopped at its entry.
  */
-MUST_CHECK int carry_over(struct task *task);
+void carry_take_up(struct task *task);
 
 #endif

@@ -11,6 +11,7 @@
 #include "mxm/canon.h"
 #include "mxm/events.h"
 #include "mxm/fds.h"
+#include "mxm/follow.h"
 #include "mxm/group.h"
 #include "mxm/ids.h"
 #include "mxm/install.h"
@@ -71,16 +72,14 @@ static void go_on(struct task *task)
 	task_resume(task, RESUME_RUN, 0);
 }
 
-/* It was killed meanwhile: its last stop is what the loop gets next, and it asks for nothing more.
- */
-static void vanish(struct task *task)
+void follow_vanish(struct task *task)
 {
 	baton_take(task);
 	task_enter(task, TASK_RUNNING);
 }
 
 /* A call that this version alone needs. It may wait there for another task, without the baton. */
-static void make_alone(struct task *task, const struct event *event)
+void follow_make_alone(struct task *task, const struct event *event)
 {
 	rules_note(task, event, task->call.nr == SYS_futex ? RULE_FUTEX : RULE_LOOK);
 	if (task->call.nr == SYS_futex) {
@@ -99,7 +98,7 @@ static void make_alone(struct task *task, const struct event *event)
 	local_run(task);
 }
 
-static void open_alone(struct task *task, const struct event *event, const char *rule)
+void follow_open_alone(struct task *task, const struct event *event, const char *rule)
 {
 	rules_note(task, event, rule);
 	baton_take(task);
@@ -110,52 +109,12 @@ static void open_alone(struct task *task, const struct event *event, const char 
 
 /* It waits in a futex of its own accord, for a task that may wait for the leader: see
  * follow_pump(). */
-static bool is_held_up(const struct task *task)
+bool follow_is_held_up(const struct task *task)
 {
 	return task->state == TASK_CALLING && task->local_call && task->call.nr == SYS_futex;
 }
 
-/* What a follower's call is to an event of its tuple. */
-enum relation {
-	REL_SAME,
-	REL_ALONE,     /* the follower's call is its own, and the event is still to come */
-	REL_OPENS,     /* the same, and it makes a descriptor */
-	REL_PASS_OVER, /* the event is the leader's own */
-	REL_DIFFERENT,
-};
-
-/* The operator's rules, and calls out of order, where the leader waits with its call. */
-static bool vet_wanted(struct task *task, struct event *event)
-{
-	struct wanted_verdict v;
-
-	switch (wanted_judge(task, event, false, &v)) {
-	case WANTED_SAME:
-	case WANTED_PASS_OVER:
-	case WANTED_LATER:
-	case WANTED_HOLD:
-		event->excused |= 1u << task->version;
-		return true;
-	case WANTED_ALONE:
-		rules_note(task, event, v.rule);
-		baton_take(task);
-		task_enter(task, TASK_RUNNING);
-		local_run(task);
-		return true;
-	case WANTED_OPENS:
-		open_alone(task, event, v.rule);
-		return true;
-	case WANTED_ANSWER:
-		rules_note(task, event, v.rule);
-		follow_answer(task, v.result);
-		return true;
-	case WANTED_NOT:
-		break;
-	}
-	return false;
-}
-
-static enum relation relate(struct task *task, const struct event *event, const char **ret_why)
+enum relation follow_relate(struct task *task, const struct event *event, const char **ret_why)
 {
 	*ret_why = NULL;
 	if (rules_is_unshared(task->tuple->proc, task->version, event))
@@ -174,84 +133,8 @@ static enum relation relate(struct task *task, const struct event *event, const 
 	return rules_opened_source(event) ? REL_PASS_OVER : REL_DIFFERENT;
 }
 
-/* The leader has asked for something and its call is not made: is it what the follower wants? */
-static bool vet_ask(struct task *task, struct task *leader, struct event *event)
-{
-	struct group *group = task->tuple->group;
-	const char *why = NULL;
-	enum relation rel = task->done ? REL_DIFFERENT : relate(task, event, &why);
-	enum pieces pieces = PIECES_NOT;
-
-	if (task->done && rules_is_look(&event->call))
-		rel = REL_PASS_OVER;
-	if (rel == REL_DIFFERENT)
-		pieces = pieces_vet(task, event, leader->state == TASK_ASKING);
-	/* What runs from here on in user mode needs the baton. */
-	if ((rel == REL_ALONE || rel == REL_OPENS || rel == REL_DIFFERENT) &&
-		group->baton[task->version] && pieces != PIECES_VETTED)
-		return false;
-	switch (rel) {
-	case REL_ALONE:
-		make_alone(task, event);
-		return true;
-	case REL_OPENS:
-		open_alone(task, event, rules_opens_source(task));
-		return true;
-	case REL_PASS_OVER:
-		event->excused |= 1u << task->version;
-		return true;
-	case REL_SAME:
-		event->vetted |= 1u << task->version;
-		return true;
-	case REL_DIFFERENT:
-		break;
-	}
-	if (pieces == PIECES_VETTED)
-		event->excused |= 1u << task->version;
-	else if (pieces == PIECES_NOT && task->done)
-		pieces_release(task);
-	else if (pieces == PIECES_NOT && !vet_wanted(task, event))
-		drop_diverged(task, leader, event, why);
-	return pieces != PIECES_WAITING;
-}
-
-static bool vet(struct group *group, int version)
-{
-	list_for_each (at, &group->tuples) {
-		struct tuple *tuple = container_of(at, struct tuple, link);
-		struct task *leader = &tuple->tasks[group->leader];
-		struct task *task = &tuple->tasks[version];
-		struct event *event = leader->event;
-
-		if (!event || event->kind != EVENT_CALL || event->pending ||
-			((event->vetted | event->excused) & (1u << version)))
-			continue;
-		if (leader->state == TASK_ASKING &&
-			(is_held_up(task) || pieces_shown(task, event))) {
-			event->excused |= 1u << version;
-			return true;
-		}
-		if (task->state != TASK_ASKING)
-			continue;
-		if (leader->state != TASK_ASKING && leader->state != TASK_CALLING &&
-			leader->state != TASK_AGAIN)
-			continue;
-		if (event_waits(tuple, version)) {
-			if (!wanted_while_held(task, event))
-				continue;
-			event->excused |= 1u << version;
-			return true;
-		}
-		if (!ring_is_drained(group, version))
-			continue;
-		if (vet_ask(task, leader, event))
-			return true;
-	}
-	return false;
-}
-
 /* Ends the follower's call with @result; it is stopped at its entry or exit. */
-static void give_result(struct task *task, int64_t result)
+void follow_give_result(struct task *task, int64_t result)
 {
 	struct user_regs_struct *regs = tracee_touch(&task->tracee);
 
@@ -261,54 +144,6 @@ static void give_result(struct task *task, int64_t result)
 	regs->rax = result;
 }
 
-/* A mask that only holds for the call: the signal came because of it. */
-static int own_mask(const struct task *task, uint64_t *ret_at)
-{
-	const struct sys_row *row = task->call.row;
-	uint64_t pack = 0;
-
-	for (int i = 0; i < row->nargs; i++) {
-		uint64_t at = task->call.args[i];
-
-		if (row->args[i].kind == ARG_SIGSET && at &&
-			(row->special == SPECIAL_SIGWAIT || (row->flags & SYS_BLOCKS))) {
-			*ret_at = at;
-			return 1;
-		}
-		if (row->args[i].kind == ARG_SIGSET_PACK && at &&
-			tracee_read((struct tracee *)&task->tracee, raddr(at), &pack, 8) == 0 &&
-			pack) {
-			*ret_at = pack;
-			return 1;
-		}
-	}
-	return 0;
-}
-
-/* The stream has a signal right after this call: the follower gets it there too. */
-static void go_on_with_signal(struct task *task, struct event *event)
-{
-	siginfo_t info = event->info;
-	uint64_t mask_at;
-
-	if (event->after == AFTER_RESTART) {
-		tracee_retry_call(&task->tracee, task->call.issued);
-	} else if (task->at_entry_stop && event->result == -EINTR && own_mask(task, &mask_at)) {
-		/* rt_sigsuspend takes the same mask, and is broken off at once. */
-		struct user_regs_struct *regs = tracee_touch(&task->tracee);
-
-		if (!regs || special_set_arg(task, 0, mask_at) < 0 ||
-			special_set_arg(task, 1, 8) < 0) {
-			vanish(task);
-			return;
-		}
-		regs->orig_rax = SYS_rt_sigsuspend;
-	} else {
-		give_result(task, event->result);
-	}
-	signals_raise(task, &info);
-}
-
 static void finish(struct task *task, struct event *event)
 {
 	/* Before it runs: its agent goes on from there. */
@@ -316,7 +151,7 @@ static void finish(struct task *task, struct event *event)
 	task->event = NULL;
 	if (event->sig) {
 		baton_take(task);
-		go_on_with_signal(task, event);
+		follow_go_on_with_signal(task, event);
 	} else {
 		go_on(task);
 	}
@@ -351,12 +186,12 @@ static void copy_results(struct task *task, struct event *event)
 	if (rc == 0 && event->wrote_shadow)
 		rc = shadows_repeat_change(task, event, event->result);
 	if (rc < 0) {
-		vanish(task);
+		follow_vanish(task);
 		event_consumed(event, task->version);
 		return;
 	}
 	if (!event->sig)
-		give_result(task, event->result);
+		follow_give_result(task, event->result);
 	finish(task, event);
 }
 
@@ -395,7 +230,7 @@ static int own_ids(struct task *task)
 
 void follow_answer(struct task *task, int64_t result)
 {
-	give_result(task, result);
+	follow_give_result(task, result);
 	go_on(task);
 }
 
@@ -420,19 +255,19 @@ static void consume_call(struct task *task, struct event *event)
 	task->event = event;
 	rules_learn_clock(task, event);
 	if (special && special->follow && special->follow(task, event, &how) < 0) {
-		vanish(task);
+		follow_vanish(task);
 		return;
 	}
 	if (how == FOLLOW_BY_CLASS)
 		how = how_by_class(event);
 	if (how != FOLLOW_SKIP && own_ids(task) < 0) {
-		vanish(task);
+		follow_vanish(task);
 		return;
 	}
 	if (how == FOLLOW_RUN && task->args_changed)
 		how = FOLLOW_TO_EXIT;
 	if (how == FOLLOW_MADE) {
-		give_result(task, task->made_result);
+		follow_give_result(task, task->made_result);
 		finish(task, event);
 		return;
 	}
@@ -474,7 +309,7 @@ void follow_left(struct task *task)
 		 */
 		task->forked = NULL;
 		task->returns = false;
-		give_result(task, task->child_known);
+		follow_give_result(task, task->child_known);
 		task_enter(task, TASK_NEWBORN);
 		return;
 	}
@@ -490,7 +325,7 @@ void follow_left(struct task *task)
 	}
 	if (rc < 0)
 		return;
-	give_result(task, result);
+	follow_give_result(task, result);
 	finish(task, event);
 }
 
@@ -524,26 +359,6 @@ static bool arrived(struct task *task, const struct event *event)
 	return false;
 }
 
-static void consume_signal(struct task *task, struct event *event)
-{
-	siginfo_t info = event->info;
-
-	if (task->state == TASK_RUNNING) {
-		/* Into user mode: the tracee is stopped first, signals_interrupted() gives it. */
-		if (task->nheld < HELD_MAX)
-			task->held[task->nheld++] = (struct held_signal){ info, 0, event_clock() };
-		if (!task->interrupted && tracee_interrupt(&task->tracee) == 0)
-			task->interrupted = true;
-		event_consumed(event, task->version);
-		return;
-	}
-	tracee_retry_call(&task->tracee, task->call.issued);
-	task->at_entry_stop = false;
-	baton_take(task);
-	event_consumed(event, task->version);
-	signals_raise(task, &info);
-}
-
 static void consume_tsc(struct task *task, struct event *event)
 {
 	struct user_regs_struct *regs = tracee_touch(&task->tracee);
@@ -563,15 +378,41 @@ static void consume_tsc(struct task *task, struct event *event)
 	go_on(task);
 }
 
+/* Verdicts upon which the follower's call is made, or answered, without the event. */
+bool follow_alone(struct task *task, const struct event *event, enum wanted wanted,
+	const struct wanted_verdict *v)
+{
+	switch (wanted) {
+	case WANTED_ALONE:
+		rules_note(task, event, v->rule);
+		baton_take(task);
+		task_enter(task, TASK_RUNNING);
+		local_run(task);
+		return true;
+	case WANTED_OPENS:
+		follow_open_alone(task, event, v->rule);
+		return true;
+	case WANTED_ANSWER:
+		rules_note(task, event, v->rule);
+		follow_answer(task, v->result);
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* Neither the same nor pieces of the same. False: it waits for what may still come. */
 static bool consume_different(struct task *task, struct event *event, const char *why)
 {
 	struct wanted_verdict v;
+	enum wanted wanted = wanted_judge(task, event, true, &v);
 	bool answered;
 	int64_t result;
 
 	task->held_back = false;
-	switch (wanted_judge(task, event, true, &v)) {
+	if (follow_alone(task, event, wanted, &v))
+		return true;
+	switch (wanted) {
 	case WANTED_SAME:
 		rules_note(task, event, v.rule);
 		consume_call(task, event);
@@ -584,19 +425,6 @@ static bool consume_different(struct task *task, struct event *event, const char
 		if (answered)
 			follow_answer(task, result);
 		return true;
-	case WANTED_ALONE:
-		rules_note(task, event, v.rule);
-		baton_take(task);
-		task_enter(task, TASK_RUNNING);
-		local_run(task);
-		return true;
-	case WANTED_OPENS:
-		open_alone(task, event, v.rule);
-		return true;
-	case WANTED_ANSWER:
-		rules_note(task, event, v.rule);
-		follow_answer(task, v.result);
-		return true;
 	case WANTED_LATER:
 		rules_note(task, v.later, v.rule);
 		consume_call(task, v.later);
@@ -604,7 +432,7 @@ static bool consume_different(struct task *task, struct event *event, const char
 	case WANTED_HOLD:
 		task->held_back = true;
 		return false;
-	case WANTED_NOT:
+	default:
 		break;
 	}
 	drop_diverged(task, NULL, event, why ? why : "arguments");
@@ -628,12 +456,12 @@ static bool consume_made(struct task *task, struct event *event)
 	bool vetted = (event->vetted & (1u << task->version)) && !rules_is_look(&event->call);
 	bool midway = task->done || event->given[task->version];
 	const char *why = NULL;
-	enum relation rel = vetted ? REL_SAME : relate(task, event, &why);
+	enum relation rel = vetted ? REL_SAME : follow_relate(task, event, &why);
 
 	if (rel != REL_SAME) {
 		/* What the leader does next can explain it. */
 		ring_unroll(task->tuple->group, task->version);
-		rel = relate(task, event, &why);
+		rel = follow_relate(task, event, &why);
 	}
 
 	if (midway && rel == REL_SAME && !rules_is_look(&event->call))
@@ -642,10 +470,10 @@ static bool consume_made(struct task *task, struct event *event)
 		rel = REL_PASS_OVER;
 	switch (rel) {
 	case REL_ALONE:
-		make_alone(task, event);
+		follow_make_alone(task, event);
 		return true;
 	case REL_OPENS:
-		open_alone(task, event, rules_opens_source(task));
+		follow_open_alone(task, event, rules_opens_source(task));
 		return true;
 	case REL_SAME:
 		consume_call(task, event);
@@ -667,7 +495,7 @@ static bool consume(struct task *task, struct event *event)
 	case EVENT_CALL:
 		return consume_made(task, event);
 	case EVENT_SIGNAL:
-		consume_signal(task, event);
+		follow_take_signal(task, event);
 		return true;
 	case EVENT_TSC:
 		consume_tsc(task, event);
@@ -713,7 +541,7 @@ static bool answer_look_for_held_up(struct group *group, int version)
 	bool held_up = false;
 
 	list_for_each (at, &group->tuples)
-		held_up |= is_held_up(&container_of(at, struct tuple, link)->tasks[version]);
+		held_up |= follow_is_held_up(&container_of(at, struct tuple, link)->tasks[version]);
 	if (!held_up)
 		return false;
 	list_for_each (at, &group->tuples) {
@@ -723,7 +551,7 @@ static bool answer_look_for_held_up(struct group *group, int version)
 		if (task->state != TASK_ASKING || !rules_is_look(&task->call) ||
 			event_waits(tuple, version) || !ring_is_drained(group, version))
 			continue;
-		make_alone(task, NULL);
+		follow_make_alone(task, NULL);
 		return true;
 	}
 	return false;
@@ -735,10 +563,10 @@ bool follow_pump(struct group *group, int version)
 	 * The events of a task that waits in a futex of its own accord are passed over: the wake
 	 * may have to come from a task whose events stand behind them.
 	 */
-	struct event *event = ring_next(group, version, is_held_up);
+	struct event *event = ring_next(group, version, follow_is_held_up);
 	struct task *holder = group->baton[version], *task;
 
-	if (!group->bereft && group->leader != version && vet(group, version))
+	if (!group->bereft && group->leader != version && vet_calls(group, version))
 		return true;
 	if (!event)
 		return !holder && (resume_preempted(group, version) ||
@@ -755,17 +583,4 @@ bool follow_pump(struct group *group, int version)
 		return false;
 	}
 	return consume(task, event);
-}
-
-bool follow_interrupted(struct task *task)
-{
-	struct event *event = ring_next(task->tuple->group, task->version, is_held_up);
-	siginfo_t info;
-
-	if (!event || event->kind != EVENT_SIGNAL || !event->async || event->tuple != task->tuple)
-		return false;
-	info = event->info;
-	event_consumed(event, task->version);
-	signals_raise(task, &info);
-	return true;
 }

@@ -199,32 +199,6 @@ static bool refuse_unsupported(struct task *task)
 }
 
 /*
- * The first call of a process whose version has taken over: what the old leader's process held
- * becomes its own, then the call is asked for again.
- */
-static void take_up(struct task *task)
-{
-	struct mxm *mxm = task->tuple->group->mxm;
-	struct proc *proc = task->tuple->proc;
-	const char *lost = NULL;
-	long r;
-	int rc = tracee_remote(&task->tracee, true, &r, SYS_getpid, 0, 0, 0, 0, 0, 0);
-
-	proc->has_to_carry = false;
-	if (rc == 0 && proc->has_shadows[task->version] && shadows_move(task) < 0)
-		lost = "a shared mapping could not be moved to its file";
-	proc->has_shadows[task->version] = false;
-	if (rc == 0 && carry_over(task) < 0)
-		lost = "a timer or a lock of the old leader could not be taken over";
-	if (lost)
-		mxm->ops->note(mxm->ops_arg, "not-carried-over", task->version,
-			task->tuple->ids->known, lost);
-	tracee_retry_call(&task->tracee, task->call.issued);
-	task->at_entry_stop = false;
-	task_resume(task, RESUME_RUN, 0);
-}
-
-/*
  * A signal broke into the call when its agent made it, which then came here: it ends as it would
  * have ended there.
  */
@@ -251,7 +225,7 @@ void lead_asks(struct task *task)
 
 	lead_publish_held_back(group);
 	if (task->tuple->proc->has_to_carry && !task->starting) {
-		take_up(task);
+		carry_take_up(task);
 		return;
 	}
 	if (local_call(task))
@@ -311,58 +285,6 @@ void lead_asks_again(struct task *task)
 	task_resume(task, RESUME_TO_EXIT, 0);
 }
 
-static bool makes_cloexec(struct task *task)
-{
-	const struct sys_row *row = task->call.row;
-	uint64_t how = 0;
-
-	switch (row->cloexec_arg) {
-	case SYS_CLOEXEC_NEVER:
-		return false;
-	case SYS_CLOEXEC_ALWAYS:
-		return true;
-	case SYS_CLOEXEC_HOW:
-		return tracee_read(&task->tracee, raddr(task->call.args[2]), &how, sizeof(how)) ==
-			       0 &&
-		       (how & row->cloexec);
-	}
-	return task->call.args[(int)row->cloexec_arg] & row->cloexec;
-}
-
-static int take_new_fds(struct task *task, struct event *event, int64_t result)
-{
-	const struct sys_row *row = task->call.row;
-	struct mxm *mxm = task->tuple->group->mxm;
-	struct proc *proc = task->tuple->proc;
-	const uint64_t *args = task->call.args;
-	bool cloexec = makes_cloexec(task);
-	int rc = 0;
-
-	if (result < 0)
-		return 0;
-	if ((row->flags & SYS_NEWFD) && row->special != SPECIAL_DUP) {
-		special_number_taken(task, (int)result);
-		fds_open(mxm, proc->fds, (int)result, cloexec);
-		return event ? install_take(task, event, (int)result, cloexec) : 0;
-	}
-	for (int i = 0; i < row->nargs && rc == 0; i++) {
-		int pair[2];
-
-		if (row->args[i].kind == ARG_MSG_OUT)
-			rc = special_received_fds(task, event, cloexec);
-		if (row->args[i].kind != ARG_FDS_OUT)
-			continue;
-		rc = tracee_read(&task->tracee, raddr(args[i]), pair, sizeof(pair));
-		for (int k = 0; k < 2 && rc == 0; k++) {
-			special_number_taken(task, pair[k]);
-			fds_open(mxm, proc->fds, pair[k], cloexec);
-			if (event)
-				rc = install_take(task, event, pair[k], cloexec);
-		}
-	}
-	return rc;
-}
-
 /* What happened becomes the event's; then it waits for its turn. */
 static void complete(struct task *task, int64_t result)
 {
@@ -378,7 +300,7 @@ static void complete(struct task *task, int64_t result)
 	if ((row->flags & SYS_PID_RESULT) && result > 0)
 		result = ids_to_known(mxm, task->version, (pid_t)result);
 	if (row->class != SYS_REFUSED)
-		rc = take_new_fds(task, event, result);
+		rc = special_new_fds(task, event, result);
 	if (special && special->led && rc >= 0)
 		rc = special->led(task, event, &result);
 	if (event && !list_is_empty(&mxm->shadows))

@@ -50,6 +50,10 @@ void special_restore_args(struct task *task);
  */
 void special_number_taken(struct task *task, int fd);
 
+/* What the leader's call has made: known from here on, and taken for the followers (@event may be
+ * NULL). */
+MUST_CHECK int special_new_fds(struct task *task, struct event *event, int64_t result);
+
 /* Descriptors in a received message's control data (SCM_RIGHTS). */
 MUST_CHECK int special_received_fds(struct task *task, struct event *event, bool cloexec);
 

@@ -11,6 +11,7 @@
 
 #include "mxm/carry.h"
 #include "mxm/fds.h"
+#include "mxm/install.h"
 #include "mxm/group.h"
 #include "mxm/special.h"
 
@@ -192,3 +193,55 @@ static int cloexec_led(struct task *task, struct event *event, int64_t *result)
 }
 
 const struct special special_cloexec = { .led = cloexec_led };
+
+static bool makes_cloexec(struct task *task)
+{
+	const struct sys_row *row = task->call.row;
+	uint64_t how = 0;
+
+	switch (row->cloexec_arg) {
+	case SYS_CLOEXEC_NEVER:
+		return false;
+	case SYS_CLOEXEC_ALWAYS:
+		return true;
+	case SYS_CLOEXEC_HOW:
+		return tracee_read(&task->tracee, raddr(task->call.args[2]), &how, sizeof(how)) ==
+			       0 &&
+		       (how & row->cloexec);
+	}
+	return task->call.args[(int)row->cloexec_arg] & row->cloexec;
+}
+
+int special_new_fds(struct task *task, struct event *event, int64_t result)
+{
+	const struct sys_row *row = task->call.row;
+	struct mxm *mxm = task->tuple->group->mxm;
+	struct proc *proc = task->tuple->proc;
+	const uint64_t *args = task->call.args;
+	bool cloexec = makes_cloexec(task);
+	int rc = 0;
+
+	if (result < 0)
+		return 0;
+	if ((row->flags & SYS_NEWFD) && row->special != SPECIAL_DUP) {
+		special_number_taken(task, (int)result);
+		fds_open(mxm, proc->fds, (int)result, cloexec);
+		return event ? install_take(task, event, (int)result, cloexec) : 0;
+	}
+	for (int i = 0; i < row->nargs && rc == 0; i++) {
+		int pair[2];
+
+		if (row->args[i].kind == ARG_MSG_OUT)
+			rc = special_received_fds(task, event, cloexec);
+		if (row->args[i].kind != ARG_FDS_OUT)
+			continue;
+		rc = tracee_read(&task->tracee, raddr(args[i]), pair, sizeof(pair));
+		for (int k = 0; k < 2 && rc == 0; k++) {
+			special_number_taken(task, pair[k]);
+			fds_open(mxm, proc->fds, pair[k], cloexec);
+			if (event)
+				rc = install_take(task, event, pair[k], cloexec);
+		}
+	}
+	return rc;
+}
