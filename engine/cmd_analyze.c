@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/io.h"
 #include "cmd.h"
@@ -122,16 +123,27 @@ static int status_of(const struct sea_map *map)
 	return unrelated ? EXIT_UNRELATED : 1;
 }
 
+/* To a file, or as the report would be: to standard output. */
+static int write_map(const struct request *r, const struct sea_map *map, struct err *err)
+{
+	int rc;
+
+	if (strcmp(r->map, "-") != 0)
+		return io_replace_file(r->map, map->base, map->size, 0644, err);
+	rc = io_write_all(STDOUT_FILENO, map->base, map->size);
+	return rc < 0 ? err_errno(err, -rc, "write the map") : 0;
+}
+
 static int report(const struct request *r, const struct sea_map *map)
 {
 	cleanup_str struct str out = STR_INIT;
 	struct err err;
 
-	if (r->map && io_replace_file(r->map, map->base, map->size, 0644, &err) < 0)
+	if (r->map && write_map(r, map, &err) < 0)
 		return failed(&err);
 	if (r->json)
 		sea_report_json(map, &out);
-	else if (!r->quiet)
+	else if (!r->quiet && !(r->map && strcmp(r->map, "-") == 0))
 		sea_report_text(map, &r->report, &out);
 	fwrite(str_text(&out), 1, out.len, stdout);
 	return status_of(map);
@@ -183,7 +195,9 @@ const struct cmd cmd_analyze = {
 	.help = "OLD and NEW are programs, libraries, or directories such as the roots of two "
 		"images.\n"
 		"\n"
-		"  -o, --output=MAP     write the map that recovery uses\n"
+		"  -o, --output=MAP     write the map that recovery uses; - is standard output, "
+		"and\n"
+		"                       there is no report then\n"
 		"  -j, --json           the whole map as JSON instead of the report\n"
 		"  -f, --function=NAME  one function side by side; NAME may be an address (0x...)\n"
 		"  -a, --all            list everything, not only the first of each kind\n"

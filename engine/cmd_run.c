@@ -48,6 +48,8 @@ enum {
 	OPT_CONTROL,
 	OPT_PROMOTE_AFTER,
 	OPT_ABORT_AFTER,
+	OPT_MAX_RECOVERIES,
+	OPT_MAP,
 };
 
 static const struct option options[] = {
@@ -72,6 +74,8 @@ static const struct option options[] = {
 	{ "control", required_argument, NULL, OPT_CONTROL },
 	{ "promote-after", required_argument, NULL, OPT_PROMOTE_AFTER },
 	{ "abort-after", required_argument, NULL, OPT_ABORT_AFTER },
+	{ "max-recoveries", required_argument, NULL, OPT_MAX_RECOVERIES },
+	{ "map", required_argument, NULL, OPT_MAP },
 	{ "least-privilege", no_argument, NULL, OPT_LEAST },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
@@ -94,6 +98,11 @@ static const char help[] =
 	"                          the new version alone once so long, and so many events, have\n"
 	"                          passed without a divergence or a crash\n"
 	"  --abort-after N         the old version alone after N divergences and crashes of NEW\n"
+	"  --max-recoveries N      how often in a minute a crashed version is brought back before "
+	"it\n"
+	"                          is let go for good (default: 1000; 0: never)\n"
+	"  --map FILE              what mx analyze wrote of the two versions (default: they are\n"
+	"                          analysed when a version has to be brought back)\n"
 	"  --core DIR              write a core file of a crashed version there\n"
 	"  --argv0 NAME            the name that both versions are called by (default: NEW)\n"
 	"  --old-root DIR          chroot of the old version; also makes all that is not below a\n"
@@ -219,6 +228,14 @@ static int parse_option(struct run_options *o, int opt, const char *arg)
 		if (str_to_long(arg, 1, 1000000, &n) < 0)
 			return -EINVAL;
 		o->config.abort_after = (unsigned)n;
+		return 0;
+	case OPT_MAX_RECOVERIES:
+		if (str_to_long(arg, 0, 1000000, &n) < 0)
+			return -EINVAL;
+		o->config.max_recoveries = (unsigned)n;
+		return 0;
+	case OPT_MAP:
+		o->config.map = arg;
 		return 0;
 	case OPT_CORE:
 		o->config.core_dir = arg;
@@ -530,6 +547,7 @@ static void choose_new_only(struct run_options *o)
 static int run(int argc, char **argv)
 {
 	struct run_options o = { .config = { .prefer = PREFER_NEW,
+					 .max_recoveries = 1000,
 					 .mxm = { .nversions = 2,
 						 .leader = 1,
 						 .sync = MXM_BARRIER,

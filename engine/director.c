@@ -7,13 +7,16 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "base/xalloc.h"
 #include "ctl/state.h"
 #include "rem/core.h"
+#include "rem/recovery.h"
 #include "rem/unwind.h"
 
 #define FRAMES_MAX 64
+#define MINUTE_NS  60000000000ul
 
 struct director {
 	struct director_config config;
@@ -24,7 +27,13 @@ struct director {
 	bool stopping;	/* the policy ends all versions */
 	int last_crash; /* signal, for a run that no version survived */
 	struct run_state *state;
-	enum run_phase after_loss;	/* the phase that the loss of a version leads to */
+	enum run_phase after_loss; /* the phase that the loss of a version leads to */
+	int functions;		   /* put into the copy that is being made */
+	struct recovery *recovery; /* NULL: a lost version stays lost */
+	struct limit {
+		uint64_t begun_ns; /* of the minute */
+		unsigned n;
+	} recoveries[MXM_VERSIONS_MAX];
 	_Atomic enum run_phase decided; /* promoted or aborted; else initializing */
 	void (*on_end)(void *arg, int status);
 	void *on_end_arg;
@@ -231,9 +240,46 @@ static void on_unsupported(void *arg, int version, pid_t pid, const char *call, 
 	event_end(&ev);
 }
 
-static void on_drop(void *arg, int version, int leads, bool was_leader)
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ul + ts.tv_nsec;
+}
+
+static void log_refusal(struct director *d, int version, const char *why)
+{
+	struct event_out ev;
+
+	state_count_recovery(d->state, "refused", 0);
+	eventlog_begin(d->config.log, &ev, "recovery-refused");
+	event_version(&ev, name_of(d, version), 0, -1);
+	event_str(&ev, "rung", "rejoin");
+	event_str(&ev, "reason", why);
+	event_end(&ev);
+}
+
+/* Is the version that has just crashed to come back? */
+static bool may_recover(struct director *d, int version)
+{
+	struct limit *limit = &d->recoveries[version];
+	uint64_t now = now_ns();
+
+	if (!d->recovery || d->decided || d->stopping || d->after_loss != PHASE_DEGRADED)
+		return false;
+	if (!limit->begun_ns || now - limit->begun_ns > MINUTE_NS)
+		*limit = (struct limit){ .begun_ns = now };
+	if (limit->n++ < d->config.max_recoveries)
+		return true;
+	log_refusal(d, version, "it came back as often as --max-recoveries allows in a minute");
+	return false;
+}
+
+static bool on_drop(void *arg, int version, int leads, bool was_leader)
 {
 	struct director *d = arg;
+	bool comes_back = leads >= 0 && may_recover(d, version);
 	struct event_out ev;
 
 	eventlog_begin(d->config.log, &ev, "discarded");
@@ -245,13 +291,57 @@ static void on_drop(void *arg, int version, int leads, bool was_leader)
 	if (d->decided)
 		enter(d, d->decided, "decision");
 	else if (leads >= 0)
-		enter(d, d->after_loss, name_of(d, version));
+		enter(d, comes_back ? PHASE_RECOVERING : d->after_loss, name_of(d, version));
 	if (!was_leader || leads < 0 || d->stopping)
-		return;
+		return comes_back;
 	eventlog_begin(d->config.log, &ev, "takeover");
 	event_version(&ev, name_of(d, leads), 0, -1);
 	event_str(&ev, "from", name_of(d, version));
 	event_end(&ev);
+	return comes_back;
+}
+
+static int on_rejoin_safe(
+	void *arg, int version, int from, struct tracee *const *threads, int n, struct err *err)
+{
+	struct director *d = arg;
+
+	if (d->decided)
+		return err_set(err, ECANCELED, "the operator has decided for one version");
+	return recovery_safe(d->recovery, from, threads, n, err);
+}
+
+static int on_rejoin_made(
+	void *arg, int version, int from, struct tracee *const *threads, int n, struct err *err)
+{
+	struct director *d = arg;
+	int rc = recovery_convert(d->recovery, version, from, threads, n, err);
+
+	if (rc < 0)
+		return rc;
+	d->functions = rc;
+	return 0;
+}
+
+static void on_rejoined(void *arg, int version, uint64_t ns, const char *why)
+{
+	struct director *d = arg;
+	struct event_out ev;
+
+	if (why) {
+		log_refusal(d, version, why);
+		enter(d, PHASE_DEGRADED, name_of(d, version));
+		return;
+	}
+	state_back(d->state, version);
+	state_count_recovery(d->state, "recovered", ns / 1e9);
+	eventlog_begin(d->config.log, &ev, "recovered");
+	event_version(&ev, name_of(d, version), 0, -1);
+	event_str(&ev, "rung", "rejoin");
+	event_printf(&ev, "ms", "%.3f", ns / 1e6);
+	event_int(&ev, "functions", d->functions);
+	event_end(&ev);
+	enter(d, PHASE_MIRRORING, name_of(d, version));
 }
 
 static void on_entered(void *arg)
@@ -304,6 +394,9 @@ static const struct mxm_ops ops = {
 	.unsupported = on_unsupported,
 	.dropped = on_drop,
 	.entered = on_entered,
+	.rejoin_safe = on_rejoin_safe,
+	.rejoin_made = on_rejoin_made,
+	.rejoined = on_rejoined,
 	.note = on_note,
 	.ended = on_end,
 };
@@ -328,6 +421,20 @@ static void log_start(struct director *d)
 	event_end(&ev);
 }
 
+static void prepare_recovery(struct director *d)
+{
+	const struct mxm_config *c = &d->config.mxm;
+	struct recovery_config config = { .map = d->config.map };
+
+	if (c->nversions != ARRAY_SIZE(config.programs) || !d->config.max_recoveries)
+		return;
+	for (int v = 0; v < c->nversions; v++) {
+		config.programs[v] = c->versions[v].program;
+		config.roots[v] = c->versions[v].root;
+	}
+	d->recovery = recovery_new(&config);
+}
+
 int director_start(
 	const struct director_config *config, struct director **ret_director, struct err *err)
 {
@@ -344,9 +451,11 @@ int director_start(
 	d->state = state_new(config->mxm.nversions, names, programs);
 	state_set_leader(d->state, config->mxm.leader);
 	pthread_mutex_init(&d->lock, NULL);
+	prepare_recovery(d);
 	log_start(d);
 	rc = mxm_start(&config->mxm, &ops, d, &d->mxm, err);
 	if (rc < 0) {
+		recovery_free(d->recovery);
 		state_free(d->state);
 		free(d);
 		return rc;
@@ -480,6 +589,7 @@ void director_tick(struct director *d)
 void director_free(struct director *d)
 {
 	mxm_free(d->mxm);
+	recovery_free(d->recovery);
 	state_free(d->state);
 	free(d);
 }

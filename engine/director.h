@@ -22,6 +22,8 @@ struct director_config {
 	unsigned promote_after;	      /* seconds without a divergence or crash, */
 	unsigned long promote_events; /* and at least so many events */
 	unsigned abort_after;	      /* divergences, and crashes of the new version, in all */
+	unsigned max_recoveries;      /* in a minute, of one version; 0: none comes back */
+	const char *map;	      /* of the two versions; NULL: made when it is needed */
 	struct eventlog *log;
 };
 

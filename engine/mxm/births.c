@@ -109,6 +109,8 @@ void births_forked(struct task *task, pid_t child)
 		task_born(tuple, task->version, child,
 			c.flags & CLONE_THREAD ? task->tracee.tgid : child, mm);
 		tuple->tasks[task->version].child_tid_at = child_tid_at;
+		tuple->tasks[task->version].clear_tid_at =
+			c.flags & CLONE_CHILD_CLEARTID ? c.child_tid : 0;
 	}
 	/* CLONE_PARENT_SETTID wrote this version's id, where the child may look as soon as it runs.
 	 */

@@ -11,6 +11,7 @@
 #include "mxm/carry.h"
 #include "mxm/events.h"
 #include "mxm/group.h"
+#include "mxm/rejoin.h"
 #include "mxm/ring.h"
 #include "mxm/shadows.h"
 
@@ -29,8 +30,9 @@ void drop_version_locked(struct mxm *mxm, int version)
 	}
 	list_for_each (at, &mxm->groups)
 		group_poke(container_of(at, struct group, link));
-	mxm->ops->dropped(
-		mxm->ops_arg, version, mxm->versions[mxm->leader].alive ? mxm->leader : -1, led);
+	if (mxm->ops->dropped(mxm->ops_arg, version,
+		    mxm->versions[mxm->leader].alive ? mxm->leader : -1, led))
+		rejoin_want_locked(mxm, version);
 }
 
 void drop_version(struct mxm *mxm, int version)

@@ -253,7 +253,7 @@ struct epoll_reg *fds_epoll_set(
 			list_append(&set->members, &reg->of_set);
 			list_append(&target->registrations, &reg->of_target);
 		}
-		reg->owner = owner;
+		reg->kernel = data;
 		reg->data[owner] = data;
 		reg->known = 1u << owner;
 		reg->refs++;
@@ -287,7 +287,7 @@ struct epoll_reg *fds_epoll_find(struct mxm *mxm, struct fdtab *fds, int set_fd,
 		list_for_each (at, &set->members) {
 			struct epoll_reg *reg = container_of(at, struct epoll_reg, of_set);
 
-			if (reg->data[reg->owner] != data)
+			if (reg->kernel != data)
 				continue;
 			found = reg;
 			found->refs++;
@@ -312,12 +312,30 @@ bool fds_epoll_is_plain(struct mxm *mxm, struct fdtab *fds, int fd, unsigned ver
 
 			plain &= (versions & ~reg->known) == 0;
 			for (int v = 0; v < mxm->config.nversions; v++)
-				plain &= !(versions & (1u << v)) ||
-					 reg->data[v] == reg->data[reg->owner];
+				plain &= !(versions & (1u << v)) || reg->data[v] == reg->kernel;
 		}
 	}
 	pthread_mutex_unlock(&mxm->lock);
 	return plain;
+}
+
+void fds_epoll_copy(struct mxm *mxm, struct fdtab *fds, int from, int version)
+{
+	pthread_mutex_lock(&mxm->lock);
+	for (int fd = 0; fd < fds->nslots; fd++) {
+		struct ofd *set = fds->slots[fd].ofd;
+
+		if (!set || !set->is_epoll)
+			continue;
+		list_for_each (at, &set->members) {
+			struct epoll_reg *reg = container_of(at, struct epoll_reg, of_set);
+
+			reg->data[version] = reg->data[from];
+			reg->known &= ~(1u << version);
+			reg->known |= (reg->known >> from & 1) << version;
+		}
+	}
+	pthread_mutex_unlock(&mxm->lock);
 }
 
 void fds_epoll_put(struct mxm *mxm, struct epoll_reg *reg)

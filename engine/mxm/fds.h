@@ -55,6 +55,8 @@ struct epoll_reg *fds_epoll_find(struct mxm *mxm, struct fdtab *fds, int set_fd,
 /* Is all that @fd's members hold, as far as @versions go, the same in them? False: @fd is no set.
  */
 bool fds_epoll_is_plain(struct mxm *mxm, struct fdtab *fds, int fd, unsigned versions);
+/* @version's process is a copy of @from's: it put the same data there. */
+void fds_epoll_copy(struct mxm *mxm, struct fdtab *fds, int from, int version);
 void fds_epoll_put(struct mxm *mxm, struct epoll_reg *reg);
 
 /* Descriptors that @version opened for itself. */

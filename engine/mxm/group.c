@@ -12,6 +12,7 @@
 #include "mxm/agent.h"
 #include "mxm/events.h"
 #include "mxm/handover.h"
+#include "mxm/rejoin.h"
 #include "mxm/ring.h"
 #include "mxm/rules.h"
 #include "mxm/tsc.h"
@@ -284,6 +285,7 @@ static void pump(struct group *group)
 
 	do {
 		drop_check(group);
+		rejoin_attend(group);
 		more = lead_pump(group);
 		if (group->faults)
 			more |= faults_pump(group);
@@ -298,7 +300,8 @@ static void pump(struct group *group)
 /* Does something here depend on time? */
 static void want_ticks(struct group *group)
 {
-	bool wants = group->wants_ticks || group->faults || !list_is_empty(&group->stream) ||
+	bool wants = group->wants_ticks || group->faults || rejoin_is_due(group) ||
+		     !list_is_empty(&group->stream) ||
 		     (group->followers && (group->baton[group->leader] || group->spread));
 
 	list_for_each (at, &group->tuples) {

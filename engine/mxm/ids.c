@@ -89,6 +89,26 @@ pid_t ids_to_known(struct mxm *mxm, int version, pid_t real)
 	return translate(mxm, version, real, false);
 }
 
+/* No process has it (pid_max is 2^22 at most: proc(5)). */
+#define PID_NONE (1 << 30)
+
+void ids_forget_version(struct mxm *mxm, int version)
+{
+	struct list *lists[] = { &mxm->ids, &mxm->dead_ids };
+
+	pthread_mutex_lock(&mxm->lock);
+	for (unsigned i = 0; i < ARRAY_SIZE(lists); i++) {
+		list_for_each (at, lists[i])
+			container_of(at, struct ids, link)->real[version] = PID_NONE;
+	}
+	pthread_mutex_unlock(&mxm->lock);
+}
+
+bool ids_has(struct mxm *mxm, int version, pid_t known)
+{
+	return ids_to_real(mxm, version, known) != PID_NONE;
+}
+
 void ids_expect_kill(struct mxm *mxm, pid_t known)
 {
 	pthread_mutex_lock(&mxm->lock);

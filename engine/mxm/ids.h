@@ -21,6 +21,11 @@ void ids_free_all(struct mxm *mxm);
 pid_t ids_to_real(struct mxm *mxm, int version, pid_t known);
 pid_t ids_to_known(struct mxm *mxm, int version, pid_t real);
 
+/* @version starts anew: none of its kernel objects exists any more. */
+void ids_forget_version(struct mxm *mxm, int version);
+/* Does @version have the process that the program knows as @known? */
+bool ids_has(struct mxm *mxm, int version, pid_t known);
+
 /* The program is about to kill process or thread @known, or group @known (0: every process). */
 void ids_expect_kill(struct mxm *mxm, pid_t known);
 void ids_expect_kill_of_group(struct mxm *mxm, int version, pid_t known);

@@ -99,10 +99,21 @@ struct mxm_ops {
 	void (*ruled)(void *arg, const struct mxm_ruling *ruling);
 	/* @call cannot be replicated: the followers are let go after it returns. */
 	void (*unsupported)(void *arg, int version, pid_t pid, const char *call, const char *why);
-	/* @version was let go; @leads is who leads from now on. */
-	void (*dropped)(void *arg, int version, int leads, bool was_leader);
+	/* @version was let go; @leads is who leads from now on. True: it is wanted back. */
+	bool (*dropped)(void *arg, int version, int leads, bool was_leader);
 	/* The first process of every version has come to its program's entry. */
 	void (*entered)(void *arg);
+	/*
+	 * A version that is wanted back (mxm_want_back()) could be copied from @from now: are
+	 * @threads, all stopped, at a safe point? -EAGAIN: not now. Other failures are final.
+	 */
+	int (*rejoin_safe)(void *arg, int version, int from, struct tracee *const *threads, int n,
+		struct err *err);
+	/* @threads are a copy of @from's, stopped: makes them @version's. Failures are final. */
+	int (*rejoin_made)(void *arg, int version, int from, struct tracee *const *threads, int n,
+		struct err *err);
+	/* @version follows again, @ns after it was wanted; or it will not, because of @why. */
+	void (*rejoined)(void *arg, int version, uint64_t ns, const char *why);
 	/* Plain news for the log, already worded. */
 	void (*note)(void *arg, const char *event, int version, pid_t pid, const char *text);
 	/* The first process of the program ended with @status (as from wait(2)). */
@@ -128,6 +139,12 @@ void mxm_drop(struct mxm *mxm, int version);
 
 /* Lets all versions go but @version. -ESRCH: that one is gone itself, and nothing was changed. */
 MUST_CHECK int mxm_keep(struct mxm *mxm, int version);
+
+/*
+ * A version that was let go is to come back, as a copy of the leader: mxm_ops.rejoin_safe. Any
+ * thread, without the lock. It does nothing where the version lives.
+ */
+void mxm_want_back(struct mxm *mxm, int version);
 
 struct mxm_stats {
 	uint64_t events, calls, signals, processes, threads, payload_bytes;

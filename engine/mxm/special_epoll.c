@@ -70,7 +70,7 @@ static int wait_led(struct task *task, struct event *event, int64_t n)
 	regs = xreallocarray(NULL, n, sizeof(struct epoll_reg *));
 	for (int64_t i = 0; i < n; i++) {
 		regs[i] = fds_epoll_find(mxm, fds, (int)task->call.args[0], got[i].data.u64);
-		if (!regs[i] || regs[i]->owner == task->version)
+		if (!regs[i] || regs[i]->kernel == regs[i]->data[task->version])
 			continue;
 		got[i].data.u64 = regs[i]->data[task->version];
 		changed = true;

@@ -113,7 +113,8 @@ static int wait_follow(struct task *task, struct event *event, enum follow_how *
 	uint64_t flags;
 	int rc;
 
-	if (!event->value) {
+	/* It came back after the child's end: the child was the leader's alone. */
+	if (!event->value || !ids_has(mxm, task->version, (pid_t)event->value)) {
 		*ret_how = FOLLOW_SKIP;
 		return 0;
 	}

@@ -32,7 +32,8 @@ struct version {
 	int listener;  /* of its seccomp filter, -1: none */
 	pthread_mutex_t install_lock; /* one descriptor is installed at a time */
 	pid_t root_pid;
-	unsigned ntasks; /* living tasks in all groups */
+	uint64_t wanted_ns; /* since when it is wanted back; 0: it is not */
+	unsigned ntasks;    /* living tasks in all groups */
 };
 
 /* An id of a process or thread: what the program knows, and what each version's kernel object has.
@@ -61,7 +62,7 @@ struct epoll_reg {
 	unsigned refs; /* one while it is a member, one for each event that speaks of it */
 	int fd;
 	uint64_t data[MXM_VERSIONS_MAX]; /* what each version put there */
-	int owner;			 /* whose data the kernel holds */
+	uint64_t kernel;		 /* what the kernel holds */
 	unsigned known;			 /* whose data has been seen, bit by bit */
 };
 
@@ -205,11 +206,12 @@ struct task {
 	struct {
 		int fd;
 		struct str bytes;
-	} ahead;	   /* answered as written before the leader has written it: pieces.h */
-	bool harvesting;   /* in its last stop: nothing can be changed any more */
-	uint64_t call_rip; /* where its last call returns to */
-	uint64_t slot;	   /* address of its agent's slot, 0: none yet */
-	uint32_t mode;	   /* enum agent_mode, as the slot has it */
+	} ahead;	       /* answered as written before the leader has written it: pieces.h */
+	bool harvesting;       /* in its last stop: nothing can be changed any more */
+	uint64_t call_rip;     /* where its last call returns to */
+	uint64_t clear_tid_at; /* CLONE_CHILD_CLEARTID: where the kernel clears its id, or 0 */
+	uint64_t slot;	       /* address of its agent's slot, 0: none yet */
+	uint32_t mode;	       /* enum agent_mode, as the slot has it */
 };
 
 /* Threads that correspond: one of each version. */
@@ -314,7 +316,11 @@ struct group {
 	struct list arrivals; /* tasks that other monitors hand over; under mxm->lock */
 	uint64_t over_ns;     /* when it ended */
 	struct ring *ring;    /* of its agents, NULL: none yet */
-	pid_t *orphans;	      /* stopped children whose parent's stop is to come */
+	struct {
+		uint64_t next_ns;  /* no earlier try */
+		uint64_t pause_ns; /* between the next two */
+	} rejoin;
+	pid_t *orphans; /* stopped children whose parent's stop is to come */
 	int norphans;
 };
 

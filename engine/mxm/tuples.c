@@ -172,6 +172,7 @@ void task_born(struct tuple *tuple, int version, pid_t tid, pid_t tgid, struct m
 	task->starting = task->at_entry_stop = task->local_call = task->preempted = task->settling =
 		false;
 	task->nheld = 0;
+	task->clear_tid_at = 0;
 	task->slot = 0;
 	task->mode = AGENT_OFF;
 	task->event = NULL;

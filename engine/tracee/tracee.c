@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tracee/tracee.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #include "base/io.h"
+#include "base/xalloc.h"
 
 #define OPTIONS                                                                                    \
 	(PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK |    \
@@ -182,6 +185,19 @@ int tracee_resume(struct tracee *t, enum resume_how how, int sig)
 int tracee_interrupt(struct tracee *t)
 {
 	return ptrace(PTRACE_INTERRUPT, t->tid, 0, 0) < 0 ? -errno : 0;
+}
+
+/* AVX-512 and AMX fit (Intel SDM vol. 1, ch. 13). */
+#define XSTATE_MAX 16384
+
+int tracee_copy_xstate(struct tracee *from, struct tracee *to)
+{
+	cleanup_free uint8_t *state = xmalloc(XSTATE_MAX);
+	struct iovec iov = { state, XSTATE_MAX };
+
+	if (ptrace(PTRACE_GETREGSET, from->tid, NT_X86_XSTATE, &iov) < 0)
+		return -errno;
+	return ptrace(PTRACE_SETREGSET, to->tid, NT_X86_XSTATE, &iov) < 0 ? -errno : 0;
 }
 
 int tracee_get_siginfo(struct tracee *t, siginfo_t *ret_info)

@@ -124,6 +124,9 @@ struct user_regs_struct *tracee_touch(struct tracee *t);
 /* Writes changed registers back now. Stopped only. */
 MUST_CHECK int tracee_flush(struct tracee *t);
 
+/* Both stopped: floating point, vectors and the like of @from become @to's. */
+MUST_CHECK int tracee_copy_xstate(struct tracee *from, struct tracee *to);
+
 /* Stopped in STOP_SIGNAL: what it is about to be given. */
 MUST_CHECK int tracee_get_siginfo(struct tracee *t, siginfo_t *ret_info);
 MUST_CHECK int tracee_set_siginfo(struct tracee *t, const siginfo_t *info);

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mxm/copy.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "base/xalloc.h"
+
+#define THREAD_FLAGS                                                                               \
+	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM)
+#define NAME_LEN 16
+
+/* A remote call that fails is an error here. */
+static int call(struct tracee *t, long *ret, struct err *err, const char *what, long nr,
+	uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3)
+{
+	int rc = tracee_remote(t, false, ret, nr, a0, a1, a2, a3, 0, 0);
+
+	if (rc == 0 && *ret < 0 && *ret > -4096)
+		rc = (int)*ret;
+	return rc < 0 ? err_errno(err, -rc, "%s", what) : 0;
+}
+
+/* A new thread or process that @t makes: stopped before its first instruction. */
+static int clone_of(struct tracee *t, uint64_t flags, uint64_t tid_at, struct tracee *ret_child,
+	struct err *err)
+{
+	struct stop stop;
+	long child;
+	int rc = call(t, &child, err, "clone", SYS_clone, flags, 0, 0, tid_at);
+
+	if (rc < 0)
+		return rc;
+	*ret_child = (struct tracee){ .tid = (pid_t)child,
+		.tgid = flags & CLONE_THREAD ? t->tgid : (pid_t)child };
+	rc = tracee_wait_for((pid_t)child, &stop);
+	if (rc < 0)
+		return err_errno(err, -rc, "waiting for the copy");
+	if (stop.kind != STOP_NEW) {
+		if (stop.kind == STOP_DYING)
+			(void)tracee_resume(ret_child, RESUME_RUN, 0);
+		return err_set(err, ESRCH, "the copy was killed");
+	}
+	return 0;
+}
+
+/* Until the tracee is gone, whatever stops come first. */
+static void await_end(struct tracee *t)
+{
+	struct stop stop;
+
+	while (tracee_wait_for(t->tid, &stop) == 0 && stop.kind != STOP_GONE)
+		(void)tracee_resume(t, RESUME_RUN, 0);
+}
+
+/*
+ * The process, by way of one that shares the memory and ends at once: its child comes to the
+ * engine. The mask of signals is full in all three meanwhile (tracee_remote()).
+ */
+static int fork_by_proxy(struct tracee *main, struct tracee *ret_copy, struct err *err)
+{
+	struct tracee proxy;
+	long r;
+	int rc = clone_of(main, CLONE_VM | CLONE_FS | CLONE_FILES, 0, &proxy, err);
+
+	if (rc < 0)
+		return rc;
+	proxy.mm = main->mm;
+	rc = clone_of(&proxy, 0, 0, ret_copy, err);
+	syscall(SYS_kill, proxy.tid, SIGKILL);
+	await_end(&proxy);
+	if (rc < 0)
+		return rc;
+	rc = call(main, &r, err, "wait4", SYS_wait4, proxy.tid, 0, __WALL, 0);
+	if (rc == 0) {
+		ret_copy->mm = mm_open(ret_copy->tid);
+		ret_copy->mm->no_gateway = false;
+		ret_copy->mm->no_vm = main->mm->no_vm;
+		return 0;
+	}
+	syscall(SYS_kill, ret_copy->tid, SIGKILL);
+	await_end(ret_copy);
+	return rc;
+}
+
+/* What a thread has in the kernel and a copy of it has not: it is asked there, and told here. */
+static int copy_kernel_side(struct tracee *from, struct tracee *to, struct err *err)
+{
+	uint64_t head = 0, len = 0;
+	char name[NAME_LEN];
+	stack_t stack;
+	long r;
+	int rc = 0;
+
+	if (syscall(SYS_get_robust_list, from->tid, &head, &len) == 0 && head)
+		rc = call(to, &r, err, "set_robust_list", SYS_set_robust_list, head, len, 0, 0);
+	if (rc < 0)
+		return rc;
+	rc = call(from, &r, err, "sigaltstack", SYS_sigaltstack, 0, GATEWAY_SCRATCH, 0, 0);
+	if (rc == 0)
+		rc = tracee_read(from, raddr(GATEWAY_SCRATCH), &stack, sizeof(stack));
+	if (rc == 0 && !(stack.ss_flags & SS_DISABLE)) {
+		/* On it or not is for the stack pointer to say. */
+		stack.ss_flags &= ~SS_ONSTACK;
+		rc = tracee_write(to, raddr(GATEWAY_SCRATCH), &stack, sizeof(stack));
+		if (rc == 0)
+			rc = call(to, &r, err, "sigaltstack", SYS_sigaltstack, GATEWAY_SCRATCH, 0,
+				0, 0);
+	}
+	if (rc == 0)
+		rc = call(from, &r, err, "prctl(PR_GET_NAME)", SYS_prctl, PR_GET_NAME,
+			GATEWAY_SCRATCH, 0, 0);
+	if (rc == 0)
+		rc = tracee_read(from, raddr(GATEWAY_SCRATCH), name, sizeof(name));
+	if (rc == 0)
+		rc = tracee_write(to, raddr(GATEWAY_SCRATCH), name, sizeof(name));
+	if (rc == 0)
+		rc = call(to, &r, err, "prctl(PR_SET_NAME)", SYS_prctl, PR_SET_NAME,
+			GATEWAY_SCRATCH, 0, 0);
+	return rc;
+}
+
+/* The registers, all of them, and the mask. */
+static int copy_user_side(struct copy_thread *t)
+{
+	struct tracee *from = &t->task->tracee, *to = &t->twin;
+	struct user_regs_struct *regs = tracee_regs(from);
+	int rc;
+
+	if (!regs)
+		return -ESRCH;
+	to->regs = *regs;
+	to->regs.orig_rax = -1;
+	to->regs_known = to->regs_dirty = true;
+	rc = tracee_copy_xstate(from, to);
+	return rc < 0 ? rc : tracee_set_sigmask(to, t->sigmask);
+}
+
+int copy_process(struct copy_thread *threads, int n, struct err *err)
+{
+	struct tracee *main = &threads[0].task->tracee;
+	int rc, made = 1;
+
+	for (int i = 0; i < n; i++) {
+		threads[i].twin = (struct tracee){ 0 };
+		rc = tracee_get_sigmask(&threads[i].task->tracee, &threads[i].sigmask);
+		if (rc < 0)
+			return err_errno(err, -rc, "reading a signal mask");
+	}
+	rc = fork_by_proxy(main, &threads[0].twin, err);
+	if (rc < 0)
+		return rc;
+	for (; made < n && rc == 0; made++) {
+		uint64_t at = threads[made].task->clear_tid_at;
+
+		rc = clone_of(&threads[0].twin, THREAD_FLAGS | (at ? CLONE_CHILD_CLEARTID : 0), at,
+			&threads[made].twin, err);
+		if (rc == 0)
+			threads[made].twin.mm = mm_get(threads[0].twin.mm);
+	}
+	for (int i = 0; i < n && rc == 0; i++)
+		rc = copy_kernel_side(&threads[i].task->tracee, &threads[i].twin, err);
+	for (int i = 0; i < n && rc == 0; i++) {
+		rc = copy_user_side(&threads[i]);
+		if (rc < 0)
+			err_errno(err, -rc, "copying a thread's registers");
+	}
+	if (rc < 0)
+		copy_kill(threads, n);
+	return rc;
+}
+
+void copy_kill(struct copy_thread *threads, int n)
+{
+	if (threads[0].twin.tid)
+		syscall(SYS_kill, threads[0].twin.tid, SIGKILL);
+	/* The main thread's end is reported when the others are gone. */
+	for (int i = n - 1; i >= 0; i--) {
+		if (!threads[i].twin.tid)
+			continue;
+		threads[i].twin.regs_dirty = false;
+		await_end(&threads[i].twin);
+		mm_put(threads[i].twin.mm);
+		threads[i].twin = (struct tracee){ 0 };
+	}
+}

@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mxm/rejoin.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/xalloc.h"
+#include "mxm/copy.h"
+#include "mxm/events.h"
+#include "mxm/fds.h"
+#include "mxm/group.h"
+#include "mxm/ids.h"
+#include "mxm/special.h"
+
+#define PAUSE_FIRST_NS 200000ul
+#define PAUSE_MOST_NS  100000000ul
+/* So long a safe moment is looked for; what keeps a version away after that is said, once. */
+#define GIVE_UP_NS  10000000000ul
+#define THREADS_MAX 4096
+
+/* Finer than event_clock(): how long a recovery takes is told. */
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ul + ts.tv_nsec;
+}
+
+void rejoin_want_locked(struct mxm *mxm, int version)
+{
+	__atomic_store_n(&mxm->versions[version].wanted_ns, now_ns(), __ATOMIC_RELEASE);
+	list_for_each (at, &mxm->groups)
+		group_poke(container_of(at, struct group, link));
+}
+
+void mxm_want_back(struct mxm *mxm, int version)
+{
+	pthread_mutex_lock(&mxm->lock);
+	if (!mxm->versions[version].alive)
+		rejoin_want_locked(mxm, version);
+	pthread_mutex_unlock(&mxm->lock);
+}
+
+static int wanted(const struct group *group)
+{
+	const struct mxm *mxm = group->mxm;
+
+	for (int v = 0; v < mxm->config.nversions; v++) {
+		if (__atomic_load_n(&mxm->versions[v].wanted_ns, __ATOMIC_ACQUIRE) &&
+			!mxm->versions[v].alive)
+			return v;
+	}
+	return -1;
+}
+
+bool rejoin_is_due(const struct group *group)
+{
+	return wanted(group) >= 0;
+}
+
+static bool is_alive_in(const struct group *group, int version)
+{
+	list_for_each (at, &group->tuples) {
+		if (container_of(at, struct tuple, link)->tasks[version].state != TASK_ABSENT)
+			return true;
+	}
+	return false;
+}
+
+/* What cannot be copied (yet): NULL where nothing stands against it. */
+static const char *obstacle(struct group *group, const struct proc *proc, int leader)
+{
+	struct mxm *mxm = group->mxm;
+	unsigned living = 0;
+
+	pthread_mutex_lock(&mxm->lock);
+	list_for_each (at, &mxm->groups)
+		living += !container_of(at, struct group, link)->over;
+	pthread_mutex_unlock(&mxm->lock);
+	if (living > 1)
+		return "the program has several processes";
+	list_for_each (at, &group->tuples) {
+		if (container_of(at, struct tuple, link)->proc != proc)
+			return "the program has several processes";
+	}
+	if (proc->shares_memory || proc->nshadows || proc->has_shadows[leader])
+		return "the program has mapped writable shared memory";
+	if (proc->agents[leader] || proc->agent_below[leader])
+		return "the program's calls are made by an agent";
+	if (!list_is_empty(&proc->surplus) || proc->has_to_carry)
+		return "the old leader's place is still being taken over";
+	return NULL;
+}
+
+/* In user mode, or in a call that can be broken off and made again. */
+static bool can_be_stopped(const struct task *task)
+{
+	const struct sys_row *row = task->call.row;
+
+	if (task->starting || task->interrupted || task->nheld || task->done ||
+		task->ahead.bytes.len || task->sequence.rule || task->settling || task->forked ||
+		task->preempted || task->deliver || task->tracee.mm->no_gateway)
+		return false;
+	if (task->state == TASK_READY)
+		return task->event && task->event->kind == EVENT_RESUME;
+	if (task->state == TASK_CALLING)
+		return row && row->special != SPECIAL_CLONE && row->special != SPECIAL_EXEC &&
+		       row->special != SPECIAL_EXIT;
+	return task->state == TASK_RUNNING;
+}
+
+/* The kernel's answer to a call that has done nothing yet. */
+static bool was_broken_off(int64_t rax)
+{
+	return rax == -EINTR || (rax <= -512 && rax >= -516);
+}
+
+/*
+ * Stopped: it goes on by making the call that it was in once more, from the start. An interrupt
+ * that is pending is used up on the way.
+ */
+static int rewind_call(struct task *task, bool at_entry)
+{
+	struct user_regs_struct *regs = tracee_touch(&task->tracee);
+	uint64_t nr;
+	long r;
+	int rc;
+
+	if (!regs)
+		return -ESRCH;
+	nr = regs->orig_rax;
+	rc = tracee_remote(&task->tracee, at_entry, &r, SYS_getpid, 0, 0, 0, 0, 0, 0);
+	if (rc == 0)
+		tracee_retry_call(&task->tracee, nr);
+	return rc;
+}
+
+/* From its stop to a place between two calls. -EAGAIN: it was at something else; served later. */
+static int settle(struct task *task, const struct stop *stop)
+{
+	struct user_regs_struct *regs;
+	bool in_call;
+
+	task->tracee.regs_known = false;
+	regs = tracee_regs(&task->tracee);
+	if (!regs)
+		return -ESRCH;
+	in_call = (int64_t)regs->orig_rax >= 0 && was_broken_off((int64_t)regs->rax);
+	if (task->state == TASK_CALLING && (stop->kind != STOP_EXIT_CALL || !in_call))
+		return -EAGAIN;
+	if (task->state == TASK_RUNNING && stop->kind != STOP_SECCOMP && stop->kind != STOP_NEW)
+		return -EAGAIN;
+	if (stop->kind == STOP_SECCOMP)
+		return rewind_call(task, true);
+	if (!in_call)
+		return 0;
+	if (task->state == TASK_CALLING)
+		special_restore_args(task);
+	return rewind_call(task, false);
+}
+
+/* Stops it, and holds it as a task that waits for its turn to go on. */
+static int hold(struct group *group, struct task *task)
+{
+	struct stop stop;
+	int rc;
+
+	if (task->state == TASK_READY)
+		return 0;
+	rc = tracee_interrupt(&task->tracee);
+	if (rc == 0)
+		rc = tracee_wait_for(task->tracee.tid, &stop);
+	if (rc < 0)
+		return rc;
+	rc = settle(task, &stop);
+	if (rc < 0) {
+		if (rc == -EAGAIN)
+			group_stash(group, &stop);
+		return rc;
+	}
+	if (task->event)
+		event_free(task->event);
+	task->local_call = task->at_entry_stop = false;
+	baton_give_up(task);
+	task->event = event_new(task->tuple, EVENT_RESUME);
+	task_enter(task, TASK_READY);
+	event_ready(task->event);
+	return 0;
+}
+
+/* All threads of the leader, the main one first. NULL: they cannot be stopped now. */
+static struct copy_thread *hold_all(struct group *group, int *ret_n)
+{
+	cleanup_free struct copy_thread *threads = NULL;
+	int n = 0;
+
+	list_for_each (at, &group->tuples) {
+		struct task *task = &container_of(at, struct tuple, link)->tasks[group->leader];
+
+		if (task->state == TASK_ABSENT)
+			continue;
+		if (!can_be_stopped(task) || n == THREADS_MAX)
+			return NULL;
+		threads = xreallocarray(threads, n + 1, sizeof(*threads));
+		threads[n] = (struct copy_thread){ .task = task };
+		if (task->tracee.tid == task->tracee.tgid) {
+			threads[n].task = threads[0].task;
+			threads[0].task = task;
+		}
+		n++;
+	}
+	if (!n || threads[0].task->tracee.tid != threads[0].task->tracee.tgid)
+		return NULL;
+	for (int i = 0; i < n; i++) {
+		if (hold(group, threads[i].task) < 0)
+			return NULL;
+	}
+	*ret_n = n;
+	return take_ptr(threads);
+}
+
+/* A file that the leader opened for itself gets a file offset of its own in the copy. */
+static int part_private_fd(struct tracee *copy, int fd, struct err *err)
+{
+	char path[64];
+	long flags, at, own, r = 0;
+	int rc;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	rc = tracee_remote(copy, false, &flags, SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);
+	if (rc == 0 && flags >= 0)
+		rc = tracee_remote(copy, false, &at, SYS_lseek, fd, 0, SEEK_CUR, 0, 0, 0);
+	if (rc == 0)
+		rc = tracee_write(copy, raddr(GATEWAY_SCRATCH), path, strlen(path) + 1);
+	if (rc == 0)
+		rc = tracee_remote(copy, false, &own, SYS_openat, AT_FDCWD, GATEWAY_SCRATCH,
+			(flags & ~(O_CREAT | O_EXCL | O_TRUNC)) | O_CLOEXEC, 0, 0, 0);
+	if (rc == 0 && own >= 0) {
+		if (at > 0)
+			rc = tracee_remote(copy, false, &r, SYS_lseek, own, at, SEEK_SET, 0, 0, 0);
+		if (rc == 0 && r >= 0)
+			rc = tracee_remote(copy, false, &flags, SYS_fcntl, fd, F_GETFD, 0, 0, 0, 0);
+		if (rc == 0 && r >= 0)
+			rc = tracee_remote(copy, false, &r, SYS_dup3, own, fd,
+				flags & FD_CLOEXEC ? O_CLOEXEC : 0, 0, 0, 0);
+		if (rc == 0 && r >= 0)
+			rc = tracee_remote(copy, false, &r, SYS_close, own, 0, 0, 0, 0, 0);
+	}
+	if (rc == 0 && (own < 0 || r < 0))
+		rc = own < 0 ? (int)own : (int)r;
+	return rc < 0 ? err_errno(err, -rc, "opening %s again in the copy", path) : 0;
+}
+
+static int part_private_fds(
+	const struct proc *proc, int leader, struct tracee *copy, struct err *err)
+{
+	for (int fd = 0; fd < 1024; fd++) {
+		int rc = fds_is_private(proc, leader, fd) ? part_private_fd(copy, fd, err) : 0;
+
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* What is known of the version's process is what is known of the leader's. */
+static void copy_proc(struct mxm *mxm, struct proc *proc, int leader, int version)
+{
+	memcpy(proc->private_fds[version], proc->private_fds[leader], sizeof(proc->private_fds[0]));
+	memset(proc->unshared_fds[version], 0, sizeof(proc->unshared_fds[0]));
+	memcpy(proc->clocks[version], proc->clocks[leader], sizeof(proc->clocks[0]));
+	proc->start_draws[version] = proc->start_draws[leader];
+	proc->execs[version] = proc->execs[leader];
+	proc->has_shadows[version] = false;
+	fds_epoll_copy(mxm, proc->fds, leader, version);
+	ids_forget_version(mxm, version);
+}
+
+static void copy_listener(struct version *from, struct version *to)
+{
+	if (to->listener >= 0)
+		close(to->listener);
+	to->listener = from->listener < 0 ? -1 : fcntl(from->listener, F_DUPFD_CLOEXEC, 0);
+}
+
+/* The copy becomes the version's process, and follows. */
+static void enrol(struct group *group, int version, struct copy_thread *threads, int n)
+{
+	struct mxm *mxm = group->mxm;
+	struct proc *proc = threads[0].task->tuple->proc;
+	struct version *v = &mxm->versions[version];
+	const uint64_t since = v->wanted_ns;
+
+	copy_proc(mxm, proc, group->leader, version);
+	for (int i = 0; i < n; i++) {
+		struct tuple *tuple = threads[i].task->tuple;
+		struct tracee *twin = &threads[i].twin;
+		struct task *task = &tuple->tasks[version];
+
+		ids_set(mxm, tuple->ids, version, twin->tid);
+		task_born(tuple, version, twin->tid, twin->tgid, twin->mm);
+		task->tracee = *twin;
+		task->clear_tid_at = threads[i].task->clear_tid_at;
+		tuple->parted &= ~(1u << version);
+		affinity_join(group, twin->tid);
+		task_enter(task, TASK_RUNNING);
+		task->preempted = true;
+	}
+	group->followers |= 1u << version;
+	group->dropping &= ~(1u << version);
+	group->baton[version] = NULL;
+	group->consumed_ns[version] = event_clock();
+	pthread_mutex_lock(&mxm->lock);
+	copy_listener(&mxm->versions[group->leader], v);
+	v->identity = false;
+	v->alive = true;
+	v->wanted_ns = 0;
+	if (proc->is_root)
+		v->root_pid = threads[0].twin.tid;
+	pthread_mutex_unlock(&mxm->lock);
+	mxm->ops->rejoined(mxm->ops_arg, version, now_ns() - since, NULL);
+}
+
+static int try_with(
+	struct group *group, int version, struct copy_thread *threads, int n, struct err *err)
+{
+	struct mxm *mxm = group->mxm;
+	cleanup_free struct tracee **list = xreallocarray(NULL, n, sizeof(*list));
+	int rc;
+
+	for (int i = 0; i < n; i++)
+		list[i] = &threads[i].task->tracee;
+	rc = mxm->ops->rejoin_safe(mxm->ops_arg, version, group->leader, list, n, err);
+	if (rc == 0)
+		rc = copy_process(threads, n, err);
+	if (rc < 0)
+		return rc;
+	for (int i = 0; i < n; i++)
+		list[i] = &threads[i].twin;
+	rc = part_private_fds(threads[0].task->tuple->proc, group->leader, list[0], err);
+	if (rc == 0)
+		rc = mxm->ops->rejoin_made(mxm->ops_arg, version, group->leader, list, n, err);
+	if (rc < 0)
+		copy_kill(threads, n);
+	return rc;
+}
+
+static void give_up(struct mxm *mxm, int version, const char *why)
+{
+	const uint64_t since = mxm->versions[version].wanted_ns;
+
+	mxm->versions[version].wanted_ns = 0;
+	mxm->ops->rejoined(mxm->ops_arg, version, now_ns() - since, why);
+}
+
+/* The next try comes later and later. */
+static void postpone(struct group *group, int version, uint64_t now, const char *why)
+{
+	if (now - group->mxm->versions[version].wanted_ns > GIVE_UP_NS) {
+		give_up(group->mxm, version, why);
+		group->rejoin.pause_ns = 0;
+		return;
+	}
+	group->rejoin.pause_ns = group->rejoin.pause_ns * 2 < PAUSE_MOST_NS
+					 ? group->rejoin.pause_ns * 2 + PAUSE_FIRST_NS
+					 : PAUSE_MOST_NS;
+	group->rejoin.next_ns = now + group->rejoin.pause_ns;
+}
+
+void rejoin_attend(struct group *group)
+{
+	cleanup_free struct copy_thread *threads = NULL;
+	const int version = wanted(group);
+	const uint64_t now = version < 0 ? 0 : now_ns();
+	const struct proc *proc;
+	struct err err = { 0 };
+	const char *why;
+	int n, rc;
+
+	if (version < 0 || now < group->rejoin.next_ns || group->bereft || group->followers ||
+		list_is_empty(&group->tuples) || group->nstashed ||
+		!list_is_empty(&group->stream) || is_alive_in(group, version))
+		return;
+	proc = container_of(group->tuples.next, struct tuple, link)->proc;
+	why = obstacle(group, proc, group->leader);
+	if (why) {
+		postpone(group, version, now, why);
+		return;
+	}
+	threads = hold_all(group, &n);
+	if (!threads) {
+		postpone(group, version, now, "its threads cannot be stopped between two calls");
+		return;
+	}
+	rc = try_with(group, version, threads, n, &err);
+	if (rc == 0) {
+		enrol(group, version, threads, n);
+		group->rejoin.pause_ns = 0;
+	} else if (rc == -EAGAIN || rc == -ESRCH) {
+		postpone(group, version, now, err.text);
+	} else {
+		give_up(group->mxm, version, err.text);
+	}
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What recovery knows of the two versions of a run: SEA's map of them, and which functions each
+ * version's process runs on. MXM makes the copy of the survivor (mxm/rejoin.h); here it is said
+ * whether the moment is a safe one, and the copy is given the lost version's functions.
+ */
+#ifndef MX_REM_RECOVERY_H
+#define MX_REM_RECOVERY_H
+
+#include "base/err.h"
+#include "tracee/tracee.h"
+
+struct recovery;
+
+struct recovery_config {
+	const char *programs[2]; /* old, new; inside `roots` */
+	const char *roots[2];	 /* NULL: none */
+	const char *map; /* file that `mx analyze` or mx-hook has written; NULL: made when needed */
+};
+
+/* Nothing is read yet; the strings must outlive it. */
+struct recovery *recovery_new(const struct recovery_config *config);
+void recovery_free(struct recovery *r);
+
+/*
+ * Are @threads of version @from, all stopped, at a safe point: does no frame belong to a function
+ * that differs between the versions? -EAGAIN: not now, or the map is still being made. Other
+ * failures are final. Versions are 0 (old) and 1 (new).
+ */
+MUST_CHECK int recovery_safe(
+	struct recovery *r, int from, struct tracee *const *threads, int n, struct err *err);
+
+/*
+ * @threads, all stopped at a safe point, are a copy of @from's: from now on they run on @version's
+ * functions. Returns how many functions were put in or taken out. On failure the copy is of no use.
+ */
+MUST_CHECK int recovery_convert(struct recovery *r, int version, int from,
+	struct tracee *const *threads, int n, struct err *err);
+
+#endif
