@@ -325,7 +325,7 @@ void fds_epoll_copy(struct mxm *mxm, struct fdtab *fds, int from, int version)
 	for (int fd = 0; fd < fds->nslots; fd++) {
 		struct ofd *set = fds->slots[fd].ofd;
 
-		if (!set || !set->is_epoll)
+		if (!set)
 			continue;
 		list_for_each (at, &set->members) {
 			struct epoll_reg *reg = container_of(at, struct epoll_reg, of_set);

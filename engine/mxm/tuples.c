@@ -83,10 +83,6 @@ void tuple_drop_if_over(struct tuple *tuple)
 		if (tuple->tasks[v].state != TASK_ABSENT)
 			return;
 	}
-	for (int v = 0; v < mxm->config.nversions; v++) {
-		str_free(&tuple->tasks[v].in);
-		str_free(&tuple->tasks[v].ahead.bytes);
-	}
 	list_remove(&tuple->link);
 	forget_child(tuple->group, tuple);
 	if (tuple->ids)
@@ -189,10 +185,12 @@ void task_gone(struct task *task)
 	agent_task_gone(task);
 	task_enter(task, TASK_ABSENT);
 	mm_put(task->tracee.mm);
-	task->tracee.mm = NULL;
-	task->tracee.tid = 0;
 	__atomic_sub_fetch(
 		&task->tuple->group->mxm->versions[task->version].ntasks, 1, __ATOMIC_RELAXED);
+	/* Nothing of it is for another one that may come here: a version can come back. */
+	str_free(&task->in);
+	str_free(&task->ahead.bytes);
+	*task = (struct task){ .tuple = task->tuple, .version = task->version };
 }
 
 void baton_take(struct task *task)
