@@ -200,7 +200,7 @@ phase() {
 	run -5 "$MX" status --control "$BATS_TEST_TMPDIR/nothing"
 	run -5 "$MX" promote --control "$BATS_TEST_TMPDIR/nothing"
 	run -5 "$MX" promote no-such-container-here
-	start_cat
+	start_cat --max-recoveries 0
 	run -4 "$MX" status --control "$SOCKET" --until diverged --timeout 1
 	pid=$(pgrep -P "$(pgrep -P "$SERVER")" | head -n 1)
 	kill -KILL "$pid"

@@ -239,7 +239,12 @@ static void dispatch(struct group *group, const struct stop *stop)
 	}
 	task->tracee.regs_known = false;
 	if (is_being_dropped(task, stop->kind)) {
-		task_resume(task, RESUME_RUN, 0);
+		/*
+		 * SIGKILL ends every stop by itself. A resume could hit the last stop, in which is
+		 * seen what the leader's call has done.
+		 */
+		if (stop->kind == STOP_FORK)
+			syscall(SYS_kill, stop->child, SIGKILL);
 		return;
 	}
 	switch (stop->kind) {
