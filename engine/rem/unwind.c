@@ -263,6 +263,7 @@ int unwind_backtrace(struct tracee *t, struct unwind_frame *frames, int max, str
 			.pc = regs.value[CFI_RIP], .sp = regs.value[CFI_RSP], .exact_pc = exact
 		};
 		rc = step(&w, f, &regs, &exact);
+		f->outermost = rc == -ENOENT;
 	} while (rc == 0 && n < max);
 	for (int i = 0; i < n; i++)
 		describe(&w, &frames[i]);

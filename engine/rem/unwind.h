@@ -24,6 +24,7 @@ struct unwind_frame {
 	uint64_t return_at; /* address of the word that holds its return address, 0: not known */
 	bool exact_pc;	    /* pc is the next instruction to run: innermost, or interrupted */
 	bool signal;	    /* the trampoline that a signal handler returns to */
+	bool outermost;	    /* the call-frame information says that nobody has called it */
 	bool guessed;	    /* found by the frame pointer, not by call-frame information */
 	uint64_t function_offset; /* of pc in the function */
 	uint64_t object_addr;	  /* pc as an address of the object's own: what addr2line takes */

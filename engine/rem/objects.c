@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rem/objects.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "base/xalloc.h"
+#include "sea/sha256.h"
+
+#define HEADER_BYTES 1024 /* enough of a file to tell it from another build of it */
+#define CHUNK	     65536
+#define CACHE_MAX    4096
+
+struct known {
+	char *path;
+	dev_t dev;
+	ino_t ino;
+	uint8_t sha[SHA256_LEN];
+};
+
+struct objects_cache {
+	struct known *v;
+	size_t n;
+};
+
+struct objects_cache *objects_cache_new(void)
+{
+	return xzalloc(sizeof(struct objects_cache));
+}
+
+void objects_cache_free(struct objects_cache *cache)
+{
+	for (size_t i = 0; cache && i < cache->n; i++)
+		free(cache->v[i].path);
+	if (cache)
+		free(cache->v);
+	free(cache);
+}
+
+/* An overlay shows other numbers in the map than stat(2) does: then the first bytes must agree. */
+static bool is_mapped_file(struct tracee *t, const struct map *m, int fd)
+{
+	uint8_t in_file[HEADER_BYTES], in_memory[HEADER_BYTES];
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && st.st_ino == m->ino && st.st_dev == m->dev)
+		return true;
+	return pread(fd, in_file, sizeof(in_file), 0) == sizeof(in_file) &&
+	       tracee_read(t, raddr(m->start), in_memory, sizeof(in_memory)) == 0 &&
+	       memcmp(in_file, in_memory, sizeof(in_file)) == 0;
+}
+
+static int hash_file(int fd, uint8_t ret_sha[SHA256_LEN])
+{
+	cleanup_free uint8_t *buf = xmalloc(CHUNK);
+	struct sha256 h;
+	off_t at = 0;
+	ssize_t n;
+
+	sha256_init(&h);
+	while ((n = pread(fd, buf, CHUNK, at)) > 0) {
+		sha256_update(&h, buf, n);
+		at += n;
+	}
+	sha256_final(&h, ret_sha);
+	return n < 0 ? -errno : 0;
+}
+
+/* The SHA-256 of the file whose first byte is mapped at @m. */
+static int sha_of(struct objects_cache *cache, struct tracee *t, const struct map *m,
+	const uint8_t **ret_sha, struct err *err)
+{
+	cleanup_close int fd = -1;
+	struct known k = { .dev = m->dev, .ino = m->ino };
+	int rc;
+
+	for (size_t i = 0; i < cache->n; i++) {
+		if (cache->v[i].dev == m->dev && cache->v[i].ino == m->ino &&
+			strcmp(cache->v[i].path, m->path) == 0) {
+			*ret_sha = cache->v[i].sha;
+			return 0;
+		}
+	}
+	fd = open(m->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0 || !is_mapped_file(t, m, fd))
+		return err_set(err, ENOENT,
+			"%s is not the file any more that the program has mapped", m->path);
+	rc = hash_file(fd, k.sha);
+	if (rc < 0)
+		return err_errno(err, -rc, "%s", m->path);
+	if (cache->n == CACHE_MAX)
+		return err_set(err, E2BIG, "the program has mapped too many files");
+	k.path = xstrdup(m->path);
+	cache->v = xreallocarray(cache->v, cache->n + 1, sizeof(*cache->v));
+	cache->v[cache->n] = k;
+	*ret_sha = cache->v[cache->n++].sha;
+	return 0;
+}
+
+/* What the loader has added to the addresses of the object that begins at @m. */
+static bool bias_of(struct tracee *t, const struct map *m, uint64_t *ret_bias)
+{
+	Elf64_Ehdr eh;
+	Elf64_Phdr ph;
+
+	if (tracee_read(t, raddr(m->start), &eh, sizeof(eh)) < 0 ||
+		memcmp(eh.e_ident, ELFMAG, SELFMAG) != 0 || eh.e_phentsize != sizeof(ph))
+		return false;
+	for (unsigned i = 0; i < eh.e_phnum && i < 64; i++) {
+		if (tracee_read(t, raddr(m->start + eh.e_phoff + i * sizeof(ph)), &ph, sizeof(ph)) <
+			0)
+			return false;
+		if (ph.p_type != PT_LOAD || ph.p_offset >= 4096)
+			continue;
+		*ret_bias = m->start - (ph.p_vaddr & ~4095ul);
+		return true;
+	}
+	return false;
+}
+
+/* Is the file code of some object at all? */
+static bool is_object(const struct maps *maps, const struct map *first)
+{
+	for (const struct map *m = first; m < maps->map + maps->count; m++) {
+		if (m->ino != first->ino || m->dev != first->dev)
+			continue;
+		if (m->exec)
+			return true;
+	}
+	return false;
+}
+
+static uint64_t end_of(const struct maps *maps, const struct map *first)
+{
+	uint64_t end = first->end;
+
+	for (const struct map *m = first; m < maps->map + maps->count; m++) {
+		if (m->ino == first->ino && m->dev == first->dev && m->offset)
+			end = m->end;
+		else if (m != first && m->ino == first->ino && m->dev == first->dev)
+			break; /* the same object once more */
+	}
+	return end;
+}
+
+static const struct sea_map_object *pair_of(
+	const struct sea_map *map, const uint8_t sha[SHA256_LEN], int *ret_side)
+{
+	const struct sea_map_object *pair = NULL;
+
+	for (*ret_side = 0; *ret_side < 2; ++*ret_side) {
+		pair = sea_map_find(map, *ret_side, sha, SHA256_LEN);
+		if (pair)
+			return pair;
+	}
+	return NULL;
+}
+
+int objects_find(struct objects_cache *cache, const struct sea_map *map, struct tracee *t,
+	struct objects *ret, struct err *err)
+{
+	cleanup_objects struct objects o = { 0 };
+	char link[64], program[PATH_MAX] = "";
+	bool knows_program = false;
+	int rc = maps_read(t->tid, &o.maps, err);
+
+	snprintf(link, sizeof(link), "/proc/%d/exe", t->tgid);
+	if (readlink(link, program, sizeof(program) - 1) < 0)
+		return err_errno(err, errno, "%s", link);
+	for (size_t i = 0; rc == 0 && i < o.maps.count; i++) {
+		const struct map *m = &o.maps.map[i];
+		struct object found = { .start = m->start };
+		const uint8_t *sha = NULL;
+
+		if (!m->ino || m->offset || m->path[0] != '/' || !is_object(&o.maps, m) ||
+			!bias_of(t, m, &found.bias))
+			continue;
+		rc = sha_of(cache, t, m, &sha, err);
+		if (rc < 0)
+			break;
+		found.pair = pair_of(map, sha, &found.side);
+		if (!found.pair)
+			continue;
+		found.end = end_of(&o.maps, m);
+		knows_program |= strcmp(m->path, program) == 0;
+		o.v = xreallocarray(o.v, o.n + 1, sizeof(*o.v));
+		o.v[o.n++] = found;
+	}
+	if (rc == 0 && !knows_program)
+		rc = err_set(err, ENOENT, "%s is none of the programs that were analysed", program);
+	if (rc < 0)
+		return rc;
+	*ret = o;
+	o = (struct objects){ 0 };
+	return 0;
+}
+
+void objects_free(struct objects *objects)
+{
+	free(objects->v);
+	maps_free(&objects->maps);
+	*objects = (struct objects){ 0 };
+}
+
+const struct object *objects_at(const struct objects *objects, uint64_t addr)
+{
+	for (size_t i = 0; i < objects->n; i++) {
+		if (addr >= objects->v[i].start && addr < objects->v[i].end)
+			return &objects->v[i];
+	}
+	return NULL;
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rem/splice.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "base/xalloc.h"
+#include "rem/graft.h"
+
+#define JUMP_SIZE 5
+/* Kept clear around what is put in: stacks grow, and so does the heap behind a program. */
+#define MARGIN	  (1ul << 20)
+#define REACH	  (1ul << 31)
+#define ARENA_LOW (1ul << 21) /* above the gateway, the agent and vm.mmap_min_addr */
+
+struct patch {
+	uint64_t at;
+	uint8_t was[JUMP_SIZE], is[JUMP_SIZE];
+};
+
+struct region {
+	uint64_t start, code_end, end;
+};
+
+struct splice {
+	struct patch *patches;
+	size_t n_patches;
+	struct region *regions;
+	size_t n_regions;
+	int functions;
+};
+
+static int call(struct tracee *t, long *ret, struct err *err, const char *what, long nr,
+	uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3)
+{
+	int rc = tracee_remote(t, false, ret, nr, a0, a1, a2, a3, -1, 0);
+
+	if (rc == 0 && *ret < 0 && *ret > -4096)
+		rc = (int)*ret;
+	return rc < 0 ? err_errno(err, -rc, "%s in the program", what) : 0;
+}
+
+/* Below what has been put in since the maps were read. */
+static uint64_t below_regions(const struct splice *s, uint64_t place, uint64_t size)
+{
+	for (size_t i = 0; i < s->n_regions; i++) {
+		if (place < s->regions[i].end && place + size > s->regions[i].start) {
+			place = s->regions[i].start - MARGIN - size;
+			i = (size_t)-1;
+		}
+	}
+	return place;
+}
+
+/* A free place for @size bytes from which all of @o can be reached; 0: there is none. */
+static uint64_t find_place(const struct splice *s, const struct objects *objects,
+	const struct object *o, uint64_t size)
+{
+	const struct maps *maps = &objects->maps;
+	const uint64_t low = o->end > REACH ? o->end - REACH + MARGIN : ARENA_LOW;
+	uint64_t best = 0;
+
+	for (size_t i = 0; i < maps->count; i++) {
+		uint64_t floor = i ? maps->map[i - 1].end : 0, top = maps->map[i].start, place;
+
+		if (floor < low)
+			floor = low;
+		if (top > o->start || top < floor || top - floor < size + 2 * MARGIN)
+			continue;
+		place = below_regions(s, (top - MARGIN - size) & ~4095ul, size);
+		if (place >= floor + MARGIN)
+			best = place;
+	}
+	return best;
+}
+
+static int write_bytes(struct tracee *t, const struct graft *g, struct err *err)
+{
+	const uint64_t code_end = g->base + g->code;
+	long r;
+	int rc = call(t, &r, err, "mmap", SYS_mmap, g->base, graft_size(g), PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE);
+
+	if (rc == 0) {
+		rc = tracee_write(t, raddr(g->base), g->bytes, graft_size(g));
+		if (rc < 0)
+			return err_errno(err, -rc, "writing the functions");
+	}
+	if (rc == 0)
+		rc = call(t, &r, err, "mprotect", SYS_mprotect, g->base, g->code,
+			PROT_READ | PROT_EXEC, 0);
+	if (rc == 0 && g->constants)
+		rc = call(
+			t, &r, err, "mprotect", SYS_mprotect, code_end, g->constants, PROT_READ, 0);
+	return rc;
+}
+
+/* The jumps, still to be made. */
+static int plan_jumps(struct splice *s, const struct graft *g, struct tracee *t, struct err *err)
+{
+	uint32_t n, n_theirs;
+	const struct sea_map_func *ours =
+		sea_map_records(g->map, g->object->pair, SEA_T_FUNCS_OLD + g->side, &n);
+	const struct sea_map_func *theirs =
+		sea_map_records(g->map, g->object->pair, SEA_T_FUNCS_OLD + !g->side, &n_theirs);
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct patch p = { .is = { 0xe9 } };
+		int32_t rel;
+		int rc;
+
+		if (!graft_entry(g, i) || ours[i].peer == SEA_MAP_NONE ||
+			(ours[i].flags & SEA_FF_FRAGMENT))
+			continue;
+		p.at = g->object->bias + theirs[ours[i].peer].addr;
+		rel = (int32_t)(graft_entry(g, i) - (p.at + JUMP_SIZE));
+		memcpy(p.is + 1, &rel, 4);
+		rc = tracee_read(t, raddr(p.at), p.was, sizeof(p.was));
+		if (rc < 0)
+			return err_errno(err, -rc, "reading the entry at %#" PRIx64, p.at);
+		s->patches = xreallocarray(s->patches, s->n_patches + 1, sizeof(*s->patches));
+		s->patches[s->n_patches++] = p;
+	}
+	return 0;
+}
+
+static int put_object(struct splice *s, const struct sea_map *map, const struct objects *objects,
+	const struct object *o, struct tracee *t, const struct splice_files *files, struct err *err)
+{
+	cleanup_free char *path = NULL;
+	struct graft g;
+	int rc = graft_plan(map, o, &g, err);
+
+	if (rc < 0)
+		return rc;
+	if (!g.n) {
+		graft_free(&g);
+		return 0;
+	}
+	path = files->path(files->arg, o->pair, g.side);
+	rc = donor_open(path, o->pair->sha[g.side], &g.donor, err);
+	if (rc == 0) {
+		g.base = find_place(s, objects, o, graft_size(&g));
+		if (!g.base)
+			rc = err_set(
+				err, ENOMEM, "there is no room for the functions near %s", path);
+	}
+	if (rc == 0)
+		rc = graft_link(&g, err);
+	if (rc == 0)
+		rc = write_bytes(t, &g, err);
+	if (rc == 0)
+		rc = plan_jumps(s, &g, t, err);
+	if (rc == 0) {
+		s->regions = xreallocarray(s->regions, s->n_regions + 1, sizeof(*s->regions));
+		s->regions[s->n_regions++] =
+			(struct region){ g.base, g.base + g.code, g.base + graft_size(&g) };
+		s->functions += g.n;
+	}
+	graft_free(&g);
+	return rc;
+}
+
+static int poke_all(const struct splice *s, struct tracee *t, bool in, struct err *err)
+{
+	for (size_t i = 0; i < s->n_patches; i++) {
+		const struct patch *p = &s->patches[i];
+		int rc = tracee_poke(t, raddr(p->at), in ? p->is : p->was, JUMP_SIZE);
+
+		if (rc < 0)
+			return err_errno(err, -rc, "writing the entry at %#" PRIx64, p->at);
+	}
+	return 0;
+}
+
+int splice_put(const struct sea_map *map, const struct objects *objects, struct tracee *t,
+	const struct splice_files *files, struct splice **ret, struct err *err)
+{
+	struct splice *s = xzalloc(sizeof(*s));
+	int rc = 0;
+
+	for (size_t i = 0; i < objects->n && rc == 0; i++) {
+		const struct object *o = &objects->v[i];
+
+		if (o->pair->state == SEA_O_ANALYSED)
+			rc = put_object(s, map, objects, o, t, files, err);
+		else if (o->pair->state != SEA_O_IDENTICAL)
+			rc = err_set(err, ENOTSUP, "%s could not be analysed: %s",
+				sea_map_string(map, o->pair->path[o->side]),
+				sea_map_string(map, o->pair->reason));
+	}
+	if (rc == 0)
+		rc = poke_all(s, t, true, err);
+	if (rc < 0) {
+		splice_free(s);
+		return rc;
+	}
+	*ret = s;
+	return 0;
+}
+
+int splice_switch(const struct splice *splice, struct tracee *t, bool in, struct err *err)
+{
+	return poke_all(splice, t, in, err);
+}
+
+struct splice *splice_dup(const struct splice *splice)
+{
+	struct splice *s = xzalloc(sizeof(*s));
+
+	*s = *splice;
+	s->patches = xreallocarray(NULL, s->n_patches, sizeof(*s->patches));
+	s->regions = xreallocarray(NULL, s->n_regions, sizeof(*s->regions));
+	memcpy(s->patches, splice->patches, s->n_patches * sizeof(*s->patches));
+	memcpy(s->regions, splice->regions, s->n_regions * sizeof(*s->regions));
+	return s;
+}
+
+void splice_free(struct splice *splice)
+{
+	if (!splice)
+		return;
+	free(splice->patches);
+	free(splice->regions);
+	free(splice);
+}
+
+bool splice_holds(const struct splice *splice, uint64_t addr)
+{
+	for (size_t i = 0; i < splice->n_regions; i++) {
+		if (addr >= splice->regions[i].start && addr < splice->regions[i].code_end)
+			return true;
+	}
+	return false;
+}
+
+int splice_count(const struct splice *splice)
+{
+	return splice->functions;
+}

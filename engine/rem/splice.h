@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The splice: the functions of one version that differ, put into a process of the other. Nothing
+ * else of the version comes along but the constants that they use and the data that it alone has:
+ * variables, unchanged functions, imports and stored addresses are the process's own, as SEA's map
+ * says. The entry of each function that differs jumps to the one that was put in.
+ */
+#ifndef MX_REM_SPLICE_H
+#define MX_REM_SPLICE_H
+
+#include <stdbool.h>
+
+#include "rem/objects.h"
+
+struct splice;
+
+/* Where the other version's files are. */
+struct splice_files {
+	/* The path, from malloc, of @pair's file of @side. */
+	char *(*path)(void *arg, const struct sea_map_object *pair, int side);
+	void *arg;
+};
+
+/*
+ * Puts them in, for each of @objects that differs. All threads of the process are stopped at safe
+ * points, @t is one of them, in no call; it is lent for system calls. On failure the process has at
+ * most some memory more. -ENOTSUP: the map forbids it; the reason names the function.
+ */
+MUST_CHECK int splice_put(const struct sea_map *map, const struct objects *objects,
+	struct tracee *t, const struct splice_files *files, struct splice **ret, struct err *err);
+
+/*
+ * Stopped as above: the process runs on its own functions again, or once more on those that were
+ * put in. They stay mapped: the program may have stored where their constants are.
+ */
+MUST_CHECK int splice_switch(
+	const struct splice *splice, struct tracee *t, bool in, struct err *err);
+
+/* For a process that was forked from one that has it. */
+struct splice *splice_dup(const struct splice *splice);
+void splice_free(struct splice *splice);
+
+/* Is @addr in code that was put in? */
+bool splice_holds(const struct splice *splice, uint64_t addr);
+/* How many functions were put in. */
+int splice_count(const struct splice *splice);
+
+#endif
