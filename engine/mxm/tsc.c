@@ -42,6 +42,11 @@ void tsc_init(void)
 	sigaction(SIGSEGV, &sa, NULL);
 }
 
+void tsc_take_back(void)
+{
+	prctl(PR_SET_TSC, PR_TSC_ENABLE, 0, 0, 0);
+}
+
 void tsc_give_up(void)
 {
 	prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0);

@@ -14,5 +14,7 @@
 void tsc_init(void);
 /* On a monitor thread, from its start. */
 void tsc_give_up(void);
+/* Until tsc_give_up(): around the start of a process, which would inherit it through execve(2). */
+void tsc_take_back(void);
 
 #endif

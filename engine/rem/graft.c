@@ -45,6 +45,16 @@ static int refuse(
 	return err_set(err, ENOTSUP, "the function at %#" PRIx64 " %s", f->addr, why);
 }
 
+static int refuse_operand(struct err *err, const struct graft *g, const struct sea_map_func *f,
+	const struct sea_map_operand *op, uint64_t dest)
+{
+	cleanup_free char *why = xasprintf("refers at +%#x to %#" PRIx64 " (%s), which %s", op->off,
+		op->target, sea_class_text(op->klass),
+		dest ? "is out of its reach" : "does not come along");
+
+	return refuse(err, g, f, why);
+}
+
 /* May it be put in, and its counterpart's entry be led to it? */
 static int check(const struct graft *g, const struct sea_map_func *f, struct err *err)
 {
@@ -250,7 +260,7 @@ static int link_func(struct graft *g, uint32_t i, struct err *err)
 		dest = destination(g, op->klass, op->target, op->peer, op->slot);
 		if (!dest || !put_field(to + op->off, op->width,
 				     (int64_t)(dest - (g->base + g->func_at[i] + op->next))))
-			return refuse(err, g, f, "refers to something out of its reach");
+			return refuse_operand(err, g, f, op, dest);
 	}
 	return 0;
 }

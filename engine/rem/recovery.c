@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/xalloc.h"
+#include "mxm/tsc.h"
 #include "rem/safe.h"
 #include "rem/splice.h"
 #include "sea/map.h"
@@ -71,13 +72,16 @@ static int spawn_analyser(struct recovery *r, int complaints, struct err *err)
 		rc = -posix_spawn_file_actions_adddup2(&actions, r->memfd, 1);
 	if (rc == 0)
 		rc = -posix_spawn_file_actions_adddup2(&actions, complaints, 2);
+	tsc_take_back();
 	if (rc == 0)
 		rc = -posix_spawn(&pid, "/proc/self/exe", &actions, NULL, (char **)argv, envp);
+	tsc_give_up();
 	posix_spawn_file_actions_destroy(&actions);
 	return rc < 0 ? err_errno(err, -rc, "the analyser cannot be started") : 0;
 }
 
-/* The analyser is a process of its own: what it reads comes from images, and it takes its time. */
+/* On a monitor. The analyser is a process of its own: what it reads comes from images, and it takes
+ * its time. */
 static int begin_analysis(struct recovery *r, struct err *err)
 {
 	int pipefd[2], rc;

@@ -104,6 +104,21 @@ static uint32_t shape_of(const cs_insn *in)
 	return h ^ h >> 32;
 }
 
+/*
+ * The width of a displacement. capstone (4.0.2) says 2 where the instruction has an operand-size
+ * prefix, which a displacement knows nothing of (AMD64 manual, vol. 3, section 1.5).
+ */
+static uint8_t disp_width(const cs_insn *in, int64_t disp)
+{
+	const cs_x86_encoding *e = &in->detail->x86.encoding;
+	const int32_t value = (int32_t)disp;
+
+	if (e->disp_size == 2 && e->disp_offset && e->disp_offset + 4 <= in->size &&
+		memcmp(in->bytes + e->disp_offset, &value, 4) == 0)
+		return 4;
+	return e->disp_size;
+}
+
 /* The reference that memory operand @op makes, or plain displacement. */
 static bool memory_ref(const struct decoder *d, const cs_insn *in, const cs_x86_op *op,
 	struct sea_insn *rec, struct sea_ref *ref)
@@ -111,7 +126,7 @@ static bool memory_ref(const struct decoder *d, const cs_insn *in, const cs_x86_
 	const cs_x86 *x = &in->detail->x86;
 
 	ref->off = x->encoding.disp_offset;
-	ref->width = x->encoding.disp_size;
+	ref->width = disp_width(in, op->mem.disp);
 	ref->access = op->size;
 	if (op->mem.base == X86_REG_RIP) {
 		ref->target = in->address + in->size + op->mem.disp;
@@ -127,7 +142,7 @@ static bool memory_ref(const struct decoder *d, const cs_insn *in, const cs_x86_
 		ref->kind = SEA_R_TLS;
 		return true;
 	}
-	if (is_address(d->im, op->mem.disp) && x->encoding.disp_size == 4) {
+	if (is_address(d->im, op->mem.disp) && ref->width == 4) {
 		ref->target = op->mem.disp;
 		ref->kind = SEA_R_ABS;
 		return true;
