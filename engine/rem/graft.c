@@ -20,19 +20,19 @@ static uint64_t up(uint64_t n, uint64_t align)
 
 static const struct sea_map_func *funcs(const struct graft *g, uint32_t *ret_n)
 {
-	return sea_map_records(g->map, g->object->pair, SEA_T_FUNCS_OLD + g->side, ret_n);
+	return sea_map_records(g->map, g->object.pair, SEA_T_FUNCS_OLD + g->side, ret_n);
 }
 
 static const struct sea_map_copy *copies(const struct graft *g, uint32_t *ret_n)
 {
-	return sea_map_records(g->map, g->object->pair, SEA_T_COPIES_OLD + g->side, ret_n);
+	return sea_map_records(g->map, g->object.pair, SEA_T_COPIES_OLD + g->side, ret_n);
 }
 
 static const struct sea_map_operand *operands(const struct graft *g)
 {
 	uint32_t n;
 
-	return sea_map_records(g->map, g->object->pair, SEA_T_OPERANDS_OLD + g->side, &n);
+	return sea_map_records(g->map, g->object.pair, SEA_T_OPERANDS_OLD + g->side, &n);
 }
 
 static int refuse(
@@ -69,7 +69,7 @@ static int check(const struct graft *g, const struct sea_map_func *f, struct err
 	}
 	if (f->peer == SEA_MAP_NONE || (f->flags & SEA_FF_FRAGMENT))
 		return 0;
-	theirs = sea_map_records(g->map, g->object->pair, SEA_T_FUNCS_OLD + !g->side, &n);
+	theirs = sea_map_records(g->map, g->object.pair, SEA_T_FUNCS_OLD + !g->side, &n);
 	if (!(theirs[f->peer].flags & SEA_FF_PATCHABLE))
 		return refuse(err, g, f, "leaves no room for a jump at its entry");
 	return 0;
@@ -130,7 +130,7 @@ static int plan_data(struct graft *g, bool writable, uint64_t *at, struct err *e
 int graft_plan(
 	const struct sea_map *map, const struct object *object, struct graft *ret, struct err *err)
 {
-	struct graft g = { .map = map, .object = object, .side = !object->side };
+	struct graft g = { .map = map, .object = *object, .side = !object->side };
 	uint64_t at;
 	uint32_t n;
 	int rc = plan_code(&g, err);
@@ -174,7 +174,7 @@ void graft_free(struct graft *g)
 /* Where the donor's byte at @addr has gone; 0: it stayed behind. */
 static uint64_t moved(const struct graft *g, uint64_t addr)
 {
-	const struct sea_map_func *f = sea_map_func_of(g->map, g->object->pair, g->side, addr);
+	const struct sea_map_func *f = sea_map_func_of(g->map, g->object.pair, g->side, addr);
 	uint32_t n;
 	const struct sea_map_copy *c = copies(g, &n);
 
@@ -209,7 +209,7 @@ static uint64_t stub_for(struct graft *g, uint64_t slot)
 static uint64_t destination(
 	struct graft *g, unsigned klass, uint64_t target, uint64_t peer, uint64_t slot)
 {
-	const uint64_t bias = g->object->bias;
+	const uint64_t bias = g->object.bias;
 
 	switch (klass) {
 	case SEA_C_SELF:
@@ -289,7 +289,7 @@ static int link_words(struct graft *g, struct err *err)
 {
 	uint32_t n;
 	const struct sea_map_slot *s =
-		sea_map_records(g->map, g->object->pair, SEA_T_SLOTS_OLD + g->side, &n);
+		sea_map_records(g->map, g->object.pair, SEA_T_SLOTS_OLD + g->side, &n);
 
 	for (uint32_t i = 0; i < n; i++) {
 		uint64_t at = moved(g, s[i].addr), base = 0;

@@ -13,7 +13,7 @@
 
 struct graft {
 	const struct sea_map *map;
-	const struct object *object;
+	struct object object;
 	int side; /* of the donor */
 	struct donor donor;
 	uint64_t *func_at; /* offset of each function of the donor's, GRAFT_NONE: stays behind */

@@ -14,12 +14,15 @@
 #include "mxm/tsc.h"
 #include "rem/safe.h"
 #include "rem/splice.h"
+#include "rem/unwind.h"
 #include "sea/map.h"
 
 struct recovery {
 	struct recovery_config config;
 	struct sea_map *map;
 	struct objects_cache *files;
+	struct unwinder *unwinder;
+	struct grafts *grafts;
 	struct {
 		struct splice *splice; /* in the version's process, NULL: none */
 		bool in;	       /* it runs on what was put in */
@@ -34,6 +37,8 @@ struct recovery *recovery_new(const struct recovery_config *config)
 
 	r->config = *config;
 	r->files = objects_cache_new();
+	r->unwinder = unwinder_new();
+	r->grafts = grafts_new();
 	r->memfd = r->complaints = -1;
 	return r;
 }
@@ -45,6 +50,8 @@ void recovery_free(struct recovery *r)
 	for (int v = 0; v < 2; v++)
 		splice_free(r->versions[v].splice);
 	objects_cache_free(r->files);
+	unwinder_free(r->unwinder);
+	grafts_free(r->grafts);
 	if (r->map)
 		sea_map_close(r->map);
 	if (r->memfd >= 0)
@@ -142,7 +149,8 @@ int recovery_safe(
 	if (rc == 0)
 		rc = objects_find(r->files, r->map, threads[0], &objects, err);
 	for (int i = 0; i < n && rc == 0; i++)
-		rc = safe_point(r->map, &objects, r->versions[from].splice, threads[i], err);
+		rc = safe_point(
+			r->unwinder, r->map, &objects, r->versions[from].splice, threads[i], err);
 	return rc;
 }
 
@@ -173,7 +181,8 @@ int recovery_convert(struct recovery *r, int version, int from, struct tracee *c
 	} else {
 		rc = objects_find(r->files, r->map, threads[0], &objects, err);
 		if (rc == 0)
-			rc = splice_put(r->map, &objects, threads[0], &files, &splice, err);
+			rc = splice_put(
+				r->grafts, r->map, &objects, threads[0], &files, &splice, err);
 	}
 	if (rc < 0) {
 		splice_free(splice);

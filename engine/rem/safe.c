@@ -39,11 +39,11 @@ static int check_frame(const struct sea_map *map, const struct objects *objects,
 	return 0;
 }
 
-int safe_point(const struct sea_map *map, const struct objects *objects,
+int safe_point(struct unwinder *unwinder, const struct sea_map *map, const struct objects *objects,
 	const struct splice *splice, struct tracee *t, struct err *err)
 {
 	cleanup_free struct unwind_frame *frames = xreallocarray(NULL, FRAMES_MAX, sizeof(*frames));
-	int n = unwind_backtrace(t, frames, FRAMES_MAX, err), rc;
+	int n = unwinder_backtrace(unwinder, t, frames, FRAMES_MAX, err), rc;
 
 	if (n < 0)
 		return n;

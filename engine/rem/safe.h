@@ -13,7 +13,9 @@
  * Is @t, stopped, at a safe point? 0: yes. -EAGAIN: no; the reason names the frame. @splice: what
  * was put into its process, or NULL.
  */
-MUST_CHECK int safe_point(const struct sea_map *map, const struct objects *objects,
-	const struct splice *splice, struct tracee *t, struct err *err);
+struct unwinder;
+MUST_CHECK int safe_point(struct unwinder *unwinder, const struct sea_map *map,
+	const struct objects *objects, const struct splice *splice, struct tracee *t,
+	struct err *err);
 
 #endif

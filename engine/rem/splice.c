@@ -26,6 +26,27 @@ struct region {
 	uint64_t start, code_end, end;
 };
 
+#define GRAFTS_MAX 64
+
+struct grafts {
+	struct graft *v[GRAFTS_MAX];
+	size_t n;
+};
+
+struct grafts *grafts_new(void)
+{
+	return xzalloc(sizeof(struct grafts));
+}
+
+void grafts_free(struct grafts *grafts)
+{
+	for (size_t i = 0; grafts && i < grafts->n; i++) {
+		graft_free(grafts->v[i]);
+		free(grafts->v[i]);
+	}
+	free(grafts);
+}
+
 struct splice {
 	struct patch *patches;
 	size_t n_patches;
@@ -104,9 +125,9 @@ static int plan_jumps(struct splice *s, const struct graft *g, struct tracee *t,
 {
 	uint32_t n, n_theirs;
 	const struct sea_map_func *ours =
-		sea_map_records(g->map, g->object->pair, SEA_T_FUNCS_OLD + g->side, &n);
+		sea_map_records(g->map, g->object.pair, SEA_T_FUNCS_OLD + g->side, &n);
 	const struct sea_map_func *theirs =
-		sea_map_records(g->map, g->object->pair, SEA_T_FUNCS_OLD + !g->side, &n_theirs);
+		sea_map_records(g->map, g->object.pair, SEA_T_FUNCS_OLD + !g->side, &n_theirs);
 
 	for (uint32_t i = 0; i < n; i++) {
 		struct patch p = { .is = { 0xe9 } };
@@ -116,7 +137,7 @@ static int plan_jumps(struct splice *s, const struct graft *g, struct tracee *t,
 		if (!graft_entry(g, i) || ours[i].peer == SEA_MAP_NONE ||
 			(ours[i].flags & SEA_FF_FRAGMENT))
 			continue;
-		p.at = g->object->bias + theirs[ours[i].peer].addr;
+		p.at = g->object.bias + theirs[ours[i].peer].addr;
 		rel = (int32_t)(graft_entry(g, i) - (p.at + JUMP_SIZE));
 		memcpy(p.is + 1, &rel, 4);
 		rc = tracee_read(t, raddr(p.at), p.was, sizeof(p.was));
@@ -128,41 +149,91 @@ static int plan_jumps(struct splice *s, const struct graft *g, struct tracee *t,
 	return 0;
 }
 
-static int put_object(struct splice *s, const struct sea_map *map, const struct objects *objects,
-	const struct object *o, struct tracee *t, const struct splice_files *files, struct err *err)
+/* Made before, for the same object at the same place. */
+static struct graft *find_graft(const struct grafts *grafts, const struct object *o, uint64_t base)
 {
-	cleanup_free char *path = NULL;
-	struct graft g;
+	for (size_t i = 0; i < grafts->n; i++) {
+		struct graft *g = grafts->v[i];
+
+		if (g->object.pair == o->pair && g->object.side == o->side &&
+			g->object.bias == o->bias && g->base == base)
+			return g;
+	}
+	return NULL;
+}
+
+static int link_graft(struct graft *g, const struct splice_files *files, struct err *err)
+{
+	cleanup_free char *path = files->path(files->arg, g->object.pair, g->side);
+	int rc = donor_open(path, g->object.pair->sha[g->side], &g->donor, err);
+
+	if (rc == 0)
+		rc = graft_link(g, err);
+	donor_close(&g->donor);
+	return rc;
+}
+
+/* NULL in *@ret: nothing has to be put in. */
+static int make_graft(struct grafts *grafts, const struct splice *s, const struct sea_map *map,
+	const struct objects *objects, const struct object *o, const struct splice_files *files,
+	struct graft **ret, struct err *err)
+{
+	struct graft g, *known;
 	int rc = graft_plan(map, o, &g, err);
 
+	*ret = NULL;
 	if (rc < 0)
 		return rc;
 	if (!g.n) {
 		graft_free(&g);
 		return 0;
 	}
-	path = files->path(files->arg, o->pair, g.side);
-	rc = donor_open(path, o->pair->sha[g.side], &g.donor, err);
-	if (rc == 0) {
-		g.base = find_place(s, objects, o, graft_size(&g));
-		if (!g.base)
-			rc = err_set(
-				err, ENOMEM, "there is no room for the functions near %s", path);
+	g.base = find_place(s, objects, o, graft_size(&g));
+	known = find_graft(grafts, o, g.base);
+	if (known) {
+		graft_free(&g);
+		*ret = known;
+		return 0;
 	}
+	if (!g.base)
+		rc = err_set(err, ENOMEM,
+			"there is no room for the functions near the object at %#" PRIx64,
+			o->start);
 	if (rc == 0)
-		rc = graft_link(&g, err);
-	if (rc == 0)
-		rc = write_bytes(t, &g, err);
-	if (rc == 0)
-		rc = plan_jumps(s, &g, t, err);
-	if (rc == 0) {
-		s->regions = xreallocarray(s->regions, s->n_regions + 1, sizeof(*s->regions));
-		s->regions[s->n_regions++] =
-			(struct region){ g.base, g.base + g.code, g.base + graft_size(&g) };
-		s->functions += g.n;
+		rc = link_graft(&g, files, err);
+	if (rc < 0) {
+		graft_free(&g);
+		return rc;
 	}
-	graft_free(&g);
-	return rc;
+	if (grafts->n == GRAFTS_MAX) {
+		graft_free(grafts->v[0]);
+		*grafts->v[0] = g;
+		*ret = grafts->v[0];
+		return 0;
+	}
+	*ret = grafts->v[grafts->n++] = xmemdup(&g, sizeof(g));
+	return 0;
+}
+
+static int put_object(struct splice *s, struct grafts *grafts, const struct sea_map *map,
+	const struct objects *objects, const struct object *o, struct tracee *t,
+	const struct splice_files *files, struct err *err)
+{
+	struct graft *g;
+	int rc = make_graft(grafts, s, map, objects, o, files, &g, err);
+
+	if (rc < 0 || !g)
+		return rc;
+	rc = write_bytes(t, g, err);
+	if (rc == 0)
+		rc = plan_jumps(s, g, t, err);
+	if (rc < 0)
+		return rc;
+	s->regions = xreallocarray(s->regions, s->n_regions + 1, sizeof(*s->regions));
+	s->regions[s->n_regions++] =
+		(struct region){ g->base, g->base + g->code, g->base + graft_size(g) };
+	s->functions += g->n;
+	return 0;
 }
 
 static int poke_all(const struct splice *s, struct tracee *t, bool in, struct err *err)
@@ -177,8 +248,8 @@ static int poke_all(const struct splice *s, struct tracee *t, bool in, struct er
 	return 0;
 }
 
-int splice_put(const struct sea_map *map, const struct objects *objects, struct tracee *t,
-	const struct splice_files *files, struct splice **ret, struct err *err)
+int splice_put(struct grafts *grafts, const struct sea_map *map, const struct objects *objects,
+	struct tracee *t, const struct splice_files *files, struct splice **ret, struct err *err)
 {
 	struct splice *s = xzalloc(sizeof(*s));
 	int rc = 0;
@@ -187,7 +258,7 @@ int splice_put(const struct sea_map *map, const struct objects *objects, struct 
 		const struct object *o = &objects->v[i];
 
 		if (o->pair->state == SEA_O_ANALYSED)
-			rc = put_object(s, map, objects, o, t, files, err);
+			rc = put_object(s, grafts, map, objects, o, t, files, err);
 		else if (o->pair->state != SEA_O_IDENTICAL)
 			rc = err_set(err, ENOTSUP, "%s could not be analysed: %s",
 				sea_map_string(map, o->pair->path[o->side]),

@@ -21,13 +21,19 @@ struct splice_files {
 	void *arg;
 };
 
+/* What was made once, for copies of the same process: kept between calls. */
+struct grafts;
+struct grafts *grafts_new(void);
+void grafts_free(struct grafts *grafts);
+
 /*
  * Puts them in, for each of @objects that differs. All threads of the process are stopped at safe
  * points, @t is one of them, in no call; it is lent for system calls. On failure the process has at
  * most some memory more. -ENOTSUP: the map forbids it; the reason names the function.
  */
-MUST_CHECK int splice_put(const struct sea_map *map, const struct objects *objects,
-	struct tracee *t, const struct splice_files *files, struct splice **ret, struct err *err);
+MUST_CHECK int splice_put(struct grafts *grafts, const struct sea_map *map,
+	const struct objects *objects, struct tracee *t, const struct splice_files *files,
+	struct splice **ret, struct err *err);
 
 /*
  * Stopped as above: the process runs on its own functions again, or once more on those that were

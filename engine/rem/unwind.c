@@ -23,10 +23,28 @@ struct object {
 	const struct map *map; /* the executable map */
 	int fd;
 	struct cfi *cfi; /* NULL: it could not be opened */
+	bool kept;	 /* by the unwinder */
 	uint64_t bias;
 };
 
+/* One that is kept open. */
+struct kept {
+	char *path;
+	dev_t dev;
+	ino_t ino;
+	int fd;
+	struct cfi *cfi;
+};
+
+#define KEPT_MAX 64
+
+struct unwinder {
+	struct kept kept[KEPT_MAX];
+	size_t n;
+};
+
 struct walk {
+	struct unwinder *unwinder; /* NULL: nothing is kept */
 	struct tracee *t;
 	struct maps maps;
 	struct object *object;
@@ -107,19 +125,46 @@ static void open_file(const struct walk *w, struct object *o)
 		o->cfi = NULL;
 }
 
+static bool find_kept(const struct walk *w, struct object *o)
+{
+	for (size_t i = 0; w->unwinder && i < w->unwinder->n; i++) {
+		const struct kept *k = &w->unwinder->kept[i];
+
+		if (k->dev != o->map->dev || k->ino != o->map->ino ||
+			strcmp(k->path, o->map->path) != 0)
+			continue;
+		o->cfi = k->cfi;
+		o->kept = true;
+		return true;
+	}
+	return false;
+}
+
+static void keep(const struct walk *w, struct object *o)
+{
+	if (!w->unwinder || !o->cfi || w->unwinder->n == KEPT_MAX)
+		return;
+	w->unwinder->kept[w->unwinder->n++] =
+		(struct kept){ xstrdup(o->map->path), o->map->dev, o->map->ino, o->fd, o->cfi };
+	o->kept = true;
+}
+
 static void open_object(const struct walk *w, struct object *o)
 {
 	uint64_t addr;
 
-	if (strcmp(o->map->path, "[vdso]") == 0)
+	if (strcmp(o->map->path, "[vdso]") == 0) {
 		open_vdso(w, o);
-	else if (o->map->path[0] == '/')
+	} else if (o->map->path[0] == '/' && !find_kept(w, o)) {
 		open_file(w, o);
+		keep(w, o);
+	}
 	if (o->cfi && cfi_address_of_offset(o->cfi, o->map->offset, &addr)) {
 		o->bias = o->map->start - addr;
 		return;
 	}
-	cfi_close(o->cfi);
+	if (!o->kept)
+		cfi_close(o->cfi);
 	o->cfi = NULL;
 }
 
@@ -237,9 +282,31 @@ static void take_regs(const struct user_regs_struct *u, struct cfi_regs *ret)
 	memcpy(ret->value, value, sizeof(value));
 }
 
-int unwind_backtrace(struct tracee *t, struct unwind_frame *frames, int max, struct err *err)
+static void close_object(int fd, struct cfi *cfi)
 {
-	struct walk w = { .t = t };
+	cfi_close(cfi);
+	if (fd >= 0)
+		close(fd);
+}
+
+struct unwinder *unwinder_new(void)
+{
+	return xzalloc(sizeof(struct unwinder));
+}
+
+void unwinder_free(struct unwinder *u)
+{
+	for (size_t i = 0; u && i < u->n; i++) {
+		close_object(u->kept[i].fd, u->kept[i].cfi);
+		free(u->kept[i].path);
+	}
+	free(u);
+}
+
+int unwinder_backtrace(
+	struct unwinder *u, struct tracee *t, struct unwind_frame *frames, int max, struct err *err)
+{
+	struct walk w = { .unwinder = u, .t = t };
 	const struct user_regs_struct *user;
 	struct cfi_regs regs;
 	bool exact = true;
@@ -268,13 +335,17 @@ int unwind_backtrace(struct tracee *t, struct unwind_frame *frames, int max, str
 	for (int i = 0; i < n; i++)
 		describe(&w, &frames[i]);
 	for (size_t i = 0; i < w.objects; i++) {
-		cfi_close(w.object[i].cfi);
-		if (w.object[i].fd >= 0)
-			close(w.object[i].fd);
+		if (!w.object[i].kept)
+			close_object(w.object[i].fd, w.object[i].cfi);
 	}
 	free(w.object);
 	maps_free(&w.maps);
 	return n;
+}
+
+int unwind_backtrace(struct tracee *t, struct unwind_frame *frames, int max, struct err *err)
+{
+	return unwinder_backtrace(NULL, t, frames, max, err);
 }
 
 void unwind_print_frame(struct str *out, const struct unwind_frame *frame)

@@ -40,6 +40,17 @@ struct unwind_frame {
 MUST_CHECK int unwind_backtrace(
 	struct tracee *t, struct unwind_frame *frames, int max, struct err *err);
 
+/*
+ * For who unwinds the same process, or copies of it, again and again: the objects stay open. A file
+ * is told by the device, inode and path that the maps show.
+ */
+struct unwinder;
+struct unwinder *unwinder_new(void);
+void unwinder_free(struct unwinder *u);
+/* As unwind_backtrace(). */
+MUST_CHECK int unwinder_backtrace(struct unwinder *u, struct tracee *t, struct unwind_frame *frames,
+	int max, struct err *err);
+
 /* Appends the frame in one line without line end: "hashFind+0x1f (/usr/bin/redis+0x4be1f)". */
 void unwind_print_frame(struct str *out, const struct unwind_frame *frame);
 
