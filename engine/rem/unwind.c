@@ -52,11 +52,13 @@ struct walk {
 	struct timespec deadline;
 };
 
+/* The coarse clock: the other one reads the time stamp counter, which faults on a monitor (tsc.h).
+ */
 static bool out_of_time(const struct walk *w)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
 	return now.tv_sec > w->deadline.tv_sec ||
 	       (now.tv_sec == w->deadline.tv_sec && now.tv_nsec > w->deadline.tv_nsec);
 }
@@ -318,7 +320,7 @@ int unwinder_backtrace(
 	rc = maps_read(t->tid, &w.maps, err);
 	if (rc < 0)
 		return rc;
-	clock_gettime(CLOCK_MONOTONIC, &w.deadline);
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &w.deadline);
 	w.deadline.tv_nsec += UNWIND_LIMIT_MS * 1000000l;
 	w.deadline.tv_sec += w.deadline.tv_nsec / 1000000000;
 	w.deadline.tv_nsec %= 1000000000;
