@@ -301,6 +301,14 @@ static bool on_drop(void *arg, int version, int leads, bool was_leader)
 	return comes_back;
 }
 
+static void on_runs(void *arg, int version, pid_t pid)
+{
+	struct director *d = arg;
+
+	if (d->recovery)
+		recovery_runs(d->recovery, version, pid);
+}
+
 static int on_rejoin_safe(
 	void *arg, int version, int from, struct tracee *const *threads, int n, struct err *err)
 {
@@ -315,7 +323,7 @@ static int on_rejoin_made(
 	void *arg, int version, int from, struct tracee *const *threads, int n, struct err *err)
 {
 	struct director *d = arg;
-	int rc = recovery_convert(d->recovery, version, from, threads, n, err);
+	int rc = recovery_convert(d->recovery, version, from, threads[0], err);
 
 	if (rc < 0)
 		return rc;
@@ -394,6 +402,7 @@ static const struct mxm_ops ops = {
 	.unsupported = on_unsupported,
 	.dropped = on_drop,
 	.entered = on_entered,
+	.runs = on_runs,
 	.rejoin_safe = on_rejoin_safe,
 	.rejoin_made = on_rejoin_made,
 	.rejoined = on_rejoined,
@@ -426,12 +435,10 @@ static void prepare_recovery(struct director *d)
 	const struct mxm_config *c = &d->config.mxm;
 	struct recovery_config config = { .map = d->config.map };
 
-	if (c->nversions != ARRAY_SIZE(config.programs) || !d->config.max_recoveries)
+	if (c->nversions != ARRAY_SIZE(config.roots) || !d->config.max_recoveries)
 		return;
-	for (int v = 0; v < c->nversions; v++) {
-		config.programs[v] = c->versions[v].program;
+	for (int v = 0; v < c->nversions; v++)
 		config.roots[v] = c->versions[v].root;
-	}
 	d->recovery = recovery_new(&config);
 }
 
@@ -497,6 +504,7 @@ int director_wait(struct director *d)
 			"%lu bytes of payload\n",
 			stats.calls, stats.events, stats.signals, stats.processes, stats.threads,
 			stats.payload_bytes);
+		fprintf(stderr, "mx: %lu recoveries\n", state_recoveries(d->state, "recovered"));
 		for (int v = 0; v < d->config.mxm.nversions; v++)
 			fprintf(stderr, "mx: %s: %lu calls by its agent, %lu by ptrace\n",
 				d->config.mxm.versions[v].name, stats.agent_calls[v],

@@ -199,6 +199,16 @@ void state_count_recovery(struct run_state *s, const char *result, double second
 	s->recovery_seconds += seconds;
 }
 
+uint64_t state_recoveries(struct run_state *s, const char *result)
+{
+	HOLD(s);
+	for (int i = 0; i < s->recoveries.count; i++) {
+		if (strcmp(s->recoveries.items[i].name, result) == 0)
+			return s->recoveries.items[i].n;
+	}
+	return 0;
+}
+
 uint64_t state_count_rule(struct run_state *s, const char *rule)
 {
 	HOLD(s);

@@ -47,6 +47,8 @@ void state_count_crash(struct run_state *s, int version);
 /* @kind is one of a few fixed words. */
 void state_count_divergence(struct run_state *s, const char *kind);
 void state_count_recovery(struct run_state *s, const char *result, double seconds);
+/* How many there were with this result. */
+uint64_t state_recoveries(struct run_state *s, const char *result);
 /* Returns how often that rule was applied now. */
 uint64_t state_count_rule(struct run_state *s, const char *rule);
 /* Divergences and crashes in all. */

@@ -232,6 +232,7 @@ static void note_entry(const struct task *task)
 
 	if (!task->tuple->proc->is_root)
 		return;
+	mxm->ops->runs(mxm->ops_arg, task->version, task->tracee.tgid);
 	pthread_mutex_lock(&mxm->lock);
 	complete = mxm->entered != all;
 	mxm->entered |= 1u << task->version;

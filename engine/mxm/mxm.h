@@ -103,6 +103,8 @@ struct mxm_ops {
 	bool (*dropped)(void *arg, int version, int leads, bool was_leader);
 	/* The first process of every version has come to its program's entry. */
 	void (*entered)(void *arg);
+	/* @version's first process, @pid, has come to the entry of a program. Without the lock. */
+	void (*runs)(void *arg, int version, pid_t pid);
 	/*
 	 * A version that is wanted back (mxm_want_back()) could be copied from @from now: are
 	 * @threads, all stopped, at a safe point? -EAGAIN: not now. Other failures are final.

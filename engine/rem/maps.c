@@ -2,15 +2,20 @@
 #include "rem/maps.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "base/io.h"
 #include "base/str.h"
 #include "base/xalloc.h"
+
+#define HEADER_BYTES 1024 /* enough of a file to tell it from another build of it */
 
 /* vm.max_map_count is 65530 unless somebody raised it; lines have room for long paths. */
 #define MAPS_TEXT_MAX (256u << 20)
@@ -100,4 +105,54 @@ const struct map *maps_find(const struct maps *maps, uint64_t addr)
 			return &maps->map[mid];
 	}
 	return NULL;
+}
+
+/* The map of the same file that begins at its first byte: where the ELF header is. */
+static const struct map *header_map(const struct maps *maps, const struct map *m)
+{
+	for (const struct map *p = m; p >= maps->map && p->ino == m->ino && p->dev == m->dev; p--)
+		if (p->offset == 0)
+			return p;
+	return NULL;
+}
+
+/*
+ * An upgrade may have put another file at the path. The numbers of device and inode would tell, but
+ * an overlay shows others in the map than stat(2) does: then the first bytes must be the same.
+ */
+static bool is_same_file(struct tracee *t, const struct maps *maps, const struct map *m, int fd)
+{
+	const struct map *header = header_map(maps, m);
+	char in_file[HEADER_BYTES], in_memory[HEADER_BYTES];
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && st.st_ino == m->ino && st.st_dev == m->dev)
+		return true;
+	return header && pread(fd, in_file, sizeof(in_file), 0) == sizeof(in_file) &&
+	       tracee_read(t, raddr(header->start), in_memory, sizeof(in_memory)) == 0 &&
+	       memcmp(in_file, in_memory, sizeof(in_file)) == 0;
+}
+
+int maps_open_file(struct tracee *t, const struct maps *maps, const struct map *m)
+{
+	cleanup_free char *link =
+		xasprintf("/proc/%d/map_files/%" PRIx64 "-%" PRIx64, t->tid, m->start, m->end);
+	cleanup_free char *in_root = xasprintf("/proc/%d/root%s", t->tid, m->path);
+	/* O_NONBLOCK: what is at the path now may be a FIFO. */
+	const int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+	int fd;
+
+	/* The mapped file itself, even a deleted one, where we have the capability (proc(5)). */
+	fd = open(link, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		return fd;
+	for (int i = 0; i < 2; i++) {
+		/* The map has the path as the process's root has it, or ours. */
+		fd = open(i ? in_root : m->path, flags);
+		if (fd >= 0 && is_same_file(t, maps, m, fd))
+			return fd;
+		if (fd >= 0)
+			close(fd);
+	}
+	return -ENOENT;
 }

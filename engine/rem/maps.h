@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "tracee/tracee.h"
 
 struct map {
 	uint64_t start, end;
@@ -36,6 +37,12 @@ void maps_free(struct maps *maps);
 
 /* The map that holds @addr, or NULL. */
 const struct map *maps_find(const struct maps *maps, uint64_t addr);
+
+/*
+ * Opens the file that @m, one of @maps, shows; @t, stopped, is a thread of the process. Never
+ * another one that has come to its path since. -ENOENT: it cannot be found any more.
+ */
+MUST_CHECK int maps_open_file(struct tracee *t, const struct maps *maps, const struct map *m);
 
 #define cleanup_maps __attribute__((cleanup(maps_free)))
 

@@ -4,20 +4,16 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/str.h"
 #include "base/xalloc.h"
 #include "sea/sha256.h"
 
-#define HEADER_BYTES 1024 /* enough of a file to tell it from another build of it */
-#define CHUNK	     65536
-#define CACHE_MAX    4096
+#define CHUNK	  65536
+#define CACHE_MAX 4096
 
 struct known {
 	char *path;
@@ -45,19 +41,6 @@ void objects_cache_free(struct objects_cache *cache)
 	free(cache);
 }
 
-/* An overlay shows other numbers in the map than stat(2) does: then the first bytes must agree. */
-static bool is_mapped_file(struct tracee *t, const struct map *m, int fd)
-{
-	uint8_t in_file[HEADER_BYTES], in_memory[HEADER_BYTES];
-	struct stat st;
-
-	if (fstat(fd, &st) == 0 && st.st_ino == m->ino && st.st_dev == m->dev)
-		return true;
-	return pread(fd, in_file, sizeof(in_file), 0) == sizeof(in_file) &&
-	       tracee_read(t, raddr(m->start), in_memory, sizeof(in_memory)) == 0 &&
-	       memcmp(in_file, in_memory, sizeof(in_file)) == 0;
-}
-
 static int hash_file(int fd, uint8_t ret_sha[SHA256_LEN])
 {
 	cleanup_free uint8_t *buf = xmalloc(CHUNK);
@@ -75,8 +58,8 @@ static int hash_file(int fd, uint8_t ret_sha[SHA256_LEN])
 }
 
 /* The SHA-256 of the file whose first byte is mapped at @m. */
-static int sha_of(struct objects_cache *cache, struct tracee *t, const struct map *m,
-	const uint8_t **ret_sha, struct err *err)
+static int sha_of(struct objects_cache *cache, struct tracee *t, const struct maps *maps,
+	const struct map *m, const uint8_t **ret_sha, struct err *err)
 {
 	cleanup_close int fd = -1;
 	struct known k = { .dev = m->dev, .ino = m->ino };
@@ -89,8 +72,8 @@ static int sha_of(struct objects_cache *cache, struct tracee *t, const struct ma
 			return 0;
 		}
 	}
-	fd = open(m->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (fd < 0 || !is_mapped_file(t, m, fd))
+	fd = maps_open_file(t, maps, m);
+	if (fd < 0)
 		return err_set(err, ENOENT,
 			"%s is not the file any more that the program has mapped", m->path);
 	rc = hash_file(fd, k.sha);
@@ -168,13 +151,8 @@ int objects_find(struct objects_cache *cache, const struct sea_map *map, struct 
 	struct objects *ret, struct err *err)
 {
 	cleanup_objects struct objects o = { 0 };
-	char link[64], program[PATH_MAX] = "";
-	bool knows_program = false;
 	int rc = maps_read(t->tid, &o.maps, err);
 
-	snprintf(link, sizeof(link), "/proc/%d/exe", t->tgid);
-	if (readlink(link, program, sizeof(program) - 1) < 0)
-		return err_errno(err, errno, "%s", link);
 	for (size_t i = 0; rc == 0 && i < o.maps.count; i++) {
 		const struct map *m = &o.maps.map[i];
 		struct object found = { .start = m->start };
@@ -183,19 +161,16 @@ int objects_find(struct objects_cache *cache, const struct sea_map *map, struct 
 		if (!m->ino || m->offset || m->path[0] != '/' || !is_object(&o.maps, m) ||
 			!bias_of(t, m, &found.bias))
 			continue;
-		rc = sha_of(cache, t, m, &sha, err);
+		rc = sha_of(cache, t, &o.maps, m, &sha, err);
 		if (rc < 0)
 			break;
 		found.pair = pair_of(map, sha, &found.side);
 		if (!found.pair)
 			continue;
 		found.end = end_of(&o.maps, m);
-		knows_program |= strcmp(m->path, program) == 0;
 		o.v = xreallocarray(o.v, o.n + 1, sizeof(*o.v));
 		o.v[o.n++] = found;
 	}
-	if (rc == 0 && !knows_program)
-		rc = err_set(err, ENOENT, "%s is none of the programs that were analysed", program);
 	if (rc < 0)
 		return rc;
 	*ret = o;

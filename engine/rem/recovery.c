@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/xalloc.h"
@@ -19,6 +21,8 @@
 
 struct recovery {
 	struct recovery_config config;
+	pthread_mutex_t lock;
+	int programs[2]; /* the files, -1: not known */
 	struct sea_map *map;
 	struct objects_cache *files;
 	struct unwinder *unwinder;
@@ -36,40 +40,72 @@ struct recovery *recovery_new(const struct recovery_config *config)
 	struct recovery *r = xzalloc(sizeof(*r));
 
 	r->config = *config;
+	pthread_mutex_init(&r->lock, NULL);
 	r->files = objects_cache_new();
 	r->unwinder = unwinder_new();
 	r->grafts = grafts_new();
-	r->memfd = r->complaints = -1;
+	r->memfd = r->complaints = r->programs[0] = r->programs[1] = -1;
 	return r;
+}
+
+/* What is known of the two programs. */
+static void forget(struct recovery *r)
+{
+	for (int v = 0; v < 2; v++) {
+		splice_free(r->versions[v].splice);
+		r->versions[v].splice = NULL;
+		r->versions[v].in = false;
+	}
+	grafts_free(r->grafts);
+	r->grafts = grafts_new();
+	if (r->map)
+		sea_map_close(r->map);
+	r->map = NULL;
+	if (r->memfd >= 0)
+		close(r->memfd);
+	if (r->complaints >= 0)
+		close(r->complaints);
+	r->memfd = r->complaints = -1;
 }
 
 void recovery_free(struct recovery *r)
 {
 	if (!r)
 		return;
-	for (int v = 0; v < 2; v++)
-		splice_free(r->versions[v].splice);
+	forget(r);
+	grafts_free(r->grafts);
 	objects_cache_free(r->files);
 	unwinder_free(r->unwinder);
-	grafts_free(r->grafts);
-	if (r->map)
-		sea_map_close(r->map);
-	if (r->memfd >= 0)
-		close(r->memfd);
-	if (r->complaints >= 0)
-		close(r->complaints);
+	for (int v = 0; v < 2; v++) {
+		if (r->programs[v] >= 0)
+			close(r->programs[v]);
+	}
+	pthread_mutex_destroy(&r->lock);
 	free(r);
+}
+
+void recovery_runs(struct recovery *r, int version, pid_t pid)
+{
+	char link[64];
+
+	snprintf(link, sizeof(link), "/proc/%d/exe", pid);
+	pthread_mutex_lock(&r->lock);
+	forget(r);
+	if (r->programs[version] >= 0)
+		close(r->programs[version]);
+	r->programs[version] = open(link, O_RDONLY | O_CLOEXEC);
+	pthread_mutex_unlock(&r->lock);
 }
 
 static int spawn_analyser(struct recovery *r, int complaints, struct err *err)
 {
-	cleanup_free char *old = xasprintf(
-		"%s%s", r->config.roots[0] ? r->config.roots[0] : "", r->config.programs[0]);
-	cleanup_free char *new = xasprintf(
-		"%s%s", r->config.roots[1] ? r->config.roots[1] : "", r->config.programs[1]);
-	const char *argv[] = { "mx", "analyze", "--output=-", old, new, NULL };
+	const char *argv[] = { "mx", "analyze", "--output=-", "/proc/self/fd/3", "/proc/self/fd/4",
+		NULL };
 	char *envp[] = { NULL };
 	posix_spawn_file_actions_t actions;
+	/* Out of the way of 3 and 4. */
+	const int spare[2] = { fcntl(r->programs[0], F_DUPFD_CLOEXEC, 10),
+		fcntl(r->programs[1], F_DUPFD_CLOEXEC, 10) };
 	pid_t pid;
 	int rc = -posix_spawn_file_actions_init(&actions);
 
@@ -79,10 +115,16 @@ static int spawn_analyser(struct recovery *r, int complaints, struct err *err)
 		rc = -posix_spawn_file_actions_adddup2(&actions, r->memfd, 1);
 	if (rc == 0)
 		rc = -posix_spawn_file_actions_adddup2(&actions, complaints, 2);
+	for (int v = 0; v < 2 && rc == 0; v++)
+		rc = -posix_spawn_file_actions_adddup2(&actions, spare[v], 3 + v);
 	tsc_take_back();
 	if (rc == 0)
 		rc = -posix_spawn(&pid, "/proc/self/exe", &actions, NULL, (char **)argv, envp);
 	tsc_give_up();
+	for (int v = 0; v < 2; v++) {
+		if (spare[v] >= 0)
+			close(spare[v]);
+	}
 	posix_spawn_file_actions_destroy(&actions);
 	return rc < 0 ? err_errno(err, -rc, "the analyser cannot be started") : 0;
 }
@@ -123,6 +165,8 @@ static int need_map(struct recovery *r, struct err *err)
 
 	if (r->map)
 		return 0;
+	if (r->programs[0] < 0 || r->programs[1] < 0)
+		return err_set(err, ENOENT, "the versions have not both come to their programs");
 	if (r->config.map)
 		return open_map(r, r->config.map, "", err);
 	if (r->memfd < 0) {
@@ -140,17 +184,47 @@ static int need_map(struct recovery *r, struct err *err)
 	return open_map(r, path, complaint, err);
 }
 
-int recovery_safe(
+/* It may run something else by now than what was analysed. */
+static int check_program(const struct recovery *r, const struct tracee *t, struct err *err)
+{
+	struct stat known, now;
+	char link[64];
+
+	snprintf(link, sizeof(link), "/proc/%d/exe", t->tgid);
+	if (stat(link, &now) < 0)
+		return err_errno(err, errno, "%s", link);
+	for (int v = 0; v < 2; v++) {
+		if (fstat(r->programs[v], &known) == 0 && known.st_ino == now.st_ino &&
+			known.st_dev == now.st_dev)
+			return 0;
+	}
+	return err_set(err, ENOENT, "the process runs neither of the programs that were analysed");
+}
+
+static int check_safe(
 	struct recovery *r, int from, struct tracee *const *threads, int n, struct err *err)
 {
 	cleanup_objects struct objects objects = { 0 };
 	int rc = need_map(r, err);
 
 	if (rc == 0)
+		rc = check_program(r, threads[0], err);
+	if (rc == 0)
 		rc = objects_find(r->files, r->map, threads[0], &objects, err);
 	for (int i = 0; i < n && rc == 0; i++)
 		rc = safe_point(
 			r->unwinder, r->map, &objects, r->versions[from].splice, threads[i], err);
+	return rc;
+}
+
+int recovery_safe(
+	struct recovery *r, int from, struct tracee *const *threads, int n, struct err *err)
+{
+	int rc;
+
+	pthread_mutex_lock(&r->lock);
+	rc = check_safe(r, from, threads, n, err);
+	pthread_mutex_unlock(&r->lock);
 	return rc;
 }
 
@@ -162,34 +236,43 @@ static char *path_of(void *arg, const struct sea_map_object *pair, int side)
 	const char *name = sea_map_string(r->map, pair->path[side]);
 
 	if (pair->flags & SEA_OF_PROGRAM)
-		return xasprintf("%s%s", root, r->config.programs[side]);
+		return xasprintf("/proc/self/fd/%d", r->programs[side]);
 	return xasprintf("%s%s%s", root, *root && name[0] != '/' ? "/" : "", name);
 }
 
-int recovery_convert(struct recovery *r, int version, int from, struct tracee *const *threads,
-	int n, struct err *err)
+/* The first time the functions are put in; after that they are only switched. */
+static int exchange(struct recovery *r, const struct splice *known, bool in, struct tracee *t,
+	struct splice **ret, struct err *err)
 {
 	const struct splice_files files = { path_of, r };
 	cleanup_objects struct objects objects = { 0 };
-	struct splice *splice = NULL;
-	bool in = !r->versions[from].in;
 	int rc;
 
-	if (r->versions[from].splice) {
-		splice = splice_dup(r->versions[from].splice);
-		rc = splice_switch(splice, threads[0], in, err);
+	if (known) {
+		*ret = splice_dup(known);
+		return splice_switch(*ret, t, in, err);
+	}
+	rc = objects_find(r->files, r->map, t, &objects, err);
+	return rc < 0 ? rc : splice_put(r->grafts, r->map, &objects, t, &files, ret, err);
+}
+
+int recovery_convert(struct recovery *r, int version, int from, struct tracee *t, struct err *err)
+{
+	struct splice *splice = NULL;
+	bool in;
+	int rc;
+
+	pthread_mutex_lock(&r->lock);
+	in = !r->versions[from].in;
+	rc = exchange(r, r->versions[from].splice, in, t, &splice, err);
+	if (rc == 0) {
+		splice_free(r->versions[version].splice);
+		r->versions[version].splice = splice;
+		r->versions[version].in = in;
+		rc = splice_count(splice);
 	} else {
-		rc = objects_find(r->files, r->map, threads[0], &objects, err);
-		if (rc == 0)
-			rc = splice_put(
-				r->grafts, r->map, &objects, threads[0], &files, &splice, err);
-	}
-	if (rc < 0) {
 		splice_free(splice);
-		return rc;
 	}
-	splice_free(r->versions[version].splice);
-	r->versions[version].splice = splice;
-	r->versions[version].in = in;
-	return splice_count(splice);
+	pthread_mutex_unlock(&r->lock);
+	return rc;
 }

@@ -13,14 +13,17 @@
 struct recovery;
 
 struct recovery_config {
-	const char *programs[2]; /* old, new; inside `roots` */
-	const char *roots[2];	 /* NULL: none */
+	const char *roots[2]; /* of old and new; NULL: none */
 	const char *map; /* file that `mx analyze` or mx-hook has written; NULL: made when needed */
 };
 
-/* Nothing is read yet; the strings must outlive it. */
+/* Nothing is read yet; the strings must outlive it. Everything below may be called by any monitor.
+ */
 struct recovery *recovery_new(const struct recovery_config *config);
 void recovery_free(struct recovery *r);
+
+/* From now on @version runs the program that process @pid does. */
+void recovery_runs(struct recovery *r, int version, pid_t pid);
 
 /*
  * Are @threads of version @from, all stopped, at a safe point: does no frame belong to a function
@@ -31,10 +34,11 @@ MUST_CHECK int recovery_safe(
 	struct recovery *r, int from, struct tracee *const *threads, int n, struct err *err);
 
 /*
- * @threads, all stopped at a safe point, are a copy of @from's: from now on they run on @version's
- * functions. Returns how many functions were put in or taken out. On failure the copy is of no use.
+ * A copy of @from's process, whose threads are all stopped at a safe point, @t among them: from now
+ * on it runs on @version's functions. Returns how many functions were put in or taken out. On
+ * failure the copy is of no use.
  */
-MUST_CHECK int recovery_convert(struct recovery *r, int version, int from,
-	struct tracee *const *threads, int n, struct err *err);
+MUST_CHECK int recovery_convert(
+	struct recovery *r, int version, int from, struct tracee *t, struct err *err);
 
 #endif

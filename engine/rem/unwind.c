@@ -15,8 +15,7 @@
 #include "rem/maps.h"
 #include "sea/cfi.h"
 
-#define VDSO_MAX     65536
-#define HEADER_BYTES 1024 /* enough of a file to tell it from another build of it */
+#define VDSO_MAX 65536
 
 /* A mapped object that a frame lies in, opened the first time. */
 struct object {
@@ -70,32 +69,6 @@ static bool read_word(void *arg, uint64_t addr, uint64_t *ret_word)
 	return !out_of_time(w) && tracee_read(w->t, raddr(addr), ret_word, 8) == 0;
 }
 
-/* The map of the same file that begins at its first byte: where the ELF header is. */
-static const struct map *header_map(const struct walk *w, const struct map *m)
-{
-	for (const struct map *p = m; p >= w->maps.map && p->ino == m->ino && p->dev == m->dev; p--)
-		if (p->offset == 0)
-			return p;
-	return NULL;
-}
-
-/*
- * An upgrade may have put another file at the path. The numbers of device and inode would tell, but
- * an overlay shows others in the map than stat(2) does: then the first bytes must be the same.
- */
-static bool is_same_file(const struct walk *w, const struct map *m, int fd)
-{
-	const struct map *header = header_map(w, m);
-	char in_file[HEADER_BYTES], in_memory[HEADER_BYTES];
-	struct stat st;
-
-	if (fstat(fd, &st) == 0 && st.st_ino == m->ino && st.st_dev == m->dev)
-		return true;
-	return header && pread(fd, in_file, sizeof(in_file), 0) == sizeof(in_file) &&
-	       tracee_read(w->t, raddr(header->start), in_memory, sizeof(in_memory)) == 0 &&
-	       memcmp(in_file, in_memory, sizeof(in_file)) == 0;
-}
-
 static void open_vdso(const struct walk *w, struct object *o)
 {
 	uint64_t size = o->map->end - o->map->start;
@@ -112,18 +85,8 @@ static void open_vdso(const struct walk *w, struct object *o)
 
 static void open_file(const struct walk *w, struct object *o)
 {
-	cleanup_free char *link = xasprintf(
-		"/proc/%d/map_files/%" PRIx64 "-%" PRIx64, w->t->tid, o->map->start, o->map->end);
-	bool same;
-
-	/* The mapped file itself, even a deleted one, where we have the capability (proc(5)). */
-	o->fd = open(link, O_RDONLY | O_CLOEXEC);
-	same = o->fd >= 0;
-	/* O_NONBLOCK: what is at the path now may be a FIFO. */
-	if (!same)
-		o->fd = open(o->map->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (o->fd < 0 || !(same || is_same_file(w, o->map, o->fd)) ||
-		cfi_open(o->fd, &o->cfi, NULL) < 0)
+	o->fd = maps_open_file(w->t, &w->maps, o->map);
+	if (o->fd < 0 || cfi_open(o->fd, &o->cfi, NULL) < 0)
 		o->cfi = NULL;
 }
 

@@ -317,7 +317,7 @@ static const char *resolve_read_only(
 	struct sea_analysis *a = p->a;
 	const struct sea_image *im = a->im[side];
 	size_t len = sea_string_at(im, r->target);
-	uint32_t table = r->access ? 0 : sea_jump_table(im, r->func, r->target);
+	uint32_t table = r->kind == SEA_R_LEA ? sea_jump_table(im, r->func, r->target) : 0;
 
 	op->klass = SEA_C_LITERAL;
 	if (len && !table && r->kind != SEA_R_READ) {
