@@ -122,12 +122,26 @@ static int answer_abort(struct control *c, const struct json *request, struct ct
 	return director_decide(c->director, DECIDE_ABORT, "operator", err);
 }
 
+static int answer_switch(struct control *c, const struct json *request, struct ctl_conn *conn,
+	struct jsonw *w, struct err *err)
+{
+	return director_switch(c->director, "operator", err);
+}
+
+static int answer_restart(struct control *c, const struct json *request, struct ctl_conn *conn,
+	struct jsonw *w, struct err *err)
+{
+	const char *version = json_string(json_get(request, "version"));
+
+	if (!version || (strcmp(version, "old") != 0 && strcmp(version, "new") != 0))
+		return err_set(err, EINVAL, "\"version\" must be \"old\" or \"new\"");
+	return director_restart(c->director, version, "operator", err);
+}
+
 static const char not_paused[] =
 	"the comparison cannot be paused: a version that is not compared would be given the "
 	"results "
 	"of calls that it has not made; promote or abort ends the run of two instead";
-static const char needs_rejoin[] =
-	"not supported yet: a version that was let go cannot join a running one";
 
 static const struct verb verbs[] = {
 	{ "status", answer_status },
@@ -137,8 +151,8 @@ static const struct verb verbs[] = {
 	{ "abort", answer_abort },
 	{ "pause", NULL, not_paused },
 	{ "resume", NULL, not_paused },
-	{ "switch", NULL, needs_rejoin },
-	{ "restart", NULL, needs_rejoin },
+	{ "switch", answer_switch },
+	{ "restart", answer_restart },
 };
 
 static void put_error(struct str *out, const char *text, const char *code)

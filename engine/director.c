@@ -10,13 +10,11 @@
 #include <time.h>
 
 #include "base/xalloc.h"
+#include "crash_report.h"
 #include "ctl/state.h"
-#include "rem/core.h"
 #include "rem/recovery.h"
-#include "rem/unwind.h"
 
-#define FRAMES_MAX 64
-#define MINUTE_NS  60000000000ul
+#define MINUTE_NS 60000000000ul
 
 struct director {
 	struct director_config config;
@@ -28,6 +26,7 @@ struct director {
 	int last_crash; /* signal, for a run that no version survived */
 	struct run_state *state;
 	enum run_phase after_loss; /* the phase that the loss of a version leads to */
+	_Atomic bool switching;	   /* the leader is let go to come back as the follower */
 	int functions;		   /* put into the copy that is being made */
 	struct recovery *recovery; /* NULL: a lost version stays lost */
 	struct limit {
@@ -56,72 +55,6 @@ static void enter(struct director *d, enum run_phase phase, const char *reason)
 	event_str(&ev, "from", state_phase_name(former));
 	event_str(&ev, "reason", reason);
 	event_end(&ev);
-}
-
-static void put_registers(struct event_out *ev, struct tracee *t)
-{
-	const struct user_regs_struct *r = tracee_regs(t);
-
-	if (!r)
-		return;
-	event_object_begin(ev, "registers");
-	event_hex(ev, "rip", r->rip);
-	event_hex(ev, "rsp", r->rsp);
-	event_hex(ev, "rbp", r->rbp);
-	event_hex(ev, "rax", r->rax);
-	event_hex(ev, "rbx", r->rbx);
-	event_hex(ev, "rcx", r->rcx);
-	event_hex(ev, "rdx", r->rdx);
-	event_hex(ev, "rsi", r->rsi);
-	event_hex(ev, "rdi", r->rdi);
-	event_hex(ev, "r8", r->r8);
-	event_hex(ev, "r9", r->r9);
-	event_hex(ev, "r10", r->r10);
-	event_hex(ev, "r11", r->r11);
-	event_hex(ev, "r12", r->r12);
-	event_hex(ev, "r13", r->r13);
-	event_hex(ev, "r14", r->r14);
-	event_hex(ev, "r15", r->r15);
-	event_object_end(ev);
-}
-
-static void put_backtrace(struct event_out *ev, struct tracee *t)
-{
-	cleanup_free struct unwind_frame *frames = xreallocarray(NULL, FRAMES_MAX, sizeof(*frames));
-	struct err err;
-	int n = unwind_backtrace(t, frames, FRAMES_MAX, &err);
-
-	event_list_begin(ev, "backtrace");
-	for (int i = 0; i < n; i++) {
-		cleanup_str struct str line = STR_INIT;
-
-		unwind_print_frame(&line, &frames[i]);
-		event_list_add(ev, str_text(&line));
-	}
-	event_list_end(ev);
-}
-
-static void put_core(struct director *d, struct event_out *ev, const struct mxm_crash *crash)
-{
-	cleanup_free char *path = xasprintf("%s/core.%s.%d.%lu", d->config.core_dir,
-		name_of(d, crash->version), crash->known, crash->seq);
-	struct core_thread thread = { .tid = crash->tracee->tid };
-	const struct user_regs_struct *regs = tracee_regs(crash->tracee);
-	struct core_request req = { .tracee = crash->tracee,
-		.threads = &thread,
-		.nthreads = 1,
-		.sig = crash->sig,
-		.info = &crash->info };
-	struct err err;
-	uint64_t bytes;
-
-	if (!regs)
-		return;
-	thread.regs = *regs;
-	if (core_write(path, &req, &bytes, &err) < 0)
-		event_str(ev, "core_error", err.text);
-	else
-		event_str(ev, "core", path);
 }
 
 /* -1: there is none of that name. */
@@ -156,12 +89,7 @@ static void on_crash(void *arg, const struct mxm_crash *crash)
 	event_str(&ev, "signal", sys_signal_name(crash->sig));
 	if (crash->info.si_code > 0 && crash->sig != SIGKILL)
 		event_hex(&ev, "address", (uint64_t)crash->info.si_addr);
-	if (crash->tracee && crash->sig != SIGKILL) {
-		put_registers(&ev, crash->tracee);
-		put_backtrace(&ev, crash->tracee);
-		if (d->config.core_dir)
-			put_core(d, &ev, crash);
-	}
+	crash_report(&ev, crash, name_of(d, crash->version), d->config.core_dir);
 	event_end(&ev);
 }
 
@@ -260,13 +188,17 @@ static void log_refusal(struct director *d, int version, const char *why)
 	event_end(&ev);
 }
 
-/* Is the version that has just crashed to come back? */
+/* Is the version that is let go to come back? */
 static bool may_recover(struct director *d, int version)
 {
 	struct limit *limit = &d->recoveries[version];
 	uint64_t now = now_ns();
 
-	if (!d->recovery || d->decided || d->stopping || d->after_loss != PHASE_DEGRADED)
+	if (!d->recovery || d->decided || d->stopping)
+		return false;
+	if (atomic_exchange(&d->switching, false))
+		return true;
+	if (d->after_loss != PHASE_DEGRADED)
 		return false;
 	if (!limit->begun_ns || now - limit->begun_ns > MINUTE_NS)
 		*limit = (struct limit){ .begun_ns = now };
@@ -546,6 +478,16 @@ void director_put_figures(struct director *d, struct jsonw *w)
 	state_put_figures(d->state, w);
 }
 
+static void log_decision(struct director *d, const char *decision, const char *by)
+{
+	struct event_out ev;
+
+	eventlog_begin(d->config.log, &ev, "decision");
+	event_str(&ev, "decision", decision);
+	event_str(&ev, "by", by);
+	event_end(&ev);
+}
+
 int director_decide(struct director *d, enum decision decision, const char *by, struct err *err)
 {
 	bool promote = decision == DECIDE_PROMOTE;
@@ -553,7 +495,6 @@ int director_decide(struct director *d, enum decision decision, const char *by, 
 	enum run_phase phase = promote ? PHASE_PROMOTED : PHASE_ABORTED;
 	enum run_phase undecided = PHASE_INITIALIZING;
 	int keep = version_called(d, name), rc;
-	struct event_out ev;
 
 	if (keep < 0 || !state_lives(d->state, keep))
 		return err_set(err, EPERM, "the %s version does not run (any more)", name);
@@ -561,16 +502,54 @@ int director_decide(struct director *d, enum decision decision, const char *by, 
 		return err_set(err, EPERM, "the run is %s already", state_phase_name(undecided));
 	if (state_phase(d->state) == phase)
 		return 0;
-	eventlog_begin(d->config.log, &ev, "decision");
-	event_str(&ev, "decision", promote ? "promote" : "abort");
-	event_str(&ev, "by", by);
-	event_end(&ev);
+	log_decision(d, promote ? "promote" : "abort", by);
 	rc = mxm_keep(d->mxm, keep);
 	if (rc < 0) {
 		d->decided = PHASE_INITIALIZING;
 		return err_set(err, EPERM, "the %s version has just gone", name);
 	}
 	enter(d, phase, "decision");
+	return 0;
+}
+
+/* What stands against bringing a version back. */
+static int check_recovery(struct director *d, struct err *err)
+{
+	if (d->decided)
+		return err_set(err, EPERM, "the run is %s already",
+			state_phase_name(state_phase(d->state)));
+	if (!d->recovery)
+		return err_set(err, EPERM,
+			"the run was started with --max-recoveries 0, or with one version");
+	return 0;
+}
+
+int director_restart(struct director *d, const char *name, const char *by, struct err *err)
+{
+	int version = version_called(d, name), rc = check_recovery(d, err);
+
+	if (rc < 0)
+		return rc;
+	if (version < 0 || state_lives(d->state, version))
+		return err_set(err, EPERM, "the %s version runs", name);
+	log_decision(d, "restart", by);
+	enter(d, PHASE_RECOVERING, "decision");
+	mxm_want_back(d->mxm, version);
+	return 0;
+}
+
+int director_switch(struct director *d, const char *by, struct err *err)
+{
+	int rc = check_recovery(d, err), leader;
+
+	if (rc < 0)
+		return rc;
+	if (state_living(d->state) < 2)
+		return err_set(err, EPERM, "only one version runs");
+	leader = mxm_leader(d->mxm);
+	log_decision(d, "switch", by);
+	d->switching = true;
+	mxm_drop(d->mxm, leader);
 	return 0;
 }
 

@@ -48,6 +48,15 @@ enum decision { DECIDE_PROMOTE, DECIDE_ABORT };
 MUST_CHECK int director_decide(
 	struct director *d, enum decision decision, const char *by, struct err *err);
 
+/*
+ * The version @name, which was let go, is to come back; the leader and the follower are to change
+ * places. Both come about later: the phase is recovering until then, and the log says how it went.
+ * -EPERM: why not. Any thread but a monitor's.
+ */
+MUST_CHECK int director_restart(
+	struct director *d, const char *name, const char *by, struct err *err);
+MUST_CHECK int director_switch(struct director *d, const char *by, struct err *err);
+
 /* To be called about every second, by one thread: takes samples, and what decisions time makes. */
 void director_tick(struct director *d);
 

@@ -158,14 +158,50 @@ phase() {
 	done
 }
 
-@test "pause, resume, switch and restart are refused with the reason" {
+@test "pause and resume are refused with the reason" {
 	start_cat
-	for verb in pause resume switch "restart old"; do
-		# shellcheck disable=SC2086 # two words
+	for verb in pause resume; do
 		run -1 "$MX" $verb --control "$SOCKET"
-		[[ $output = "mx ${verb% old}: "*[a-z]* ]]
+		[[ $output = "mx $verb: "*[a-z]* ]]
 	done
 	[ "$(phase)" = mirroring ]
+}
+
+@test "switch: leader and follower change places; restart: a version that was let go comes back" {
+	start_cat
+	run -1 "$MX" restart old --control "$SOCKET"
+	[[ $output = *"the old version runs" ]]
+	for leader in old new old; do
+		run -0 "$MX" switch --control "$SOCKET"
+		"$MX" status --control "$SOCKET" --until mirroring --timeout 20
+		[ "$("$MX" status --control "$SOCKET" -o json | jq -r .leader)" = $leader ]
+		echo "$leader leads" >&7
+		wait_until 10 grep -q "$leader leads" "$SERVER_LOG"
+	done
+	run -0 "$MX" promote --control "$SOCKET"
+	run -1 "$MX" restart old --control "$SOCKET"
+	[[ $output = *"promoted already" ]]
+	run -1 "$MX" switch --control "$SOCKET"
+	exec 7>&-
+	wait_until 10 test ! -e "$SOCKET"
+	[ "$(cat "$SERVER_LOG")" = $'old leads\nnew leads\nold leads' ]
+}
+
+@test "a version that is killed comes back" {
+	mkfifo "$BATS_TEST_TMPDIR/in"
+	LOG=$BATS_TEST_TMPDIR/events.log
+	start sh -c 'exec "$@" <"$0"' "$BATS_TEST_TMPDIR/in" "$MX" run --log "$LOG" --control "$SOCKET" \
+		"$CAT" "$CAT"
+	exec 7>"$BATS_TEST_TMPDIR/in"
+	"$MX" status --control "$SOCKET" --until mirroring --timeout 20
+	pid=$(pgrep -P "$(pgrep -P "$SERVER")" | head -n 1)
+	kill -KILL "$pid"
+	wait_until 20 grep -q '"recovered"' "$LOG"
+	echo on >&7
+	wait_until 10 grep -q on "$SERVER_LOG"
+	[ "$("$MX" status --control "$SOCKET" -o json | jq -r '[.versions[].runs] | all')" = true ]
+	[ "$(jq -r 'select(.event == "recovered") | .rung' "$LOG")" = rejoin ]
+	exec 7>&-
 }
 
 @test "events: as they are, followed to the end, given to a program" {

@@ -86,8 +86,9 @@ mx() {
 	[ "$(say one)" = "1 one" ]
 	[ "$(say crash)" = "2 crash" ]
 	[ "$(say three)" = "3 three" ]
-	run -3 mx status canary
-	[[ ${lines[1]} = *" degraded "*" old "*" 1 "* ]]
+	# Its whole program differs, so that it cannot come back.
+	run -3 mx status canary --until degraded --timeout 60
+	[[ ${lines[-1]} = *" degraded "*" old "*" 1 "* ]]
 	run -0 mx events canary
 	[[ $output = *" crash version=new "*"signal=SIGSEGV"*"backtrace: "*" takeover version=old"* ]]
 	run -1 mx promote canary

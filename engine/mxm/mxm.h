@@ -139,6 +139,9 @@ void mxm_signal(struct mxm *mxm, int sig);
 /* Lets @version go, at the director's wish. Any thread, without the lock. */
 void mxm_drop(struct mxm *mxm, int version);
 
+/* Who leads. Any thread, without the lock. */
+int mxm_leader(struct mxm *mxm);
+
 /* Lets all versions go but @version. -ESRCH: that one is gone itself, and nothing was changed. */
 MUST_CHECK int mxm_keep(struct mxm *mxm, int version);
 
