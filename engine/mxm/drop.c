@@ -226,6 +226,16 @@ static void flush_leader(struct group *group)
 	}
 }
 
+/* What ended a version may lie before the next call of those that are in user mode now. */
+static void note_behind(struct group *group, int leader)
+{
+	list_for_each (at, &group->tuples) {
+		struct task *task = &container_of(at, struct tuple, link)->tasks[leader];
+
+		task->behind |= task->state == TASK_RUNNING;
+	}
+}
+
 static void begin(struct group *group, int version)
 {
 	group->dropping |= 1u << version;
@@ -238,6 +248,7 @@ static void begin(struct group *group, int version)
 		return;
 	}
 	group->followers &= ~(1u << version);
+	note_behind(group, group->leader);
 	list_for_each (at, &group->tuples)
 		container_of(at, struct tuple, link)->tasks[version].event = NULL;
 	event_forget(group, NULL, version);
@@ -309,6 +320,7 @@ static void succeed(struct group *group, int heir)
 
 		proc->has_to_carry |= proc->has_shadows[heir] || carry_needed(proc);
 	}
+	note_behind(group, heir);
 	list_for_each_safe (at, &group->tuples)
 		promote(&container_of(at, struct tuple, link)->tasks[heir]);
 	list_for_each_safe (at, &group->tuples)

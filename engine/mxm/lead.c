@@ -223,6 +223,7 @@ void lead_asks(struct task *task)
 	struct group *group = task->tuple->group;
 	siginfo_t info;
 
+	task->behind = false;
 	lead_publish_held_back(group);
 	if (task->tuple->proc->has_to_carry && !task->starting) {
 		carry_take_up(task);

@@ -103,7 +103,7 @@ static bool can_be_stopped(const struct task *task)
 {
 	const struct sys_row *row = task->call.row;
 
-	if (task->starting || task->interrupted || task->nheld || task->done ||
+	if (task->behind || task->starting || task->interrupted || task->nheld || task->done ||
 		task->ahead.bytes.len || task->sequence.rule || task->settling || task->forked ||
 		task->preempted || task->deliver || task->tracee.mm->no_gateway)
 		return false;

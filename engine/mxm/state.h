@@ -196,6 +196,7 @@ struct task {
 	int broken_off;	     /* TASK_AGAIN: the kernel's code for how the call would go on */
 	bool settling;	     /* READY, holds the baton, and waits for the followers */
 	bool moves_fd;	     /* the descriptor that its local call makes goes to a far number */
+	bool behind;	     /* it may still come to where another version was lost */
 	bool held_back;	     /* it waits for an event that comes out of its turn: wanted.h */
 	struct {
 		const struct rule *rule; /* NULL: none is under way */

@@ -32,7 +32,8 @@ static int check_frame(const struct sea_map *map, const struct objects *objects,
 	if (!o || o->pair->state == SEA_O_IDENTICAL)
 		return 0;
 	if (o->pair->state != SEA_O_ANALYSED)
-		return unsafe(err, f, "is in an object that could not be analysed");
+		return err_set(
+			err, ENOTSUP, "%s: %s", f->object, sea_map_string(map, o->pair->reason));
 	func = sea_map_func_of(map, o->pair, o->side, pc - o->bias);
 	if (func && func->verdict != SEA_V_IDENTICAL)
 		return unsafe(err, f, "differs between the versions");

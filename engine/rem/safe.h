@@ -10,7 +10,8 @@
 #include "rem/splice.h"
 
 /*
- * Is @t, stopped, at a safe point? 0: yes. -EAGAIN: no; the reason names the frame. @splice: what
+ * Is @t, stopped, at a safe point? 0: yes. -EAGAIN: no; the reason names the frame. -ENOTSUP:
+ * never, an object was not analysed. @splice: what
  * was put into its process, or NULL.
  */
 struct unwinder;

@@ -1,0 +1,186 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Recovery: a version that crashed comes back, runs on its own functions, and may crash again; what
+# comes out is what the version without the bug would have said, each time. MX_CRASHES is how often
+# redis crashes in each test (20).
+
+load lib
+load mxm
+
+setup_file() {
+	local root
+	root=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
+	command -v redis-server gcc >/dev/null || return 0
+	"$root/scripts/demo-redis" "$BATS_FILE_TMPDIR/roots" >"$BATS_FILE_TMPDIR/redis.log" 2>&1 || {
+		cat "$BATS_FILE_TMPDIR/redis.log"
+		return 1
+	}
+}
+
+setup() {
+	need redis-server redis-cli python3 pgrep jq
+	good=$BATS_FILE_TMPDIR/roots/old/usr/bin/redis-server
+	bad=$BATS_FILE_TMPDIR/roots/new/usr/bin/redis-server
+	crashes=${MX_CRASHES:-20}
+}
+
+teardown() {
+	exec 7>&- || :
+	stop_all
+}
+
+# recoveries: how many the log tells of.
+recoveries() {
+	grep -c '"event":"recovered"' "$LOG" || :
+}
+
+recovered_times() {
+	[ "$(recoveries)" -ge "$1" ]
+}
+
+# crash_and_go_on OLD NEW OPTIONS...: the victim is given numbers, among them the one on which the
+# new version crashes, and the next one when the version is back.
+crash_and_go_on() {
+	local old=$1 new=$2 n i=0
+	shift 2
+	rm -f "$BATS_TEST_TMPDIR/in"
+	mkfifo "$BATS_TEST_TMPDIR/in"
+	LOG=$BATS_TEST_TMPDIR/events.$RANDOM.log
+	start sh -c 'exec "$@" <"$0"' "$BATS_TEST_TMPDIR/in" "$MX" run --log "$LOG" "$@" "$old" "$new" --
+	exec 7>"$BATS_TEST_TMPDIR/in"
+	wait_until 10 grep -q mirroring "$LOG"
+	for n in 1 2 13 3 14 26 13 5 13 8 4 13 13 7; do
+		echo $n >&7
+		[ $n = 13 ] || continue
+		i=$((i + 1))
+		wait_until 20 recovered_times $i || fail "$* $i: $(cat "$LOG")"
+	done
+	exec 7>&-
+	wait "$SERVER" || fail "$*: it ended with $?"
+	for n in 1 2 13 3 14 26 13 5 13 8 4 13 13 7; do echo $n; done | "$good_victim" >"$BATS_TEST_TMPDIR/want"
+	diff "$BATS_TEST_TMPDIR/want" "$SERVER_LOG"
+	[ "$(events crash) $(events recovered) $(events divergence)" = "5 5 0" ] || fail "$*: $(cat "$LOG")"
+}
+
+@test "a victim: each version with the bug, each as leader, each mode, with symbols and without" {
+	local symbols sync leader
+	good_victim=$(victim spliced_old)
+	bad_victim=$(victim spliced_new)
+	for sync in stream barrier lockstep; do
+		for leader in old new; do
+			crash_and_go_on "$good_victim" "$bad_victim" --sync $sync --leader $leader
+			crash_and_go_on "$bad_victim" "$good_victim" --sync $sync --leader $leader
+		done
+	done
+	[ "$(jq -s 'map(select(.event == "recovered").functions) | all(. >= 3)' "$LOG")" = true ]
+	strip -o "$BATS_TEST_TMPDIR/old" "$good_victim"
+	strip -o "$BATS_TEST_TMPDIR/new" "$bad_victim"
+	crash_and_go_on "$BATS_TEST_TMPDIR/old" "$BATS_TEST_TMPDIR/new"
+	# A map that was made before.
+	"$MX" analyze -q -o "$BATS_TEST_TMPDIR/map" "$good_victim" "$bad_victim"
+	crash_and_go_on "$good_victim" "$bad_victim" --map "$BATS_TEST_TMPDIR/map"
+}
+
+# redis_goes_on OLD NEW OPTIONS...: thousands of mixed commands, among them those that crash.
+redis_goes_on() {
+	local port native
+	port=$(free_port)
+	native=$(free_port)
+	PAIR_OPTIONS="--stats ${*:3}"
+	start_server "$native" "$good" --port "$native" --bind 127.0.0.1 --save ""
+	start_pair "$port" "$1" "$2" --port "$port" --bind 127.0.0.1 --save ""
+	wait_until 20 redis-cli -p "$port" ping
+	wait_until 20 redis-cli -p "$native" ping
+	# The first time takes longer: the versions are analysed.
+	redis-cli -p "$port" set color "$(printf 'blue%.0s' {1..20})"
+	[[ $(redis-cli -p "$port" hmget color red) = *WRONGTYPE* ]]
+	wait_until 30 recovered_times 1
+	redis-cli -p "$port" flushall
+	run -0 python3 "$ROOT/tests/mixed.py" "$port" "$native" $((crashes * 100)) $RANDOM 100
+	echo "$output"
+	[ "$(events divergence)" = 0 ]
+	wait_until 10 test "$(events crash)" = "$(recoveries)"
+	[ "$(recoveries)" -gt $((crashes / 2)) ]
+	# Both are alive, threads and all, and no process more.
+	[ "$(version_pids | wc -l)" = 2 ]
+	for pid in $(version_pids); do
+		[ "$(find "/proc/$pid/task" -maxdepth 1 -mindepth 1 | wc -l)" = 5 ]
+	done
+	redis-cli -p "$port" shutdown nosave || :
+	wait "$SERVER"
+	grep -q "mx: $(recoveries) recoveries" "$SERVER_LOG"
+	stop_all
+}
+
+@test "redis: the new version crashes and comes back" {
+	redis_goes_on "$good" "$bad"
+	redis_goes_on "$good" "$bad" --leader old --sync stream
+}
+
+@test "redis: the old version crashes and comes back" {
+	redis_goes_on "$bad" "$good"
+	redis_goes_on "$bad" "$good" --leader old
+}
+
+@test "either version is killed again and again while clients count" {
+	local port pid counting i
+	port=$(free_port)
+	PAIR_OPTIONS=
+	start_pair "$port" "$good" "$bad" --port "$port" --bind 127.0.0.1 --save ""
+	wait_until 20 redis-cli -p "$port" ping
+	python3 "$ROOT/tests/counters.py" "$port" 20 $((crashes / 5 + 2)) >"$BATS_TEST_TMPDIR/counted" 2>&1 3>&- &
+	counting=$!
+	wait_until 30 grep -q connected "$BATS_TEST_TMPDIR/counted"
+	for ((i = 1; i <= crashes; i++)); do
+		pid=$(version_pids | shuf -n 1)
+		kill "-$([ $((RANDOM % 2)) = 0 ] && echo SEGV || echo KILL)" "$pid"
+		wait_until 20 recovered_times $i || fail "kill $i of $pid: $(tail -n 5 "$LOG")"
+	done
+	wait $counting || fail "$(cat "$BATS_TEST_TMPDIR/counted" "$LOG")"
+	[ "$(events divergence)" = 0 ]
+	redis-cli -p "$port" shutdown nosave || :
+	wait "$SERVER"
+}
+
+@test "what cannot come back says why, and the other version goes on" {
+	LOG=$BATS_TEST_TMPDIR/limit.log
+	mkfifo "$BATS_TEST_TMPDIR/in"
+	start sh -c 'exec "$@" <"$0"' "$BATS_TEST_TMPDIR/in" "$MX" run --log "$LOG" --max-recoveries 2 \
+		"$(victim spliced_old)" "$(victim spliced_new)" --
+	exec 7>"$BATS_TEST_TMPDIR/in"
+	for i in 1 2; do
+		echo 13 >&7
+		wait_until 20 recovered_times $i
+	done
+	echo 13 >&7
+	wait_until 20 grep -q '"recovery-refused"' "$LOG"
+	[[ $(event_field recovery-refused reason) = *--max-recoveries* ]]
+	for i in 13 13 2; do echo $i >&7; done
+	exec 7>&-
+	wait "$SERVER"
+	[ "$(wc -l <"$SERVER_LOG")" = 6 ]
+	[ "$(events crash)" = 3 ]
+	# Without a map.
+	LOG=$BATS_TEST_TMPDIR/map.log
+	start sh -c 'exec "$@" <"$0"' "$BATS_TEST_TMPDIR/in" "$MX" run --log "$LOG" --map /dev/null \
+		"$(victim spliced_old)" "$(victim spliced_new)" --
+	exec 7>"$BATS_TEST_TMPDIR/in"
+	echo 13 >&7
+	wait_until 20 grep -q '"recovery-refused"' "$LOG"
+	[[ $(event_field recovery-refused reason) = "no map of the two versions: "* ]]
+	exec 7>&-
+	wait "$SERVER"
+	# Too little of the other program is left.
+	gcc -O0 -D_GNU_SOURCE -o "$BATS_TEST_TMPDIR/other" "$ROOT/tests/victims/spliced_old.c"
+	LOG=$BATS_TEST_TMPDIR/main.log
+	start sh -c 'exec "$@" <"$0"' "$BATS_TEST_TMPDIR/in" "$MX" run --log "$LOG" \
+		"$BATS_TEST_TMPDIR/other" "$(victim spliced_new)" --
+	exec 7>"$BATS_TEST_TMPDIR/in"
+	for i in 1 13; do echo $i >&7; done
+	wait_until 30 grep -q '"recovery-refused"' "$LOG"
+	[[ $(event_field recovery-refused reason) = "$BATS_TEST_TMPDIR/other: "*[a-z]* ]]
+	echo 5 >&7
+	exec 7>&-
+	wait "$SERVER"
+	[ "$(tail -n 1 "$SERVER_LOG")" = "5 five 29 2 kept" ]
+}
