@@ -130,10 +130,12 @@ static bool memory_ref(const struct decoder *d, const cs_insn *in, const cs_x86_
 	ref->access = op->size;
 	if (op->mem.base == X86_REG_RIP) {
 		ref->target = in->address + in->size + op->mem.disp;
-		if (in->id == X86_INS_LEA)
+		if (in->id == X86_INS_LEA) {
 			ref->kind = SEA_R_LEA;
-		else
+			ref->access = 0; /* capstone gives the size of the register */
+		} else {
 			ref->kind = op->access & CS_AC_WRITE ? SEA_R_WRITE : SEA_R_READ;
+		}
 		return true;
 	}
 	if (op->mem.segment == X86_REG_FS && op->mem.base == X86_REG_INVALID &&

@@ -335,6 +335,18 @@ static size_t utf8_length(const uint8_t *p, size_t room)
 	return n;
 }
 
+/* Tables of small numbers look like texts of a few letters, but texts are packed without gaps. */
+static bool may_be_numbers(const uint8_t *p, uint64_t addr, size_t n, uint64_t room)
+{
+	static const uint8_t zero[4];
+
+	if (n == 0 || n > 2 || room < 4)
+		return false;
+	if (addr % 4 == 0 && memcmp(p + n, zero, 4 - n) == 0)
+		return true;
+	return n == 1 && addr % 2 == 0 && (p[2] < 7 || p[2] > 126) && p[2] && !p[3];
+}
+
 size_t sea_string_at(const struct sea_image *im, uint64_t addr)
 {
 	uint64_t room = sea_bytes_after(im, addr);
@@ -353,7 +365,7 @@ size_t sea_string_at(const struct sea_image *im, uint64_t addr)
 			return 0;
 		n += step;
 	}
-	return n < room ? n : 0;
+	return n < room && !may_be_numbers(p, addr, n, room) ? n : 0;
 }
 
 void sea_image_free(struct sea_image *im)

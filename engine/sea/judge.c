@@ -115,11 +115,19 @@ static enum same same_code_target(const struct sea_analysis *a, uint64_t o, uint
 	return xo && xn && strcmp(xo, xn) == 0 ? SAME : OTHER;
 }
 
+/* How far what is at @addr can reach. */
+static uint64_t extent(const struct sea_image *im, uint64_t addr)
+{
+	const struct sea_section *s = sea_section_of(im, addr);
+	uint64_t len = sea_next_target(im, addr) - addr;
+
+	return s && len > s->addr + s->size - addr ? s->addr + s->size - addr : len;
+}
+
 static enum same same_read_only(const struct sea_analysis *a, const struct sea_ref *o,
 	const struct sea_ref *n, bool canon_differs)
 {
-	uint64_t len = sea_next_target(a->im[0], o->target) - o->target;
-	uint64_t len_n = sea_next_target(a->im[1], n->target) - n->target;
+	uint64_t len = extent(a->im[0], o->target), len_n = extent(a->im[1], n->target);
 	const uint8_t *p, *q;
 	uint32_t to, tn;
 
