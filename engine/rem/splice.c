@@ -65,20 +65,24 @@ static int call(struct tracee *t, long *ret, struct err *err, const char *what, 
 	return rc < 0 ? err_errno(err, -rc, "%s in the program", what) : 0;
 }
 
-/* Below what has been put in since the maps were read. */
-static uint64_t below_regions(const struct splice *s, uint64_t place, uint64_t size)
+/* Out of the way of what has been put in since the maps were read: further down or up. */
+static uint64_t past_regions(const struct splice *s, uint64_t place, uint64_t size, bool up)
 {
 	for (size_t i = 0; i < s->n_regions; i++) {
-		if (place < s->regions[i].end && place + size > s->regions[i].start) {
-			place = s->regions[i].start - MARGIN - size;
-			i = (size_t)-1;
-		}
+		const struct region *r = &s->regions[i];
+
+		if (place >= r->end || place + size <= r->start)
+			continue;
+		if (!up && r->start < MARGIN + size)
+			return 0;
+		place = up ? r->end + MARGIN : r->start - MARGIN - size;
+		i = (size_t)-1;
 	}
 	return place;
 }
 
-/* A free place for @size bytes from which all of @o can be reached; 0: there is none. */
-static uint64_t find_place(const struct splice *s, const struct objects *objects,
+/* The highest place below @o; 0: there is none. */
+static uint64_t place_below(const struct splice *s, const struct objects *objects,
 	const struct object *o, uint64_t size)
 {
 	const struct maps *maps = &objects->maps;
@@ -92,11 +96,47 @@ static uint64_t find_place(const struct splice *s, const struct objects *objects
 			floor = low;
 		if (top > o->start || top < floor || top - floor < size + 2 * MARGIN)
 			continue;
-		place = below_regions(s, (top - MARGIN - size) & ~4095ul, size);
+		place = past_regions(s, (top - MARGIN - size) & ~4095ul, size, false);
 		if (place >= floor + MARGIN)
 			best = place;
 	}
 	return best;
+}
+
+/*
+ * Above it, as far off as can be reached: near a program linked at fixed addresses its heap grows
+ * that way, and below it there is nothing.
+ */
+static uint64_t place_above(const struct splice *s, const struct objects *objects,
+	const struct object *o, uint64_t size)
+{
+	const struct maps *maps = &objects->maps;
+	const uint64_t high = o->start + REACH - MARGIN;
+	uint64_t best = 0;
+
+	for (size_t i = 0; i < maps->count; i++) {
+		uint64_t floor = maps->map[i].end, place;
+		uint64_t top = i + 1 < maps->count ? maps->map[i + 1].start : high;
+
+		if (top > high)
+			top = high;
+		if (floor < o->end || top < floor || top - floor < size + 2 * MARGIN)
+			continue;
+		/* The middle: what is on either side may grow. */
+		place = past_regions(s, (floor + (top - floor - size) / 2) & ~4095ul, size, true);
+		if (place + size + MARGIN <= top)
+			best = place;
+	}
+	return best;
+}
+
+/* A free place for @size bytes from which all of @o can be reached; 0: there is none. */
+static uint64_t find_place(const struct splice *s, const struct objects *objects,
+	const struct object *o, uint64_t size)
+{
+	uint64_t place = place_below(s, objects, o, size);
+
+	return place ? place : place_above(s, objects, o, size);
 }
 
 static int write_bytes(struct tracee *t, const struct graft *g, struct err *err)
@@ -242,8 +282,15 @@ static int poke_all(const struct splice *s, struct tracee *t, bool in, struct er
 		const struct patch *p = &s->patches[i];
 		int rc = tracee_poke(t, raddr(p->at), in ? p->is : p->was, JUMP_SIZE);
 
-		if (rc < 0)
-			return err_errno(err, -rc, "writing the entry at %#" PRIx64, p->at);
+		if (rc == 0)
+			continue;
+		/* All of them or none. */
+		while (i--) {
+			p = &s->patches[i];
+			if (tracee_poke(t, raddr(p->at), in ? p->was : p->is, JUMP_SIZE) < 0)
+				break;
+		}
+		return err_errno(err, -rc, "writing an entry");
 	}
 	return 0;
 }
