@@ -34,11 +34,14 @@ static void put_registers(struct event_out *ev, struct tracee *t)
 	event_object_end(ev);
 }
 
-static void put_backtrace(struct event_out *ev, struct tracee *t)
+static void put_backtrace(
+	struct event_out *ev, const struct mxm_crash *crash, struct recovery *recovery)
 {
+	struct tracee *t = crash->tracee;
 	cleanup_free struct unwind_frame *frames = xreallocarray(NULL, FRAMES_MAX, sizeof(*frames));
 	struct err err;
-	int n = unwind_backtrace(t, frames, FRAMES_MAX, &err);
+	int n = recovery ? recovery_backtrace(recovery, crash->version, t, frames, FRAMES_MAX, &err)
+			 : unwind_backtrace(t, frames, FRAMES_MAX, &err);
 
 	event_list_begin(ev, "backtrace");
 	for (int i = 0; i < n; i++) {
@@ -74,13 +77,13 @@ static void put_core(
 		event_str(ev, "core", path);
 }
 
-void crash_report(
-	struct event_out *ev, const struct mxm_crash *crash, const char *name, const char *core_dir)
+void crash_report(struct event_out *ev, const struct mxm_crash *crash, const char *name,
+	const char *core_dir, struct recovery *recovery)
 {
 	if (!crash->tracee || crash->sig == SIGKILL)
 		return;
 	put_registers(ev, crash->tracee);
-	put_backtrace(ev, crash->tracee);
+	put_backtrace(ev, crash, recovery);
 	if (core_dir)
 		put_core(ev, crash, name, core_dir);
 }

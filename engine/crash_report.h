@@ -5,12 +5,14 @@
 
 #include "ctl/eventlog.h"
 #include "mxm/mxm.h"
+#include "rem/recovery.h"
 
 /*
  * Adds registers and the backtrace to the event, and writes the core file of version @name to
- * @core_dir (NULL: none). Nothing where nothing is left to look at.
+ * @core_dir (NULL: none). Nothing where nothing is left to look at. @recovery: what knows the
+ * functions that were put into the process, or NULL.
  */
 void crash_report(struct event_out *ev, const struct mxm_crash *crash, const char *name,
-	const char *core_dir);
+	const char *core_dir, struct recovery *recovery);
 
 #endif

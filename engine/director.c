@@ -89,7 +89,7 @@ static void on_crash(void *arg, const struct mxm_crash *crash)
 	event_str(&ev, "signal", sys_signal_name(crash->sig));
 	if (crash->info.si_code > 0 && crash->sig != SIGKILL)
 		event_hex(&ev, "address", (uint64_t)crash->info.si_addr);
-	crash_report(&ev, crash, name_of(d, crash->version), d->config.core_dir);
+	crash_report(&ev, crash, name_of(d, crash->version), d->config.core_dir, d->recovery);
 	event_end(&ev);
 }
 

@@ -73,6 +73,9 @@ crash_and_go_on() {
 		done
 	done
 	[ "$(jq -s 'map(select(.event == "recovered").functions) | all(. >= 3)' "$LOG")" = true ]
+	# Where it crashed is told by name also when that was in a function that had been put in.
+	[ "$(jq -s 'map(select(.event == "crash").backtrace) | length == 5 and
+		all(any(startswith("answer+")) and any(startswith("main+")))' "$LOG")" = true ]
 	strip -o "$BATS_TEST_TMPDIR/old" "$good_victim"
 	strip -o "$BATS_TEST_TMPDIR/new" "$bad_victim"
 	crash_and_go_on "$BATS_TEST_TMPDIR/old" "$BATS_TEST_TMPDIR/new"

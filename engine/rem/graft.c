@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/xalloc.h"
+#include "rem/origin.h"
 
 #define PAGE	   4096ul
 #define CODE_ALIGN 16ul
@@ -165,6 +166,7 @@ uint64_t graft_entry(const struct graft *g, uint32_t i)
 void graft_free(struct graft *g)
 {
 	donor_close(&g->donor);
+	origin_put(g->origin);
 	free(g->func_at);
 	free(g->copy_at);
 	free(g->bytes);

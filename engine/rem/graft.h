@@ -11,6 +11,8 @@
 
 #define GRAFT_NONE UINT64_MAX
 
+struct origin;
+
 struct graft {
 	const struct sea_map *map;
 	struct object object;
@@ -23,6 +25,7 @@ struct graft {
 	uint64_t base;			/* address in the process */
 	uint8_t *bytes;			/* all three */
 	int n;				/* functions */
+	struct origin *origin;		/* what unwinds them, once linked; or NULL */
 };
 
 /* Lays out what is needed. -ENOTSUP: the map forbids it. */

@@ -228,6 +228,18 @@ int recovery_safe(
 	return rc;
 }
 
+int recovery_backtrace(struct recovery *r, int version, struct tracee *t,
+	struct unwind_frame *frames, int max, struct err *err)
+{
+	int n;
+
+	pthread_mutex_lock(&r->lock);
+	n = unwinder_backtrace(
+		r->unwinder, t, splice_find, r->versions[version].splice, frames, max, err);
+	pthread_mutex_unlock(&r->lock);
+	return n;
+}
+
 /* The version's file of @pair. The program itself may be known by another name than in the map. */
 static char *path_of(void *arg, const struct sea_map_object *pair, int side)
 {

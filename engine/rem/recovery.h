@@ -8,6 +8,7 @@
 #define MX_REM_RECOVERY_H
 
 #include "base/err.h"
+#include "rem/unwind.h"
 #include "tracee/tracee.h"
 
 struct recovery;
@@ -32,6 +33,10 @@ void recovery_runs(struct recovery *r, int version, pid_t pid);
  */
 MUST_CHECK int recovery_safe(
 	struct recovery *r, int from, struct tracee *const *threads, int n, struct err *err);
+
+/* As unwind_backtrace(), through functions that were put into @version's process as well. */
+MUST_CHECK int recovery_backtrace(struct recovery *r, int version, struct tracee *t,
+	struct unwind_frame *frames, int max, struct err *err);
 
 /*
  * A copy of @from's process, whose threads are all stopped at a safe point, @t among them: from now

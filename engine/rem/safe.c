@@ -44,7 +44,7 @@ int safe_point(struct unwinder *unwinder, const struct sea_map *map, const struc
 	const struct splice *splice, struct tracee *t, struct err *err)
 {
 	cleanup_free struct unwind_frame *frames = xreallocarray(NULL, FRAMES_MAX, sizeof(*frames));
-	int n = unwinder_backtrace(unwinder, t, frames, FRAMES_MAX, err), rc;
+	int n = unwinder_backtrace(unwinder, t, splice_find, splice, frames, FRAMES_MAX, err), rc;
 
 	if (n < 0)
 		return n;

@@ -10,6 +10,7 @@
 
 #include "base/xalloc.h"
 #include "rem/graft.h"
+#include "rem/origin.h"
 
 #define JUMP_SIZE 5
 /* Kept clear around what is put in: stacks grow, and so does the heap behind a program. */
@@ -24,6 +25,7 @@ struct patch {
 
 struct region {
 	uint64_t start, code_end, end;
+	struct origin *origin;
 };
 
 #define GRAFTS_MAX 64
@@ -205,10 +207,13 @@ static struct graft *find_graft(const struct grafts *grafts, const struct object
 static int link_graft(struct graft *g, const struct splice_files *files, struct err *err)
 {
 	cleanup_free char *path = files->path(files->arg, g->object.pair, g->side);
+	cleanup_free char *name = realpath(path, NULL);
 	int rc = donor_open(path, g->object.pair->sha[g->side], &g->donor, err);
 
 	if (rc == 0)
 		rc = graft_link(g, err);
+	if (rc == 0)
+		g->origin = origin_new(g, name ? name : path);
 	donor_close(&g->donor);
 	return rc;
 }
@@ -270,8 +275,8 @@ static int put_object(struct splice *s, struct grafts *grafts, const struct sea_
 	if (rc < 0)
 		return rc;
 	s->regions = xreallocarray(s->regions, s->n_regions + 1, sizeof(*s->regions));
-	s->regions[s->n_regions++] =
-		(struct region){ g->base, g->base + g->code, g->base + graft_size(g) };
+	s->regions[s->n_regions++] = (struct region){ g->base, g->base + g->code,
+		g->base + graft_size(g), origin_get(g->origin) };
 	s->functions += g->n;
 	return 0;
 }
@@ -335,6 +340,8 @@ struct splice *splice_dup(const struct splice *splice)
 	s->regions = xreallocarray(NULL, s->n_regions, sizeof(*s->regions));
 	memcpy(s->patches, splice->patches, s->n_patches * sizeof(*s->patches));
 	memcpy(s->regions, splice->regions, s->n_regions * sizeof(*s->regions));
+	for (size_t i = 0; i < s->n_regions; i++)
+		(void)origin_get(s->regions[i].origin);
 	return s;
 }
 
@@ -342,6 +349,8 @@ void splice_free(struct splice *splice)
 {
 	if (!splice)
 		return;
+	for (size_t i = 0; i < splice->n_regions; i++)
+		origin_put(splice->regions[i].origin);
 	free(splice->patches);
 	free(splice->regions);
 	free(splice);
@@ -352,6 +361,19 @@ bool splice_holds(const struct splice *splice, uint64_t addr)
 	for (size_t i = 0; i < splice->n_regions; i++) {
 		if (addr >= splice->regions[i].start && addr < splice->regions[i].code_end)
 			return true;
+	}
+	return false;
+}
+
+bool splice_find(const void *arg, uint64_t pc, struct unwind_place *ret)
+{
+	const struct splice *splice = arg;
+
+	for (size_t i = 0; splice && i < splice->n_regions; i++) {
+		const struct region *r = &splice->regions[i];
+
+		if (pc >= r->start && pc < r->code_end)
+			return origin_find(r->origin, pc, ret);
 	}
 	return false;
 }

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "rem/objects.h"
+#include "rem/unwind.h"
 
 struct splice;
 
@@ -48,6 +49,9 @@ void splice_free(struct splice *splice);
 
 /* Is @addr in code that was put in? */
 bool splice_holds(const struct splice *splice, uint64_t addr);
+/* Whose code @pc lies in, of what was put into a process: an unwind_find_fn; @splice may be NULL.
+ */
+bool splice_find(const void *splice, uint64_t pc, struct unwind_place *ret);
 /* How many functions were put in. */
 int splice_count(const struct splice *splice);
 

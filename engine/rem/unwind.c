@@ -44,6 +44,8 @@ struct unwinder {
 
 struct walk {
 	struct unwinder *unwinder; /* NULL: nothing is kept */
+	unwind_find_fn *find;	   /* or NULL */
+	const void *find_arg;
 	struct tracee *t;
 	struct maps maps;
 	struct object *object;
@@ -151,6 +153,24 @@ static struct object *object_at(struct walk *w, uint64_t pc)
 	return o;
 }
 
+/* False where no code is. */
+static bool place_at(struct walk *w, uint64_t pc, struct unwind_place *ret)
+{
+	const struct object *o;
+
+	if (w->find && w->find(w->find_arg, pc, ret))
+		return true;
+	o = object_at(w, pc);
+	if (!o)
+		return false;
+	*ret = (struct unwind_place){
+		.cfi = o->cfi,
+		.bias = o->cfi ? o->bias : o->map->start - o->map->offset,
+		.object = o->map->path,
+	};
+	return true;
+}
+
 /* For code without call-frame information: the chain of frame pointers, if rbp looks like one. */
 static int step_by_frame_pointer(struct walk *w, struct cfi_regs *regs)
 {
@@ -186,20 +206,20 @@ static int step_from_nowhere(struct walk *w, struct cfi_regs *regs)
 /* From @frame to its caller. 0: there is one, and @regs are its registers. */
 static int step(struct walk *w, struct unwind_frame *frame, struct cfi_regs *regs, bool *ret_exact)
 {
-	struct object *o = object_at(w, frame->exact_pc ? frame->pc : frame->pc - 1);
 	uint64_t sp = regs->value[CFI_RSP];
-	bool signal = false;
+	struct unwind_place place;
+	bool is_code = place_at(w, frame->pc - !frame->exact_pc, &place), signal = false;
 	int rc = -ENODATA;
 
-	if (!o && !frame->exact_pc)
+	if (!is_code && !frame->exact_pc)
 		return -ENODATA; /* what looked like a return address was none */
-	if (!o) {
+	if (!is_code) {
 		rc = step_from_nowhere(w, regs);
 		frame->guessed = true;
-	} else if (o->cfi) {
-		rc = cfi_step(o->cfi, o->bias, frame->exact_pc, regs, &signal, read_word, w);
+	} else if (place.cfi) {
+		rc = cfi_step(place.cfi, place.bias, frame->exact_pc, regs, &signal, read_word, w);
 	}
-	if (rc == -ENODATA && o) {
+	if (rc == -ENODATA && is_code) {
 		rc = step_by_frame_pointer(w, regs);
 		frame->guessed = true;
 	}
@@ -217,21 +237,19 @@ static int step(struct walk *w, struct unwind_frame *frame, struct cfi_regs *reg
 /* Where the frame is, in terms of files and functions. */
 static void describe(struct walk *w, struct unwind_frame *frame)
 {
-	struct object *o = object_at(w, frame->exact_pc ? frame->pc : frame->pc - 1);
+	struct unwind_place place;
 	uint64_t addr, offset;
 	const char *name;
 
-	if (!o)
+	if (!place_at(w, frame->pc - !frame->exact_pc, &place))
 		return;
-	snprintf(frame->object, sizeof(frame->object), "%s", o->map->path);
-	if (!o->cfi) {
-		frame->object_addr = frame->pc - o->map->start + o->map->offset;
+	snprintf(frame->object, sizeof(frame->object), "%s", place.object);
+	frame->object_addr = frame->pc - place.bias;
+	if (!place.cfi)
 		return;
-	}
-	frame->object_addr = frame->pc - o->bias;
 	/* A call that does not return can be the last instruction of its function. */
 	addr = frame->object_addr - !frame->exact_pc;
-	if (out_of_time(w) || !cfi_symbol(o->cfi, addr, &name, &offset))
+	if (out_of_time(w) || !cfi_symbol(place.cfi, addr, &name, &offset))
 		return;
 	snprintf(frame->function, sizeof(frame->function), "%s", name);
 	frame->function_offset = offset + !frame->exact_pc;
@@ -268,10 +286,10 @@ void unwinder_free(struct unwinder *u)
 	free(u);
 }
 
-int unwinder_backtrace(
-	struct unwinder *u, struct tracee *t, struct unwind_frame *frames, int max, struct err *err)
+int unwinder_backtrace(struct unwinder *u, struct tracee *t, unwind_find_fn *find, const void *arg,
+	struct unwind_frame *frames, int max, struct err *err)
 {
-	struct walk w = { .unwinder = u, .t = t };
+	struct walk w = { .unwinder = u, .find = find, .find_arg = arg, .t = t };
 	const struct user_regs_struct *user;
 	struct cfi_regs regs;
 	bool exact = true;
@@ -310,7 +328,7 @@ int unwinder_backtrace(
 
 int unwind_backtrace(struct tracee *t, struct unwind_frame *frames, int max, struct err *err)
 {
-	return unwinder_backtrace(NULL, t, frames, max, err);
+	return unwinder_backtrace(NULL, t, NULL, NULL, frames, max, err);
 }
 
 void unwind_print_frame(struct str *out, const struct unwind_frame *frame)

@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "sea/cfi.h"
 #include "tracee/tracee.h"
 
 /* Time for one backtrace; after it the frames that were found so far are the backtrace. */
@@ -47,9 +48,20 @@ MUST_CHECK int unwind_backtrace(
 struct unwinder;
 struct unwinder *unwinder_new(void);
 void unwinder_free(struct unwinder *u);
-/* As unwind_backtrace(). */
-MUST_CHECK int unwinder_backtrace(struct unwinder *u, struct tracee *t, struct unwind_frame *frames,
-	int max, struct err *err);
+
+/* Whose call-frame information says what a frame at some program counter is like. */
+struct unwind_place {
+	struct cfi *cfi;    /* NULL: nobody's */
+	uint64_t bias;	    /* address in the process less the object's own */
+	const char *object; /* path */
+};
+
+/* Code that lies in no mapped file: true, and where @pc belongs, if it is part of it. */
+typedef bool unwind_find_fn(const void *arg, uint64_t pc, struct unwind_place *ret);
+
+/* As unwind_backtrace(). @find may be NULL. */
+MUST_CHECK int unwinder_backtrace(struct unwinder *u, struct tracee *t, unwind_find_fn *find,
+	const void *arg, struct unwind_frame *frames, int max, struct err *err);
 
 /* Appends the frame in one line without line end: "hashFind+0x1f (/usr/bin/redis+0x4be1f)". */
 void unwind_print_frame(struct str *out, const struct unwind_frame *frame);

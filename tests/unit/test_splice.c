@@ -43,7 +43,7 @@ struct run {
 	struct grafts *grafts;
 	struct splice *splice;
 	bool in;
-	int round, unsafe;
+	int round, unsafe, unwound;
 	bool other[ROUNDS]; /* the round ran on the other version's functions */
 	int rc;		    /* of the first call that failed */
 	struct err err;
@@ -154,6 +154,24 @@ static int exchange(struct run *r, const struct objects *objects)
 	return rc;
 }
 
+/* From inside a function that differs, through whatever was put in, to the bottom. */
+static bool unwinds(struct run *r)
+{
+	struct unwind_frame f[32];
+	struct err err;
+	int n = unwinder_backtrace(r->unwinder, &r->t, splice_find, r->splice, f, 32, &err);
+
+	for (int i = 0; i < n; i++) {
+		if (f[i].guessed)
+			return false;
+		if (i + 2 < n && strcmp(f[i].function, "halt_inside") == 0 &&
+			(strcmp(f[i + 1].function, "show") != 0 ||
+				strcmp(f[i + 2].function, "main") != 0))
+			return false;
+	}
+	return n > 3 && f[n - 1].outermost;
+}
+
 static void at_point(struct run *r, int sig)
 {
 	cleanup_objects struct objects objects = { 0 };
@@ -168,6 +186,7 @@ static void at_point(struct run *r, int sig)
 	rc = is_safe(r, &objects, &err);
 	if (sig == SIGUSR2) {
 		r->unsafe += rc == -EAGAIN;
+		r->unwound += unwinds(r);
 		snprintf(r->inside[r->in], sizeof(r->inside[0]), "%.120s", err.text);
 		return;
 	}
@@ -331,6 +350,7 @@ static void test_turns(const char *name, const char *flags, bool stripped)
 			show_refusals(name);
 		is_int(r.status, 0, "%s, side %d: runs to its end", name, side);
 		is_int(r.unsafe, ROUNDS, "%s, side %d: never safe inside", name, side);
+		is_int(r.unwound, ROUNDS, "%s, side %d: the stack is found there", name, side);
 		printf("# inside: %s\n# inside: %s\n# %ld ns a look\n", r.inside[0], r.inside[1],
 			r.safe_ns);
 		ok(strstr(r.inside[0], "differs") && strstr(r.inside[1], "put in"),
