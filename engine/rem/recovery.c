@@ -260,12 +260,15 @@ static int exchange(struct recovery *r, const struct splice *known, bool in, str
 	cleanup_objects struct objects objects = { 0 };
 	int rc;
 
-	if (known) {
-		*ret = splice_dup(known);
-		return splice_switch(*ret, t, in, err);
-	}
 	rc = objects_find(r->files, r->map, t, &objects, err);
-	return rc < 0 ? rc : splice_put(r->grafts, r->map, &objects, t, &files, ret, err);
+	if (rc < 0)
+		return rc;
+	if (!known)
+		return splice_put(r->grafts, r->map, &objects, t, &files, ret, err);
+	if (!splice_covers(known, &objects))
+		return err_set(err, ENOTSUP, "an object that differs was loaded since");
+	*ret = splice_dup(known);
+	return splice_switch(*ret, t, in, err);
 }
 
 int recovery_convert(struct recovery *r, int version, int from, struct tracee *t, struct err *err)

@@ -11,12 +11,9 @@
 #include "base/xalloc.h"
 #include "rem/graft.h"
 #include "rem/origin.h"
+#include "rem/place.h"
 
 #define JUMP_SIZE 5
-/* Kept clear around what is put in: stacks grow, and so does the heap behind a program. */
-#define MARGIN	  (1ul << 20)
-#define REACH	  (1ul << 31)
-#define ARENA_LOW (1ul << 21) /* above the gateway, the agent and vm.mmap_min_addr */
 
 struct patch {
 	uint64_t at;
@@ -24,7 +21,7 @@ struct patch {
 };
 
 struct region {
-	uint64_t start, code_end, end;
+	uint64_t code_end;
 	struct origin *origin;
 };
 
@@ -52,8 +49,11 @@ void grafts_free(struct grafts *grafts)
 struct splice {
 	struct patch *patches;
 	size_t n_patches;
+	struct span *spans; /* what is put in lies there */
 	struct region *regions;
-	size_t n_regions;
+	size_t n_regions;  /* of both */
+	uint64_t *objects; /* where those lie that differ */
+	size_t n_objects;
 	int functions;
 };
 
@@ -65,80 +65,6 @@ static int call(struct tracee *t, long *ret, struct err *err, const char *what, 
 	if (rc == 0 && *ret < 0 && *ret > -4096)
 		rc = (int)*ret;
 	return rc < 0 ? err_errno(err, -rc, "%s in the program", what) : 0;
-}
-
-/* Out of the way of what has been put in since the maps were read: further down or up. */
-static uint64_t past_regions(const struct splice *s, uint64_t place, uint64_t size, bool up)
-{
-	for (size_t i = 0; i < s->n_regions; i++) {
-		const struct region *r = &s->regions[i];
-
-		if (place >= r->end || place + size <= r->start)
-			continue;
-		if (!up && r->start < MARGIN + size)
-			return 0;
-		place = up ? r->end + MARGIN : r->start - MARGIN - size;
-		i = (size_t)-1;
-	}
-	return place;
-}
-
-/* The highest place below @o; 0: there is none. */
-static uint64_t place_below(const struct splice *s, const struct objects *objects,
-	const struct object *o, uint64_t size)
-{
-	const struct maps *maps = &objects->maps;
-	const uint64_t low = o->end > REACH ? o->end - REACH + MARGIN : ARENA_LOW;
-	uint64_t best = 0;
-
-	for (size_t i = 0; i < maps->count; i++) {
-		uint64_t floor = i ? maps->map[i - 1].end : 0, top = maps->map[i].start, place;
-
-		if (floor < low)
-			floor = low;
-		if (top > o->start || top < floor || top - floor < size + 2 * MARGIN)
-			continue;
-		place = past_regions(s, (top - MARGIN - size) & ~4095ul, size, false);
-		if (place >= floor + MARGIN)
-			best = place;
-	}
-	return best;
-}
-
-/*
- * Above it, as far off as can be reached: near a program linked at fixed addresses its heap grows
- * that way, and below it there is nothing.
- */
-static uint64_t place_above(const struct splice *s, const struct objects *objects,
-	const struct object *o, uint64_t size)
-{
-	const struct maps *maps = &objects->maps;
-	const uint64_t high = o->start + REACH - MARGIN;
-	uint64_t best = 0;
-
-	for (size_t i = 0; i < maps->count; i++) {
-		uint64_t floor = maps->map[i].end, place;
-		uint64_t top = i + 1 < maps->count ? maps->map[i + 1].start : high;
-
-		if (top > high)
-			top = high;
-		if (floor < o->end || top < floor || top - floor < size + 2 * MARGIN)
-			continue;
-		/* The middle: what is on either side may grow. */
-		place = past_regions(s, (floor + (top - floor - size) / 2) & ~4095ul, size, true);
-		if (place + size + MARGIN <= top)
-			best = place;
-	}
-	return best;
-}
-
-/* A free place for @size bytes from which all of @o can be reached; 0: there is none. */
-static uint64_t find_place(const struct splice *s, const struct objects *objects,
-	const struct object *o, uint64_t size)
-{
-	uint64_t place = place_below(s, objects, o, size);
-
-	return place ? place : place_above(s, objects, o, size);
 }
 
 static int write_bytes(struct tracee *t, const struct graft *g, struct err *err)
@@ -233,7 +159,7 @@ static int make_graft(struct grafts *grafts, const struct splice *s, const struc
 		graft_free(&g);
 		return 0;
 	}
-	g.base = find_place(s, objects, o, graft_size(&g));
+	g.base = place_find(objects, o, graft_size(&g), s->spans, s->n_regions);
 	known = find_graft(grafts, o, g.base);
 	if (known) {
 		graft_free(&g);
@@ -274,9 +200,10 @@ static int put_object(struct splice *s, struct grafts *grafts, const struct sea_
 		rc = plan_jumps(s, g, t, err);
 	if (rc < 0)
 		return rc;
+	s->spans = xreallocarray(s->spans, s->n_regions + 1, sizeof(*s->spans));
+	s->spans[s->n_regions] = (struct span){ g->base, g->base + graft_size(g) };
 	s->regions = xreallocarray(s->regions, s->n_regions + 1, sizeof(*s->regions));
-	s->regions[s->n_regions++] = (struct region){ g->base, g->base + g->code,
-		g->base + graft_size(g), origin_get(g->origin) };
+	s->regions[s->n_regions++] = (struct region){ g->base + g->code, origin_get(g->origin) };
 	s->functions += g->n;
 	return 0;
 }
@@ -304,17 +231,25 @@ int splice_put(struct grafts *grafts, const struct sea_map *map, const struct ob
 	struct tracee *t, const struct splice_files *files, struct splice **ret, struct err *err)
 {
 	struct splice *s = xzalloc(sizeof(*s));
-	int rc = 0;
+	int rc = 0, side = -1;
 
+	s->objects = xreallocarray(NULL, objects->n, sizeof(*s->objects));
 	for (size_t i = 0; i < objects->n && rc == 0; i++) {
 		const struct object *o = &objects->v[i];
 
-		if (o->pair->state == SEA_O_ANALYSED)
+		if (o->pair->state != SEA_O_IDENTICAL && side >= 0 && o->side != side)
+			rc = err_set(err, ENOTSUP, "%s is the other version's already",
+				sea_map_string(map, o->pair->path[o->side]));
+		else if (o->pair->state == SEA_O_ANALYSED)
 			rc = put_object(s, grafts, map, objects, o, t, files, err);
 		else if (o->pair->state != SEA_O_IDENTICAL)
 			rc = err_set(err, ENOTSUP, "%s could not be analysed: %s",
 				sea_map_string(map, o->pair->path[o->side]),
 				sea_map_string(map, o->pair->reason));
+		if (o->pair->state == SEA_O_IDENTICAL)
+			continue;
+		s->objects[s->n_objects++] = o->start;
+		side = o->side;
 	}
 	if (rc == 0)
 		rc = poke_all(s, t, true, err);
@@ -331,6 +266,19 @@ int splice_switch(const struct splice *splice, struct tracee *t, bool in, struct
 	return poke_all(splice, t, in, err);
 }
 
+bool splice_covers(const struct splice *splice, const struct objects *objects)
+{
+	for (size_t i = 0; i < objects->n; i++) {
+		size_t k = 0;
+
+		while (k < splice->n_objects && splice->objects[k] != objects->v[i].start)
+			k++;
+		if (k == splice->n_objects && objects->v[i].pair->state != SEA_O_IDENTICAL)
+			return false;
+	}
+	return true;
+}
+
 struct splice *splice_dup(const struct splice *splice)
 {
 	struct splice *s = xzalloc(sizeof(*s));
@@ -340,6 +288,10 @@ struct splice *splice_dup(const struct splice *splice)
 	s->regions = xreallocarray(NULL, s->n_regions, sizeof(*s->regions));
 	memcpy(s->patches, splice->patches, s->n_patches * sizeof(*s->patches));
 	memcpy(s->regions, splice->regions, s->n_regions * sizeof(*s->regions));
+	s->spans = xreallocarray(NULL, s->n_regions, sizeof(*s->spans));
+	memcpy(s->spans, splice->spans, s->n_regions * sizeof(*s->spans));
+	s->objects = xreallocarray(NULL, s->n_objects, sizeof(*s->objects));
+	memcpy(s->objects, splice->objects, s->n_objects * sizeof(*s->objects));
 	for (size_t i = 0; i < s->n_regions; i++)
 		(void)origin_get(s->regions[i].origin);
 	return s;
@@ -351,31 +303,33 @@ void splice_free(struct splice *splice)
 		return;
 	for (size_t i = 0; i < splice->n_regions; i++)
 		origin_put(splice->regions[i].origin);
+	free(splice->objects);
 	free(splice->patches);
+	free(splice->spans);
 	free(splice->regions);
 	free(splice);
 }
 
-bool splice_holds(const struct splice *splice, uint64_t addr)
+/* The part whose code @addr lies in, or NULL. */
+static const struct region *region_at(const struct splice *s, uint64_t addr)
 {
-	for (size_t i = 0; i < splice->n_regions; i++) {
-		if (addr >= splice->regions[i].start && addr < splice->regions[i].code_end)
-			return true;
+	for (size_t i = 0; s && i < s->n_regions; i++) {
+		if (addr >= s->spans[i].start && addr < s->regions[i].code_end)
+			return &s->regions[i];
 	}
-	return false;
+	return NULL;
 }
 
-bool splice_find(const void *arg, uint64_t pc, struct unwind_place *ret)
+bool splice_holds(const struct splice *splice, uint64_t addr)
 {
-	const struct splice *splice = arg;
+	return region_at(splice, addr) != NULL;
+}
 
-	for (size_t i = 0; splice && i < splice->n_regions; i++) {
-		const struct region *r = &splice->regions[i];
+bool splice_find(const void *splice, uint64_t pc, struct unwind_place *ret)
+{
+	const struct region *r = region_at(splice, pc);
 
-		if (pc >= r->start && pc < r->code_end)
-			return origin_find(r->origin, pc, ret);
-	}
-	return false;
+	return r && origin_find(r->origin, pc, ret);
 }
 
 int splice_count(const struct splice *splice)

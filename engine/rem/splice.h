@@ -43,6 +43,12 @@ MUST_CHECK int splice_put(struct grafts *grafts, const struct sea_map *map,
 MUST_CHECK int splice_switch(
 	const struct splice *splice, struct tracee *t, bool in, struct err *err);
 
+/*
+ * Was every object that differs already there when they were put in? One that was loaded since has
+ * functions that nothing leads to.
+ */
+bool splice_covers(const struct splice *splice, const struct objects *objects);
+
 /* For a process that was forked from one that has it. */
 struct splice *splice_dup(const struct splice *splice);
 void splice_free(struct splice *splice);

@@ -143,6 +143,8 @@ static int exchange(struct run *r, const struct objects *objects)
 
 	if (!r->splice) {
 		rc = splice_put(r->grafts, r->map, objects, &r->t, &files, &r->splice, &r->err);
+	} else if (!splice_covers(r->splice, objects)) {
+		return err_set(&r->err, ENOTSUP, "an object was loaded since");
 	} else {
 		dup = splice_dup(r->splice);
 		splice_free(r->splice);
@@ -373,6 +375,18 @@ static void test_refused(const char *name, const char *flags, bool stripped, int
 	check_output(&r);
 }
 
+/* A plug-in that is loaded when the other version's functions are in already. */
+static void test_late(void)
+{
+	struct run r;
+
+	if (!ok(build("late", "-DLATE", false), "late: builds and is analysed"))
+		return;
+	r = run_spliced("late", 0);
+	is_int(r.rc, -ENOTSUP, "late: what was loaded since is noticed: %s", r.err.text);
+	is_int(r.status, 0, "late: runs to its end all the same");
+}
+
 int main(void)
 {
 	folder = tap_folder();
@@ -385,6 +399,7 @@ int main(void)
 	test_refused("struct-stripped", "-DGROWN_STRUCT", true, 1);
 	test_refused("tls", "-DGROWN_TLS", false, 0);
 	test_refused("import", "-DNEW_IMPORT", false, 0);
+	test_late();
 	if (!tap_failed)
 		shell("rm -r %s", folder);
 	return tap_done();

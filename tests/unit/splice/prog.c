@@ -262,8 +262,22 @@ APART static void show(int round, int (*plugin)(int))
 	mine = 7;
 }
 
+#ifdef LATE
+APART static int no_plugin(int x)
+{
+	return x;
+}
+#endif
+
 int main(int argc, char **argv)
 {
+#ifdef LATE
+	void *handle = NULL;
+	int (*plugin)(int) = no_plugin;
+
+	if (argc < 2)
+		return 1;
+#else
 	void *handle = argc > 1 ? dlopen(argv[1], RTLD_NOW) : NULL;
 	int (*plugin)(int) = handle ? (int (*)(int))dlsym(handle, "plugin_run") : NULL;
 
@@ -271,7 +285,13 @@ int main(int argc, char **argv)
 		fprintf(stderr, "no plug-in: %s\n", dlerror());
 		return 1;
 	}
+#endif
 	for (int round = 0; round < 10; round++) {
+#ifdef LATE
+		/* After functions were exchanged the first time. */
+		handle = round == 3 ? dlopen("./plugin.so", RTLD_NOW) : NULL;
+		plugin = handle ? (int (*)(int))dlsym(handle, "plugin_run") : no_plugin;
+#endif
 		printf("round %d\n", round);
 		show(round, plugin);
 		fflush(stdout);
