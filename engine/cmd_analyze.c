@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/xalloc.h"
 #include "cmd.h"
 #include "sea/sea.h"
 
@@ -149,6 +150,22 @@ static int report(const struct request *r, const struct sea_map *map)
 	return status_of(map);
 }
 
+static int analyze(
+	int argc, char **argv, const struct sea_opts *opts, struct sea_map **ret, struct err *err)
+{
+	cleanup_free const char **paths = NULL;
+	const size_t n = argc / 2;
+
+	if (n == 1)
+		return sea_analyze(argv[0], argv[1], opts, ret, err);
+	paths = xreallocarray(NULL, 2 * n, sizeof(*paths));
+	for (size_t i = 0; i < n; i++) {
+		paths[i] = argv[2 * i];
+		paths[n + i] = argv[2 * i + 1];
+	}
+	return sea_analyze_pairs(paths, paths + n, NULL, n, opts, ret, err);
+}
+
 static int run(int argc, char **argv)
 {
 	struct request r = { 0 };
@@ -165,9 +182,10 @@ static int run(int argc, char **argv)
 	}
 	argc -= optind;
 	argv += optind;
-	if (r.read ? argc != 0 : argc != 2)
-		return cmd_usage_error(&cmd_analyze, r.read ? "--read takes a map and no files"
-							    : "two files or two directories");
+	if (r.read ? argc != 0 : argc < 2 || argc % 2 || (r.function && argc != 2))
+		return cmd_usage_error(&cmd_analyze,
+			r.read ? "--read takes a map and no files"
+			       : "two files or two directories, or more pairs of files");
 	if (r.function) {
 		cleanup_str struct str out = STR_INIT;
 
@@ -180,7 +198,7 @@ static int run(int argc, char **argv)
 		return 0;
 	}
 	if (r.read ? sea_map_open(r.read, &map, &err) < 0
-		   : sea_analyze(argv[0], argv[1], &r.opts, &map, &err) < 0)
+		   : analyze(argc, argv, &r.opts, &map, &err) < 0)
 		return failed(&err);
 	status = report(&r, map);
 	sea_map_close(map);
@@ -189,11 +207,11 @@ static int run(int argc, char **argv)
 
 const struct cmd cmd_analyze = {
 	.name = "analyze",
-	.args = "[OPTION...] OLD NEW",
+	.args = "[OPTION...] OLD NEW [OLD NEW]...",
 	.summary = "compare two versions of a program: what recovery can rely on",
 	.run = run,
 	.help = "OLD and NEW are programs, libraries, or directories such as the roots of two "
-		"images.\n"
+		"images. Several pairs of files give one map.\n"
 		"\n"
 		"  -o, --output=MAP     write the map that recovery uses; - is standard output, "
 		"and\n"

@@ -16,13 +16,15 @@
 #include "mxm/tsc.h"
 #include "rem/safe.h"
 #include "rem/splice.h"
+#include "rem/twins.h"
 #include "rem/unwind.h"
 #include "sea/map.h"
 
 struct recovery {
 	struct recovery_config config;
 	pthread_mutex_t lock;
-	int programs[2]; /* the files, -1: not known */
+	struct twins *twins;
+	size_t n_analysed; /* how many of their pairs the map was made of */
 	struct sea_map *map;
 	struct objects_cache *files;
 	struct unwinder *unwinder;
@@ -44,7 +46,8 @@ struct recovery *recovery_new(const struct recovery_config *config)
 	r->files = objects_cache_new();
 	r->unwinder = unwinder_new();
 	r->grafts = grafts_new();
-	r->memfd = r->complaints = r->programs[0] = r->programs[1] = -1;
+	r->twins = twins_new(r->config.roots);
+	r->memfd = r->complaints = -1;
 	return r;
 }
 
@@ -76,56 +79,63 @@ void recovery_free(struct recovery *r)
 	grafts_free(r->grafts);
 	objects_cache_free(r->files);
 	unwinder_free(r->unwinder);
-	for (int v = 0; v < 2; v++) {
-		if (r->programs[v] >= 0)
-			close(r->programs[v]);
-	}
+	twins_free(r->twins);
 	pthread_mutex_destroy(&r->lock);
 	free(r);
 }
 
 void recovery_runs(struct recovery *r, int version, pid_t pid)
 {
-	char link[64];
-
-	snprintf(link, sizeof(link), "/proc/%d/exe", pid);
 	pthread_mutex_lock(&r->lock);
 	forget(r);
-	if (r->programs[version] >= 0)
-		close(r->programs[version]);
-	r->programs[version] = open(link, O_RDONLY | O_CLOEXEC);
+	twins_begin(r->twins, version, pid);
 	pthread_mutex_unlock(&r->lock);
 }
 
+#define FIRST_FD 3 /* of the analyser's */
+
+/* The arguments name descriptors; out of their way are ours, until they take their places. */
 static int spawn_analyser(struct recovery *r, int complaints, struct err *err)
 {
-	const char *argv[] = { "mx", "analyze", "--output=-", "/proc/self/fd/3", "/proc/self/fd/4",
-		NULL };
+	size_t n;
+	const struct twin *pairs = twins_pairs(r->twins, &n);
+	cleanup_free char **argv = xreallocarray(NULL, 2 * n + 4, sizeof(*argv));
+	cleanup_free int *spare = xreallocarray(NULL, 2 * n, sizeof(*spare));
 	char *envp[] = { NULL };
 	posix_spawn_file_actions_t actions;
-	/* Out of the way of 3 and 4. */
-	const int spare[2] = { fcntl(r->programs[0], F_DUPFD_CLOEXEC, 10),
-		fcntl(r->programs[1], F_DUPFD_CLOEXEC, 10) };
 	pid_t pid;
 	int rc = -posix_spawn_file_actions_init(&actions);
 
+	argv[0] = xstrdup("mx");
+	argv[1] = xstrdup("analyze");
+	argv[2] = xstrdup("--output=-");
+	argv[2 * n + 3] = NULL;
 	if (rc == 0)
 		rc = -posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0);
 	if (rc == 0)
 		rc = -posix_spawn_file_actions_adddup2(&actions, r->memfd, 1);
 	if (rc == 0)
 		rc = -posix_spawn_file_actions_adddup2(&actions, complaints, 2);
-	for (int v = 0; v < 2 && rc == 0; v++)
-		rc = -posix_spawn_file_actions_adddup2(&actions, spare[v], 3 + v);
+	for (size_t i = 0; i < 2 * n; i++) {
+		argv[3 + i] = xasprintf("/proc/self/fd/%d", (int)(FIRST_FD + i));
+		spare[i] = fcntl(pairs[i / 2].fd[i % 2], F_DUPFD_CLOEXEC, (int)(FIRST_FD + 2 * n));
+		if (rc == 0)
+			rc = spare[i] < 0 ? -errno
+					  : -posix_spawn_file_actions_adddup2(
+						    &actions, spare[i], (int)(FIRST_FD + i));
+	}
 	tsc_take_back();
 	if (rc == 0)
-		rc = -posix_spawn(&pid, "/proc/self/exe", &actions, NULL, (char **)argv, envp);
+		rc = -posix_spawn(&pid, "/proc/self/exe", &actions, NULL, argv, envp);
 	tsc_give_up();
-	for (int v = 0; v < 2; v++) {
-		if (spare[v] >= 0)
-			close(spare[v]);
+	for (size_t i = 0; i < 2 * n; i++) {
+		if (spare[i] >= 0)
+			close(spare[i]);
 	}
+	for (size_t i = 0; i < 2 * n + 3; i++)
+		free(argv[i]);
 	posix_spawn_file_actions_destroy(&actions);
+	r->n_analysed = n;
 	return rc < 0 ? err_errno(err, -rc, "the analyser cannot be started") : 0;
 }
 
@@ -165,8 +175,6 @@ static int need_map(struct recovery *r, struct err *err)
 
 	if (r->map)
 		return 0;
-	if (r->programs[0] < 0 || r->programs[1] < 0)
-		return err_set(err, ENOENT, "the versions have not both come to their programs");
 	if (r->config.map)
 		return open_map(r, r->config.map, "", err);
 	if (r->memfd < 0) {
@@ -187,6 +195,8 @@ static int need_map(struct recovery *r, struct err *err)
 /* It may run something else by now than what was analysed. */
 static int check_program(const struct recovery *r, const struct tracee *t, struct err *err)
 {
+	size_t n;
+	const struct twin *program = twins_pairs(r->twins, &n);
 	struct stat known, now;
 	char link[64];
 
@@ -194,21 +204,44 @@ static int check_program(const struct recovery *r, const struct tracee *t, struc
 	if (stat(link, &now) < 0)
 		return err_errno(err, errno, "%s", link);
 	for (int v = 0; v < 2; v++) {
-		if (fstat(r->programs[v], &known) == 0 && known.st_ino == now.st_ino &&
+		if (fstat(program->fd[v], &known) == 0 && known.st_ino == now.st_ino &&
 			known.st_dev == now.st_dev)
 			return 0;
 	}
 	return err_set(err, ENOENT, "the process runs neither of the programs that were analysed");
 }
 
+/* The files of both that differ, and a map of all of them. */
+static int know_files(struct recovery *r, struct tracee *t, struct err *err)
+{
+	size_t n;
+	int rc;
+
+	if (!twins_complete(r->twins))
+		return err_set(err, ENOENT, "the versions have not both come to their programs");
+	rc = twins_see(r->twins, t, err);
+	if (rc < 0)
+		return rc;
+	twins_pairs(r->twins, &n);
+	if (!r->config.map && r->memfd >= 0 && n > r->n_analysed) {
+		if (r->versions[0].splice || r->versions[1].splice)
+			return err_set(err, ENOTSUP,
+				"the program has loaded a file that differs since functions were "
+				"put in");
+		forget(r);
+	}
+	rc = need_map(r, err);
+	if (rc == 0)
+		rc = check_program(r, t, err);
+	return rc < 0 ? rc : twins_check(r->twins, r->map, err);
+}
+
 static int check_safe(
 	struct recovery *r, int from, struct tracee *const *threads, int n, struct err *err)
 {
 	cleanup_objects struct objects objects = { 0 };
-	int rc = need_map(r, err);
+	int rc = know_files(r, threads[0], err);
 
-	if (rc == 0)
-		rc = check_program(r, threads[0], err);
 	if (rc == 0)
 		rc = objects_find(r->files, r->map, threads[0], &objects, err);
 	for (int i = 0; i < n && rc == 0; i++)
@@ -240,15 +273,19 @@ int recovery_backtrace(struct recovery *r, int version, struct tracee *t,
 	return n;
 }
 
-/* The version's file of @pair. The program itself may be known by another name than in the map. */
+/* The version's file of @pair, which may be known by another name than in the map. */
 static char *path_of(void *arg, const struct sea_map_object *pair, int side)
 {
 	const struct recovery *r = arg;
 	const char *root = r->config.roots[side] ? r->config.roots[side] : "";
 	const char *name = sea_map_string(r->map, pair->path[side]);
+	size_t n;
+	const struct twin *twins = twins_pairs(r->twins, &n);
 
-	if (pair->flags & SEA_OF_PROGRAM)
-		return xasprintf("/proc/self/fd/%d", r->programs[side]);
+	for (size_t i = 0; i < n; i++) {
+		if (memcmp(twins[i].sha[side], pair->sha[side], sizeof(pair->sha[side])) == 0)
+			return xasprintf("/proc/self/fd/%d", twins[i].fd[side]);
+	}
 	return xasprintf("%s%s%s", root, *root && name[0] != '/' ? "/" : "", name);
 }
 
