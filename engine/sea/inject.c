@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/xalloc.h"
+#include "sea/tls.h"
 
 struct import {
 	uint64_t key;
@@ -32,6 +33,7 @@ struct offers {
 struct plan {
 	struct sea_analysis *a;
 	struct offers offers[2];
+	struct sea_tls tls;
 };
 
 static void add_import(struct offers *o, const char *name, uint64_t stub, uint64_t slot)
@@ -446,17 +448,16 @@ static const char *resolve_data(
 static const char *resolve(
 	struct plan *p, enum sea_side side, const struct sea_ref *r, struct sea_map_operand *op)
 {
-	const struct sea_image *im = p->a->im[side], *other = p->a->im[!side];
+	const struct sea_image *im = p->a->im[side];
 
 	if (!r->width)
 		return "holds an operand whose place in the instruction is not known";
 	switch (r->kind) {
 	case SEA_R_TLS:
 		op->klass = SEA_C_TLS;
-		if (im->tls_memsz != other->tls_memsz || im->tls_align != other->tls_align ||
-			im->tls_filesz != other->tls_filesz)
-			return "uses thread-local data, whose layout differs";
-		return NULL;
+		return sea_tls_stays(&p->tls, r->target)
+			       ? NULL
+			       : "uses thread-local data, whose layout differs or is not known";
 	case SEA_R_ABS:
 		return "holds constants that may be addresses (position-dependent code)";
 	default:
@@ -563,6 +564,7 @@ void sea_plan_injection(struct sea_analysis *a)
 		find_imports(a->im[s], &p.offers[s]);
 		find_literals(a->im[s], &p.offers[s]);
 	}
+	sea_tls_compare(a, &p.tls);
 	for (int s = 0; s < 2; s++) {
 		for (uint32_t i = 0; i < a->im[s]->n_funcs; i++)
 			if (a->func[s][i].verdict != SEA_V_IDENTICAL)
@@ -587,4 +589,5 @@ void sea_plan_injection(struct sea_analysis *a)
 		free(p.offers[s].imports);
 		free(p.offers[s].literals);
 	}
+	sea_tls_free(&p.tls);
 }
