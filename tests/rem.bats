@@ -145,6 +145,74 @@ redis_goes_on() {
 	wait "$SERVER"
 }
 
+# with_library SIDE FLAGS...: a program that hands each number to a library of its own, in which the
+# new version crashes at 13.
+with_library() {
+	local dir=$BATS_TEST_TMPDIR/$1
+	mkdir -p "$dir"
+	cat >lib.c <<-'C'
+		static int seen;
+		int lib_work(int n);
+		int lib_work(int n)
+		{
+			seen += n;
+		#ifdef NEW
+			if (n == 13)
+				*(volatile int *)16 = n;
+			return n * 3 + seen - 2 * n;
+		#else
+			return seen + n;
+		#endif
+		}
+	C
+	cat >prog.c <<-'C'
+		#include <stdio.h>
+		#include <stdlib.h>
+		#include <unistd.h>
+		int lib_work(int n);
+		int main(void)
+		{
+			char line[64];
+			size_t len = 0;
+			while (read(0, line + len, 1) == 1) {
+				if (line[len++] != '\n')
+					continue;
+				line[len] = '\0';
+				len = 0;
+				printf("%s%d\n", line, lib_work(atoi(line)));
+				fflush(stdout);
+			}
+			return 0;
+		}
+	C
+	gcc -O2 -fPIC -shared "${@:2}" -Wl,-soname,libown.so -o "$dir/libown.so" lib.c
+	gcc -O2 -o "$dir/prog" prog.c "$dir/libown.so" -Wl,-rpath,'$ORIGIN'
+}
+
+@test "the bug is in a library of the program's own: the program is the same in both" {
+	need gcc
+	cd "$BATS_TEST_TMPDIR"
+	with_library old
+	with_library new -DNEW
+	cmp old/prog new/prog
+	good_victim=$PWD/old/prog
+	crash_and_go_on old/prog new/prog
+	[ "$(jq -s 'map(select(.event == "recovered").functions) | all(. == 1)' "$LOG")" = true ]
+	strip old/libown.so new/libown.so
+	crash_and_go_on old/prog new/prog --leader old
+	# The map that was made of the programs alone says nothing of the library.
+	"$MX" analyze -q -o map old/prog new/prog
+	LOG=$BATS_TEST_TMPDIR/part.log
+	mkfifo in2
+	start sh -c 'exec "$@" <"$0"' in2 "$MX" run --log "$LOG" --map map old/prog new/prog --
+	exec 7>in2
+	echo 13 >&7
+	wait_until 20 grep -q '"recovery-refused"' "$LOG"
+	[[ $(event_field recovery-refused reason) = *libown.so*"the map has not got them" ]]
+	exec 7>&-
+	wait "$SERVER"
+}
+
 @test "what cannot come back says why, and the other version goes on" {
 	LOG=$BATS_TEST_TMPDIR/limit.log
 	mkfifo "$BATS_TEST_TMPDIR/in"

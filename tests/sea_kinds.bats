@@ -178,3 +178,44 @@ programs() {
 	"$MX" analyze --json old.full new.full >map.json
 	jq -e '[.objects[0].new_functions[] | .refused // empty] | any(test("import system"))' map.json
 }
+
+@test "thread-local variables that changed places are refused, others are not" {
+	cat >a.src.c <<-'C'
+		#include <stdio.h>
+		#ifdef SWAPPED
+		static __thread long b = 2;
+		static __thread long a = 1;
+		#else
+		static __thread long a = 1;
+		static __thread long b = 2;
+		#endif
+		__attribute__((noipa)) long use_a(long x) { return a += x; }
+		__attribute__((noipa)) long use_b(long x) { return b *= x; }
+		__attribute__((noipa)) long change(long x)
+		{
+		#ifdef NEW
+			a += 5;
+			return x * 3;
+		#else
+			a -= 5;
+			return x * 5 + 1;
+		#endif
+		}
+		int main(int argc, char **argv)
+		{
+			return printf("%ld %ld %ld\n", use_a(argc), use_b(argc), change(argc));
+		}
+	C
+	(echo '#define NEW'; cat a.src.c) >b.src.c
+	pair_of gcc -O2
+	"$MX" analyze old.full new.full >stay
+	grep -q '1 of 1 functions of the old one may stand in' stay
+	(echo '#define SWAPPED'; cat b.src.c) >c.src.c
+	mv c.src.c b.src.c
+	pair_of gcc -O2
+	"$MX" analyze old.full new.full >moved
+	grep -q 'uses thread-local data, whose layout differs' moved
+	grep -q '0 of 3 functions of the old one may stand in' moved
+	"$MX" analyze old.stripped new.stripped >moved
+	grep -q 'uses thread-local data, whose layout differs' moved
+}
