@@ -13,7 +13,7 @@
 #include "sea/sha256.h"
 #include "sea/walk.h"
 
-#define SEA_CACHE_VERSION 1 /* raised with every change of what the analysis finds */
+#define SEA_CACHE_VERSION 2 /* raised with every change of what the analysis finds */
 
 static const struct sea_opts no_opts;
 
