@@ -123,6 +123,10 @@ check-heavy: all victims ## what takes half an hour: 10,000 requests a server an
 	@BUILD=$(BUILD) TEST_TIMEOUT=3600 MX_REQUESTS=10000 MX_CRASHES=17 scripts/run-tests \
 		tests/mxm_servers.bats tests/mxm_crash.bats
 
+RUNS ?= 2000
+check-random: all ## programs made at random that crash: RUNS=2000, SEED=N
+	@tests/random_faults.py $(BUILD)/mx $(RUNS) $(SEED)
+
 check-agent: all victims ## the tests of the engine once more, with the in-process agent
 	@MX_AGENT=1 BUILD=$(BUILD) scripts/run-tests tests/agent.bats tests/mxm_victims.bats tests/mxm_effects.bats \
 		tests/mxm_policy.bats tests/mxm_crash.bats tests/mxm_servers.bats tests/programs.bats
@@ -145,6 +149,9 @@ demo: ## a real server in podman survives a crash of its new version
 
 bench: all benches ## how fast programs run under the engine, beside native
 	@BUILD=$(BUILD) scripts/bench
+
+bench-rem: all ## what a crash costs: recovery time, and what clients notice of it
+	@BUILD=$(abspath $(BUILD)) scripts/bench-rem
 
 bench-stop: all benches ## what one synchronised system call costs, beside native
 	@BUILD=$(BUILD) scripts/bench-stop
@@ -184,7 +191,7 @@ help: ## this list
 
 include $(wildcard tests/*/*.mk tests/*/*/*.mk)
 
-.PHONY: all unit victims benches deps check check-unit check-bats check-heavy asan lint format demo bench bench-stop docs install clean help
+.PHONY: all unit victims benches deps check check-unit check-bats check-heavy check-random asan lint format demo bench bench-rem bench-stop docs install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
