@@ -241,13 +241,20 @@ static void on_runs(void *arg, int version, pid_t pid)
 		recovery_runs(d->recovery, version, pid);
 }
 
-static int on_rejoin_safe(
-	void *arg, int version, int from, struct tracee *const *threads, int n, struct err *err)
+static int on_rejoin_prepare(void *arg, int version, int from, struct tracee *t, struct err *err)
 {
 	struct director *d = arg;
 
 	if (d->decided)
 		return err_set(err, ECANCELED, "the operator has decided for one version");
+	return recovery_prepare(d->recovery, from, t, err);
+}
+
+static int on_rejoin_safe(
+	void *arg, int version, int from, struct tracee *const *threads, int n, struct err *err)
+{
+	struct director *d = arg;
+
 	return recovery_safe(d->recovery, from, threads, n, err);
 }
 
@@ -335,6 +342,7 @@ static const struct mxm_ops ops = {
 	.dropped = on_drop,
 	.entered = on_entered,
 	.runs = on_runs,
+	.rejoin_prepare = on_rejoin_prepare,
 	.rejoin_safe = on_rejoin_safe,
 	.rejoin_made = on_rejoin_made,
 	.rejoined = on_rejoined,

@@ -203,8 +203,13 @@ static void kill_all(struct group *group, int version)
 	list_for_each (at, &group->tuples) {
 		struct task *task = &container_of(at, struct tuple, link)->tasks[version];
 
-		if (task->state != TASK_ABSENT)
-			syscall(SYS_kill, task->tracee.tgid, SIGKILL);
+		if (task->state == TASK_ABSENT)
+			continue;
+		/* The kernel frees its memory, which takes a while, and not where the leader runs.
+		 */
+		sched_setaffinity(
+			task->tracee.tid, sizeof(group->mxm->affinity), &group->mxm->affinity);
+		syscall(SYS_kill, task->tracee.tgid, SIGKILL);
 	}
 }
 

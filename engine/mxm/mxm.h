@@ -106,7 +106,13 @@ struct mxm_ops {
 	/* @version's first process, @pid, has come to the entry of a program. Without the lock. */
 	void (*runs)(void *arg, int version, pid_t pid);
 	/*
-	 * A version that is wanted back (mxm_want_back()) could be copied from @from now: are
+	 * A version is wanted back (mxm_want_back()): what can be made ready for a copy of @from's
+	 * process while that runs on. @t is its main thread, not stopped. -EAGAIN: it takes longer;
+	 * other failures are final.
+	 */
+	int (*rejoin_prepare)(void *arg, int version, int from, struct tracee *t, struct err *err);
+	/*
+	 * A version that is wanted back could be copied from @from now: are
 	 * @threads, all stopped, at a safe point? -EAGAIN: not now. Other failures are final.
 	 */
 	int (*rejoin_safe)(void *arg, int version, int from, struct tracee *const *threads, int n,

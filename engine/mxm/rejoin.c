@@ -373,6 +373,31 @@ static void postpone(struct group *group, int version, uint64_t now, const char 
 	group->rejoin.next_ns = now + group->rejoin.pause_ns;
 }
 
+/* For now, or for good. */
+static void put_off(struct group *group, int version, uint64_t now, int rc, const struct err *err)
+{
+	if (rc == -EAGAIN || rc == -ESRCH)
+		postpone(group, version, now, err->text);
+	else
+		give_up(group->mxm, version, err->text);
+}
+
+/* While the leader runs on. */
+static int prepare(struct group *group, int version, struct err *err)
+{
+	struct mxm *mxm = group->mxm;
+
+	list_for_each (at, &group->tuples) {
+		struct tracee *t =
+			&container_of(at, struct tuple, link)->tasks[group->leader].tracee;
+
+		if (t->tid && t->tid == t->tgid)
+			return mxm->ops->rejoin_prepare(
+				mxm->ops_arg, version, group->leader, t, err);
+	}
+	return err_set(err, EAGAIN, "the program has no main thread");
+}
+
 void rejoin_attend(struct group *group)
 {
 	cleanup_free struct copy_thread *threads = NULL;
@@ -393,6 +418,11 @@ void rejoin_attend(struct group *group)
 		postpone(group, version, now, why);
 		return;
 	}
+	rc = prepare(group, version, &err);
+	if (rc < 0) {
+		put_off(group, version, now, rc, &err);
+		return;
+	}
 	threads = hold_all(group, &n);
 	if (!threads) {
 		postpone(group, version, now, "its threads cannot be stopped between two calls");
@@ -402,9 +432,7 @@ void rejoin_attend(struct group *group)
 	if (rc == 0) {
 		enrol(group, version, threads, n);
 		group->rejoin.pause_ns = 0;
-	} else if (rc == -EAGAIN || rc == -ESRCH) {
-		postpone(group, version, now, err.text);
 	} else {
-		give_up(group->mxm, version, err.text);
+		put_off(group, version, now, rc, &err);
 	}
 }

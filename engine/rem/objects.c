@@ -88,12 +88,49 @@ static int sha_of(struct objects_cache *cache, struct tracee *t, const struct ma
 	return 0;
 }
 
-/* What the loader has added to the addresses of the object that begins at @m. */
-static bool bias_of(struct tracee *t, const struct map *m, uint64_t *ret_bias)
+/* What an object in memory says of itself. */
+struct self {
+	uint64_t bias; /* what the loader has added to its addresses */
+	uint8_t id[32];
+	uint32_t id_len;
+};
+
+/* The build-id, if it is among the notes at @at. */
+static void find_build_id(struct tracee *t, uint64_t at, uint64_t len, struct self *self)
 {
+	uint8_t notes[1024];
+	uint64_t pos = 0;
+
+	len = len < sizeof(notes) ? len : sizeof(notes);
+	if (tracee_read(t, raddr(at), notes, len) < 0)
+		return;
+	while (pos + sizeof(Elf64_Nhdr) <= len) {
+		const uint8_t *name = notes + pos + sizeof(Elf64_Nhdr);
+		Elf64_Nhdr nh;
+		uint64_t desc;
+
+		memcpy(&nh, notes + pos, sizeof(nh));
+		desc = pos + sizeof(nh) + ((nh.n_namesz + 3ul) & ~3ul);
+		if (desc + nh.n_descsz > len)
+			return;
+		if (nh.n_type == NT_GNU_BUILD_ID && nh.n_namesz == 4 &&
+			memcmp(name, "GNU", 4) == 0 && nh.n_descsz <= sizeof(self->id)) {
+			self->id_len = nh.n_descsz;
+			memcpy(self->id, notes + desc, nh.n_descsz);
+			return;
+		}
+		pos = desc + ((nh.n_descsz + 3ul) & ~3ul);
+	}
+}
+
+/* The object that begins at @m. False: there is none. */
+static bool read_self(struct tracee *t, const struct map *m, struct self *ret)
+{
+	bool found = false;
 	Elf64_Ehdr eh;
 	Elf64_Phdr ph;
 
+	*ret = (struct self){ 0 };
 	if (tracee_read(t, raddr(m->start), &eh, sizeof(eh)) < 0 ||
 		memcmp(eh.e_ident, ELFMAG, SELFMAG) != 0 || eh.e_phentsize != sizeof(ph))
 		return false;
@@ -101,10 +138,27 @@ static bool bias_of(struct tracee *t, const struct map *m, uint64_t *ret_bias)
 		if (tracee_read(t, raddr(m->start + eh.e_phoff + i * sizeof(ph)), &ph, sizeof(ph)) <
 			0)
 			return false;
-		if (ph.p_type != PT_LOAD || ph.p_offset >= 4096)
-			continue;
-		*ret_bias = m->start - (ph.p_vaddr & ~4095ul);
-		return true;
+		if (ph.p_type == PT_LOAD && ph.p_offset < 4096 && !found) {
+			ret->bias = m->start - (ph.p_vaddr & ~4095ul);
+			found = true;
+		}
+		if (ph.p_type == PT_NOTE && !ret->id_len)
+			find_build_id(t, m->start + ph.p_offset, ph.p_filesz, ret);
+	}
+	return found;
+}
+
+/* May the map know it? Hashing every library that a program has mapped would take too long. */
+static bool may_be_known(const struct sea_map *map, const struct self *self)
+{
+	for (uint32_t i = 0; i < sea_map_count(map); i++) {
+		const struct sea_map_object *o = sea_map_object(map, i);
+
+		for (int side = 0; side < 2; side++) {
+			if (o->id_len[side] == self->id_len &&
+				memcmp(o->id[side], self->id, self->id_len) == 0)
+				return true;
+		}
 	}
 	return false;
 }
@@ -157,10 +211,12 @@ int objects_find(struct objects_cache *cache, const struct sea_map *map, struct 
 		const struct map *m = &o.maps.map[i];
 		struct object found = { .start = m->start };
 		const uint8_t *sha = NULL;
+		struct self self;
 
 		if (!m->ino || m->offset || m->path[0] != '/' || !is_object(&o.maps, m) ||
-			!bias_of(t, m, &found.bias))
+			!read_self(t, m, &self) || !may_be_known(map, &self))
 			continue;
+		found.bias = self.bias;
 		rc = sha_of(cache, t, &o.maps, m, &sha, err);
 		if (rc < 0)
 			break;

@@ -236,14 +236,13 @@ static int know_files(struct recovery *r, struct tracee *t, struct err *err)
 	return rc < 0 ? rc : twins_check(r->twins, r->map, err);
 }
 
+/* Prepared before. */
 static int check_safe(
 	struct recovery *r, int from, struct tracee *const *threads, int n, struct err *err)
 {
 	cleanup_objects struct objects objects = { 0 };
-	int rc = know_files(r, threads[0], err);
+	int rc = objects_find(r->files, r->map, threads[0], &objects, err);
 
-	if (rc == 0)
-		rc = objects_find(r->files, r->map, threads[0], &objects, err);
 	for (int i = 0; i < n && rc == 0; i++)
 		rc = safe_point(
 			r->unwinder, r->map, &objects, r->versions[from].splice, threads[i], err);
@@ -306,6 +305,22 @@ static int exchange(struct recovery *r, const struct splice *known, bool in, str
 		return err_set(err, ENOTSUP, "an object that differs was loaded since");
 	*ret = splice_dup(known);
 	return splice_switch(*ret, t, in, err);
+}
+
+int recovery_prepare(struct recovery *r, int from, struct tracee *t, struct err *err)
+{
+	const struct splice_files files = { path_of, r };
+	cleanup_objects struct objects objects = { 0 };
+	int rc;
+
+	pthread_mutex_lock(&r->lock);
+	rc = know_files(r, t, err);
+	if (rc == 0)
+		rc = objects_find(r->files, r->map, t, &objects, err);
+	if (rc == 0 && !r->versions[from].splice)
+		rc = splice_prepare(r->grafts, r->map, &objects, &files, err);
+	pthread_mutex_unlock(&r->lock);
+	return rc;
 }
 
 int recovery_convert(struct recovery *r, int version, int from, struct tracee *t, struct err *err)

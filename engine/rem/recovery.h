@@ -27,6 +27,12 @@ void recovery_free(struct recovery *r);
 void recovery_runs(struct recovery *r, int version, pid_t pid);
 
 /*
+ * Makes ready what can be while version @from's process, of which @t is a thread, runs on: the map,
+ * the files' digests, the functions for their place. -EAGAIN: later; other failures are final.
+ */
+MUST_CHECK int recovery_prepare(struct recovery *r, int from, struct tracee *t, struct err *err);
+
+/*
  * Are @threads of version @from, all stopped, at a safe point: does no frame belong to a function
  * that differs between the versions? -EAGAIN: not now, or the map is still being made. Other
  * failures are final. Versions are 0 (old) and 1 (new).

@@ -227,6 +227,31 @@ static int poke_all(const struct splice *s, struct tracee *t, bool in, struct er
 	return 0;
 }
 
+/* Has @o something to be put in? Negative: it forbids it. */
+static int needs_graft(const struct sea_map *map, const struct object *o, struct err *err)
+{
+	if (o->pair->state == SEA_O_ANALYSED || o->pair->state == SEA_O_IDENTICAL)
+		return o->pair->state == SEA_O_ANALYSED;
+	return err_set(err, ENOTSUP, "the versions could not be compared: %s",
+		sea_map_string(map, o->pair->reason));
+}
+
+int splice_prepare(struct grafts *grafts, const struct sea_map *map, const struct objects *objects,
+	const struct splice_files *files, struct err *err)
+{
+	struct splice none = { 0 };
+	struct graft *g;
+	int rc = 0;
+
+	for (size_t i = 0; i < objects->n && rc >= 0; i++) {
+		rc = needs_graft(map, &objects->v[i], err);
+		if (rc > 0)
+			rc = make_graft(
+				grafts, &none, map, objects, &objects->v[i], files, &g, err);
+	}
+	return rc < 0 ? rc : 0;
+}
+
 int splice_put(struct grafts *grafts, const struct sea_map *map, const struct objects *objects,
 	struct tracee *t, const struct splice_files *files, struct splice **ret, struct err *err)
 {
@@ -240,12 +265,10 @@ int splice_put(struct grafts *grafts, const struct sea_map *map, const struct ob
 		if (o->pair->state != SEA_O_IDENTICAL && side >= 0 && o->side != side)
 			rc = err_set(err, ENOTSUP, "%s is the other version's already",
 				sea_map_string(map, o->pair->path[o->side]));
-		else if (o->pair->state == SEA_O_ANALYSED)
+		else
+			rc = needs_graft(map, o, err);
+		if (rc > 0)
 			rc = put_object(s, grafts, map, objects, o, t, files, err);
-		else if (o->pair->state != SEA_O_IDENTICAL)
-			rc = err_set(err, ENOTSUP, "%s could not be analysed: %s",
-				sea_map_string(map, o->pair->path[o->side]),
-				sea_map_string(map, o->pair->reason));
 		if (o->pair->state == SEA_O_IDENTICAL)
 			continue;
 		s->objects[s->n_objects++] = o->start;

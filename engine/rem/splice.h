@@ -27,6 +27,10 @@ struct grafts;
 struct grafts *grafts_new(void);
 void grafts_free(struct grafts *grafts);
 
+/* Links what splice_put() will need into @grafts; the process may run. */
+MUST_CHECK int splice_prepare(struct grafts *grafts, const struct sea_map *map,
+	const struct objects *objects, const struct splice_files *files, struct err *err);
+
 /*
  * Puts them in, for each of @objects that differs. All threads of the process are stopped at safe
  * points, @t is one of them, in no call; it is lent for system calls. On failure the process has at
