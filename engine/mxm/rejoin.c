@@ -408,10 +408,13 @@ void rejoin_attend(struct group *group)
 	const char *why;
 	int n, rc;
 
-	if (version < 0 || now < group->rejoin.next_ns || group->bereft || group->followers ||
-		list_is_empty(&group->tuples) || group->nstashed ||
-		!list_is_empty(&group->stream) || is_alive_in(group, version))
+	if (version < 0 || now < group->rejoin.next_ns || group->followers ||
+		list_is_empty(&group->tuples) || group->nstashed)
 		return;
+	if (group->bereft || !list_is_empty(&group->stream) || is_alive_in(group, version)) {
+		postpone(group, version, now, "what was left of the lost version has not ended");
+		return;
+	}
 	proc = container_of(group->tuples.next, struct tuple, link)->proc;
 	why = obstacle(group, proc, group->leader);
 	if (why) {
