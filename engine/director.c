@@ -270,6 +270,19 @@ static int on_rejoin_made(
 	return 0;
 }
 
+static void on_not_switched(void *arg, const char *why)
+{
+	struct director *d = arg;
+	struct event_out ev;
+
+	d->switching = false;
+	eventlog_begin(d->config.log, &ev, "decision-failed");
+	event_str(&ev, "decision", "switch");
+	event_str(&ev, "text", why);
+	event_end(&ev);
+	enter(d, PHASE_MIRRORING, "decision-failed");
+}
+
 static void on_rejoined(void *arg, int version, uint64_t ns, const char *why)
 {
 	struct director *d = arg;
@@ -346,6 +359,7 @@ static const struct mxm_ops ops = {
 	.rejoin_safe = on_rejoin_safe,
 	.rejoin_made = on_rejoin_made,
 	.rejoined = on_rejoined,
+	.not_switched = on_not_switched,
 	.note = on_note,
 	.ended = on_end,
 };
@@ -548,16 +562,16 @@ int director_restart(struct director *d, const char *name, const char *by, struc
 
 int director_switch(struct director *d, const char *by, struct err *err)
 {
-	int rc = check_recovery(d, err), leader;
+	int rc = check_recovery(d, err);
 
 	if (rc < 0)
 		return rc;
 	if (state_living(d->state) < 2)
 		return err_set(err, EPERM, "only one version runs");
-	leader = mxm_leader(d->mxm);
 	log_decision(d, "switch", by);
 	d->switching = true;
-	mxm_drop(d->mxm, leader);
+	enter(d, PHASE_RECOVERING, "decision");
+	mxm_switch(d->mxm);
 	return 0;
 }
 

@@ -257,16 +257,6 @@ void mxm_signal(struct mxm *mxm, int sig)
 		syscall(SYS_kill, root, sig);
 }
 
-int mxm_leader(struct mxm *mxm)
-{
-	int leader;
-
-	pthread_mutex_lock(&mxm->lock);
-	leader = mxm->leader;
-	pthread_mutex_unlock(&mxm->lock);
-	return leader;
-}
-
 void mxm_stats(struct mxm *mxm, struct mxm_stats *ret_stats)
 {
 	pthread_mutex_lock(&mxm->lock);

@@ -122,6 +122,8 @@ struct mxm_ops {
 		struct err *err);
 	/* @version follows again, @ns after it was wanted; or it will not, because of @why. */
 	void (*rejoined)(void *arg, int version, uint64_t ns, const char *why);
+	/* mxm_switch() was not done, because of @why. */
+	void (*not_switched)(void *arg, const char *why);
 	/* Plain news for the log, already worded. */
 	void (*note)(void *arg, const char *event, int version, pid_t pid, const char *text);
 	/* The first process of the program ended with @status (as from wait(2)). */
@@ -145,8 +147,11 @@ void mxm_signal(struct mxm *mxm, int sig);
 /* Lets @version go, at the director's wish. Any thread, without the lock. */
 void mxm_drop(struct mxm *mxm, int version);
 
-/* Who leads. Any thread, without the lock. */
-int mxm_leader(struct mxm *mxm);
+/*
+ * Leader and follower are to change places: the leader is let go once all is ready for it to come
+ * back. Any thread, without the lock.
+ */
+void mxm_switch(struct mxm *mxm);
 
 /* Lets all versions go but @version. -ESRCH: that one is gone itself, and nothing was changed. */
 MUST_CHECK int mxm_keep(struct mxm *mxm, int version);

@@ -20,7 +20,9 @@
 #define PAUSE_FIRST_NS 200000ul
 #define PAUSE_MOST_NS  100000000ul
 /* So long a safe moment is looked for; what keeps a version away after that is said, once. */
-#define GIVE_UP_NS  10000000000ul
+#define GIVE_UP_NS 10000000000ul
+/* The versions may have to be analysed first. */
+#define SWITCH_NS   60000000000ul
 #define THREADS_MAX 4096
 
 /* Finer than event_clock(): how long a recovery takes is told. */
@@ -47,6 +49,15 @@ void mxm_want_back(struct mxm *mxm, int version)
 	pthread_mutex_unlock(&mxm->lock);
 }
 
+void mxm_switch(struct mxm *mxm)
+{
+	pthread_mutex_lock(&mxm->lock);
+	__atomic_store_n(&mxm->switch_ns, now_ns(), __ATOMIC_RELEASE);
+	list_for_each (at, &mxm->groups)
+		group_poke(container_of(at, struct group, link));
+	pthread_mutex_unlock(&mxm->lock);
+}
+
 static int wanted(const struct group *group)
 {
 	const struct mxm *mxm = group->mxm;
@@ -61,7 +72,7 @@ static int wanted(const struct group *group)
 
 bool rejoin_is_due(const struct group *group)
 {
-	return wanted(group) >= 0;
+	return wanted(group) >= 0 || __atomic_load_n(&group->mxm->switch_ns, __ATOMIC_ACQUIRE);
 }
 
 static bool is_alive_in(const struct group *group, int version)
@@ -382,20 +393,55 @@ static void put_off(struct group *group, int version, uint64_t now, int rc, cons
 		give_up(group->mxm, version, err->text);
 }
 
-/* While the leader runs on. */
-static int prepare(struct group *group, int version, struct err *err)
+/* While @from runs on. */
+static int prepare(struct group *group, int version, int from, struct err *err)
 {
 	struct mxm *mxm = group->mxm;
 
 	list_for_each (at, &group->tuples) {
-		struct tracee *t =
-			&container_of(at, struct tuple, link)->tasks[group->leader].tracee;
+		struct tracee *t = &container_of(at, struct tuple, link)->tasks[from].tracee;
 
 		if (t->tid && t->tid == t->tgid)
-			return mxm->ops->rejoin_prepare(
-				mxm->ops_arg, version, group->leader, t, err);
+			return mxm->ops->rejoin_prepare(mxm->ops_arg, version, from, t, err);
 	}
 	return err_set(err, EAGAIN, "the program has no main thread");
+}
+
+/* -EAGAIN: not yet. */
+static int check_switch(struct group *group, struct err *err)
+{
+	const int follower = group->followers ? __builtin_ctz(group->followers) : -1;
+	const struct proc *proc = container_of(group->tuples.next, struct tuple, link)->proc;
+	const char *why;
+
+	if (follower < 0)
+		return err_set(err, ESRCH, "only one version runs");
+	why = obstacle(group, proc, follower);
+	if (why)
+		return err_set(err, ENOTSUP, "%s", why);
+	return prepare(group, group->leader, follower, err);
+}
+
+static void attend_switch(struct group *group)
+{
+	struct mxm *mxm = group->mxm;
+	const uint64_t since = __atomic_load_n(&mxm->switch_ns, __ATOMIC_ACQUIRE);
+	const uint64_t now = since ? now_ns() : 0;
+	struct err err = { 0 };
+	int rc;
+
+	if (!since || group->bereft || now < group->rejoin.next_ns || list_is_empty(&group->tuples))
+		return;
+	rc = check_switch(group, &err);
+	if (rc == -EAGAIN && now - since < SWITCH_NS) {
+		group->rejoin.next_ns = now + PAUSE_MOST_NS;
+		return;
+	}
+	mxm->switch_ns = 0;
+	if (rc < 0)
+		mxm->ops->not_switched(mxm->ops_arg, err.text);
+	else
+		drop_version(mxm, group->leader);
 }
 
 void rejoin_attend(struct group *group)
@@ -408,6 +454,7 @@ void rejoin_attend(struct group *group)
 	const char *why;
 	int n, rc;
 
+	attend_switch(group);
 	if (version < 0 || now < group->rejoin.next_ns || group->followers ||
 		list_is_empty(&group->tuples) || group->nstashed)
 		return;
@@ -421,7 +468,7 @@ void rejoin_attend(struct group *group)
 		postpone(group, version, now, why);
 		return;
 	}
-	rc = prepare(group, version, &err);
+	rc = prepare(group, version, group->leader, &err);
 	if (rc < 0) {
 		put_off(group, version, now, rc, &err);
 		return;

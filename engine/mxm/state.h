@@ -353,6 +353,7 @@ struct mxm {
 		uint64_t nrs[2];
 	} ruled[64]; /* what the log has heard of already */
 	unsigned nruled;
+	uint64_t switch_ns;  /* since when leader and follower are to change places; 0: not */
 	unsigned entered;    /* versions whose first process has come to its entry */
 	bool no_cpuid_fault; /* arch_prctl(ARCH_SET_CPUID) was refused */
 	bool ticking;

@@ -124,6 +124,45 @@ static const struct sea_ref *next_call(
 	return NULL;
 }
 
+static bool is_source_name(const struct sea_image *im, uint64_t addr)
+{
+	static const char *const ends[] = { ".c", ".h", ".cc", ".cpp", ".cxx", ".hpp", ".hh" };
+	size_t len = sea_string_at(im, addr);
+	const char *text = len ? (const char *)sea_bytes(im, addr, len) : NULL;
+
+	for (size_t i = 0; text && i < ARRAY_SIZE(ends); i++) {
+		size_t n = strlen(ends[i]);
+
+		if (len > n && memcmp(text + len - n, ends[i], n) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The second argument after the name of a source file, as macros that tell of a failed assertion
+ * pass it: a line, and no size, whatever else the function does that is given it.
+ */
+static bool is_line_number(const struct sea_image *im, const struct sea_func *f, uint32_t insn)
+{
+	uint32_t i = insn - f->insn > 6 ? insn - 6 : f->insn;
+
+	if (im->insns[insn].reg != X86_REG_ESI)
+		return false;
+	for (; i < f->insn + f->n_insn && i < insn + 8; i++) {
+		const struct sea_insn *in = &im->insns[i];
+		const uint8_t *p = sea_bytes(im, f->addr + in->off, in->len);
+
+		if (i > insn && in->kind != SEA_I_PLAIN && in->kind != SEA_I_PADDING)
+			return false;
+		/* lea name(%rip),%rdi */
+		if (p && in->len == 7 && p[0] == 0x48 && p[1] == 0x8d && p[2] == 0x3d &&
+			in->ref != SEA_NONE && is_source_name(im, im->refs[in->ref].target))
+			return true;
+	}
+	return false;
+}
+
 /* A 64-bit register: what holds a pointer. */
 static bool is_wide(uint16_t reg)
 {
@@ -188,7 +227,9 @@ static void compare_insns(
 				"(at +%#x)",
 			(unsigned)y->disp, (unsigned)x->disp, y->off);
 	if (!why && x->imm != y->imm && x->id == X86_INS_MOV && is_size_argument(x->reg) &&
-		is_object_size(x->imm) && is_object_size(y->imm)) {
+		is_object_size(x->imm) && is_object_size(y->imm) &&
+		!(is_line_number(a->im[0], &a->im[0]->funcs[fo], io) &&
+			is_line_number(a->im[1], &a->im[1]->funcs[fn], in))) {
 		const struct sea_ref *c = next_call(a->im[0], &a->im[0]->funcs[fo], io);
 		const struct sea_ref *d = next_call(a->im[1], &a->im[1]->funcs[fn], in);
 
