@@ -78,7 +78,7 @@ harmful() {
 }
 
 @test "the same calls by other names" {
-	harmless same-call at-calls pipe2
+	harmless same-call at-calls pipe2 dup3
 	harmless descriptor-flags flags
 }
 

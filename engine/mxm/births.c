@@ -329,6 +329,7 @@ void births_executed(struct task *task, pid_t former)
 		lead_publish_held_back(group);
 		fds_exec(mxm, proc->fds);
 		proc->shares_memory = proc->maps_written_files = false;
+		proc->posix_timers = 0;
 		shadows_release(mxm, proc);
 		for (int i = 0; i < 64; i++) {
 			if (proc->sig[i].handler > 1)

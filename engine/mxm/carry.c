@@ -42,6 +42,10 @@ static int timer_led(struct task *task, struct event *event, int64_t *result)
 		if (a[1] && tracee_read(&task->tracee, raddr(a[1]), &value, sizeof(value)) < 0)
 			return 0;
 		proc->timers[a[0]] = (struct carried_timer){ value, event_clock() };
+	} else if (task->call.nr == SYS_timer_create && *result == 0) {
+		proc->posix_timers++;
+	} else if (task->call.nr == SYS_timer_delete && *result == 0 && proc->posix_timers) {
+		proc->posix_timers--;
 	}
 	return 0;
 }
@@ -123,7 +127,7 @@ bool carry_needed(const struct proc *proc)
 		if (proc->timers[i].set_ns && micros(&proc->timers[i].value.it_value))
 			return true;
 	}
-	return !list_is_empty(&proc->locks);
+	return proc->posix_timers || !list_is_empty(&proc->locks);
 }
 
 /* What is left of a timer that was set a while ago; at least 1 µs, so that it fires if it was due.
@@ -203,6 +207,9 @@ void carry_take_up(struct task *task)
 	proc->has_shadows[task->version] = false;
 	if (rc == 0 && carry_over(task) < 0)
 		lost = "a timer or a lock of the old leader could not be taken over";
+	if (proc->posix_timers)
+		lost = "POSIX timers of the old leader (timer_create) cannot be taken over";
+	proc->posix_timers = 0;
 	if (lost)
 		mxm->ops->note(mxm->ops_arg, "not-carried-over", task->version,
 			task->tuple->ids->known, lost);

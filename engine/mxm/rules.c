@@ -64,6 +64,10 @@ void rules_rename(struct task *task)
 	case SYS_readlink:
 		rename_to(c, SYS_readlinkat, (uint32_t)AT_FDCWD, a[0], a[1], (uint32_t)a[2]);
 		break;
+	case SYS_dup3:
+		if (!(uint32_t)a[2] && (uint32_t)a[0] != (uint32_t)a[1])
+			rename_to(c, SYS_dup2, a[0], a[1], 0, 0);
+		break;
 	case SYS_mkdir:
 		rename_to(c, SYS_mkdirat, (uint32_t)AT_FDCWD, a[0], a[1], 0);
 		break;
