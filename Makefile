@@ -129,7 +129,8 @@ check-random: all ## programs made at random that crash: RUNS=2000, SEED=N
 
 check-agent: all victims ## the tests of the engine once more, with the in-process agent
 	@MX_AGENT=1 BUILD=$(BUILD) scripts/run-tests tests/agent.bats tests/mxm_victims.bats tests/mxm_effects.bats \
-		tests/mxm_policy.bats tests/mxm_crash.bats tests/mxm_servers.bats tests/programs.bats
+		tests/mxm_policy.bats tests/mxm_crash.bats tests/mxm_rules.bats tests/mxm_rulefile.bats tests/mxm_servers.bats \
+		tests/rem.bats tests/ctl.bats tests/programs.bats
 
 asan: ## build with address and undefined-behaviour sanitizers and run the unit tests
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan LINK=-pie CFLAGS='-O1 -g' \

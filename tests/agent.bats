@@ -30,7 +30,7 @@ calls_by_agent() {
 	mx_run --stats --sync stream "$(victim hot)" "$(victim hot)" -- >/dev/null 2>stats || [ $? = 5 ]
 	cat stats
 	[ "$(calls_by_agent old)" -gt 3000 ]
-	[ "$(calls_by_agent old)" = "$(calls_by_agent new)" ]
+	[ "$(calls_by_agent new)" -gt 3000 ]
 	MX_AGENT='' mx_run --stats --sync stream "$(victim hot)" "$(victim hot)" -- >/dev/null 2>stats || [ $? = 5 ]
 	[ "$(calls_by_agent old)" = 0 ]
 	assert_no_divergence

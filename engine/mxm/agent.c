@@ -47,9 +47,14 @@ static bool may_have(const struct task *task)
 	const struct mxm *mxm = group->mxm;
 	const struct proc *proc = task->tuple->proc;
 
-	return mxm->config.sync != MXM_LOCKSTEP && !proc->no_agent && !task->starting &&
-	       !shares_memory(task) && !task->tracee.mm->no_gateway && !group->bereft &&
-	       !group->dropping && is_of_one_process(group, proc);
+	if (proc->no_agent || task->starting || task->tracee.mm->no_gateway || group->bereft ||
+		group->dropping)
+		return false;
+	/* Alone it has nobody to agree with. */
+	if (!group->followers)
+		return true;
+	return mxm->config.sync != MXM_LOCKSTEP && !shares_memory(task) &&
+	       is_of_one_process(group, proc);
 }
 
 static bool leading_agent(const struct task *task)
@@ -64,15 +69,18 @@ static uint32_t wanted_mode(const struct task *task)
 	const struct group *group = task->tuple->group;
 	const struct proc *proc = task->tuple->proc;
 
-	if (!group->ring || task->starting || proc->no_agent || shares_memory(task))
+	if (!group->ring || task->starting || proc->no_agent)
 		return AGENT_OFF;
 	/* Bytes that were matched in part, or are kept for it: pieces.h. */
 	if (task->done || task->ahead.bytes.len || !list_is_empty(&proc->surplus))
 		return AGENT_OFF;
+	if (!group->followers && !group->bereft)
+		return AGENT_ALONE;
+	if (shares_memory(task) || !is_of_one_process(group, proc) ||
+		group->mxm->config.sync == MXM_LOCKSTEP)
+		return AGENT_OFF;
 	if (task_follows(task))
 		return group->ring->live & (1u << task->version) ? AGENT_FOLLOW : AGENT_OFF;
-	if (!group->followers)
-		return AGENT_ALONE;
 	/* An event that is held back comes before all that its agent would record. */
 	if (group->unpublished || !group->ring->marks || !agent_is_complete(group, proc))
 		return AGENT_OFF;
@@ -290,7 +298,7 @@ static bool followers_attention(struct group *group)
 		const struct task *task =
 			&container_of(at, struct tuple, link)->tasks[group->leader];
 
-		if (task->state == TASK_ASKING)
+		if (task->state == TASK_ASKING || task->state == TASK_FAULTING)
 			return true;
 	}
 	return false;
@@ -387,6 +395,56 @@ void agent_free(struct proc *proc)
 {
 	for (int v = 0; v < MXM_VERSIONS_MAX; v++)
 		let_go(proc, v);
+}
+
+void agent_leave_stub(struct task *task)
+{
+	const struct agent *agent = task->tuple->proc->agents[task->version];
+	struct user_regs_struct *regs = agent ? tracee_touch(&task->tracee) : NULL;
+
+	if (regs)
+		regs->rip = patches_site(agent->patches, regs->rip);
+}
+
+int agent_part(const struct proc *proc, int from, int version, struct tracee *own,
+	struct tracee *copy, struct err *err)
+{
+	int rc = 0;
+
+	if (proc->agents[from])
+		rc = agent_protect_ring(own, from, true);
+	if (rc == 0 && proc->agents[from])
+		rc = agent_protect_ring(copy, version, false);
+	return rc < 0 ? err_errno(err, -rc, "parting the agents' ring") : 0;
+}
+
+void agent_copied(struct group *group, struct proc *proc, int version)
+{
+	const struct agent *from = proc->agents[group->leader];
+	uint32_t leader = (uint32_t)group->leader, own = (uint32_t)version, mode = AGENT_OFF;
+
+	let_go(proc, version);
+	proc->agent_below[version] = proc->agent_below[group->leader];
+	if (from) {
+		proc->agents[version] = xzalloc(sizeof(struct agent));
+		proc->agents[version]->patches = patches_copy(from->patches);
+		proc->agents[version]->slots = from->slots;
+	}
+	list_for_each (at, &group->tuples) {
+		struct task *task = &container_of(at, struct tuple, link)->tasks[version];
+
+		if (task->state == TASK_ABSENT || task->slot <= AGENT_SLOTS)
+			continue;
+		agent_tell(
+			task, task->slot + offsetof(struct agent_slot, version), &own, sizeof(own));
+		agent_tell(task, task->slot + offsetof(struct agent_slot, leader), &leader,
+			sizeof(leader));
+		agent_tell(task, task->slot + SLOT_MODE, &mode, sizeof(mode));
+		task->mode = mode;
+	}
+	if (from)
+		agent_begin(group, proc);
+	agent_refresh(group);
 }
 
 void agent_private_fd(struct task *task, int fd)

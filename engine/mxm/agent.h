@@ -41,6 +41,17 @@ bool agent_takes_signal(struct task *task, int sig, bool fault);
 /* The holder of the baton may sleep in its agent's call while another task needs the baton. */
 void agent_rouse(struct task *holder);
 
+/* Stopped between two calls in a stub: goes back to the site that leads there. */
+void agent_leave_stub(struct task *task);
+/*
+ * @copy is a copy of @own, a process of @from's, and is to be @version's: the ring and the control
+ * pages are given the protection that each now needs. Both are stopped in user mode.
+ */
+MUST_CHECK int agent_part(const struct proc *proc, int from, int version, struct tracee *own,
+	struct tracee *copy, struct err *err);
+/* @version's process is a copy of the leader's now, and so is its agent. All are stopped. */
+void agent_copied(struct group *group, struct proc *proc, int version);
+
 /* In the leader's last stop: the call that its agent had made, and not recorded. */
 void agent_harvest(struct task *task);
 

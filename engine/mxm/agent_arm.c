@@ -71,16 +71,34 @@ static int map_ring(struct task *task, int fd)
 {
 	int ring = PROT_READ | (task_follows(task) ? 0 : PROT_WRITE), rc = 0;
 
-	for (int v = 0; v < AGENT_VERSIONS && rc == 0; v++) {
-		int prot = PROT_READ |
-			   (v == task->version || task_follows(task) == false ? PROT_WRITE : 0);
-
-		rc = map(task, AGENT_CONTROL + v * 4096ul, 4096, prot, MAP_SHARED, fd, v * 4096ul);
-	}
+	for (int v = 0; v < AGENT_VERSIONS && rc == 0; v++)
+		rc = map(task, AGENT_CONTROL + v * 4096ul, 4096,
+			PROT_READ | (v == task->version ? PROT_WRITE : 0), MAP_SHARED, fd,
+			v * 4096ul);
 	for (int half = 0; half < 2 && rc == 0; half++)
 		rc = map(task, AGENT_RING + half * (uint64_t)AGENT_RING_SIZE, AGENT_RING_SIZE, ring,
 			MAP_SHARED, fd, AGENT_VERSIONS * 4096ul);
 	return rc;
+}
+
+static int protect(struct tracee *t, uint64_t at, uint64_t len, int prot)
+{
+	long r;
+	int rc = tracee_remote(t, false, &r, SYS_mprotect, at, len, prot, 0, 0, 0);
+
+	return rc < 0 ? rc : (int)r;
+}
+
+int agent_protect_ring(struct tracee *t, int version, bool leads)
+{
+	int rc = 0;
+
+	for (int v = 0; v < AGENT_VERSIONS && rc == 0; v++)
+		rc = protect(t, AGENT_CONTROL + v * 4096ul, 4096,
+			PROT_READ | (v == version ? PROT_WRITE : 0));
+	return rc < 0 ? rc
+		      : protect(t, AGENT_RING, 2ul * AGENT_RING_SIZE,
+				PROT_READ | (leads ? PROT_WRITE : 0));
 }
 
 static int map_all(struct task *task)
@@ -151,8 +169,7 @@ void agent_tell_all_plain(struct group *group, struct proc *proc)
 	}
 }
 
-/* Every version has it: from here on all that the leader does stands in the ring. */
-static void begin(struct group *group, struct proc *proc)
+void agent_begin(struct group *group, struct proc *proc)
 {
 	struct ring *ring = group->ring;
 
@@ -187,7 +204,7 @@ void agent_arm(struct task *task)
 		proc->agents[task->version]->patches = patches_new();
 		proc->agent_below[task->version] = true;
 		if (agent_is_complete(group, proc) && !group->ring->marks)
-			begin(group, proc);
+			agent_begin(group, proc);
 	}
 	tracee_retry_call(&task->tracee, task->call.issued);
 	task_resume(task, RESUME_RUN, 0);

@@ -21,6 +21,11 @@ void agent_arm(struct task *task);
 /* Has every version of the process its agent? */
 bool agent_is_complete(const struct group *group, const struct proc *proc);
 
+/* Every version has it: from here on all that the leader does stands in the ring. */
+void agent_begin(struct group *group, struct proc *proc);
+/* What @version's process, stopped in user mode, may do to the ring and to the control pages. */
+MUST_CHECK int agent_protect_ring(struct tracee *t, int version, bool leads);
+
 /* Writes into the agent's pages; false: the task vanished, which the loop will see. */
 bool agent_tell(struct task *task, uint64_t at, const void *data, size_t len);
 /* Tells the leader's agent of the epoll set @set what the followers' data is like. */

@@ -110,15 +110,13 @@ struct event *event_next(struct group *group, int version)
 
 bool event_waits(const struct tuple *tuple, int version)
 {
-	if (!tuple->unconsumed)
-		return false;
 	list_for_each (at, &tuple->group->stream) {
 		struct event *event = container_of(at, struct event, link);
 
 		if (event->tuple == tuple && (event->pending & (1u << version)))
 			return true;
 	}
-	return false;
+	return ring_waits(tuple, version);
 }
 
 void event_consumed(struct event *event, int version)

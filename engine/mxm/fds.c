@@ -243,6 +243,7 @@ struct epoll_reg *fds_epoll_set(
 	set = ofd_of(fds, set_fd);
 	target = ofd_of(fds, fd);
 	if (set && target) {
+		set->is_epoll = true;
 		reg = find_member(set, target, fd);
 		if (!reg) {
 			reg = xzalloc(sizeof(*reg));

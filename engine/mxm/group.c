@@ -238,6 +238,7 @@ static void dispatch(struct group *group, const struct stop *stop)
 		return;
 	}
 	task->tracee.regs_known = false;
+	affinity_stopped(group);
 	if (is_being_dropped(task, stop->kind)) {
 		/*
 		 * SIGKILL ends every stop by itself. A resume could hit the last stop, in which is
@@ -306,7 +307,7 @@ static void pump(struct group *group)
 static void want_ticks(struct group *group)
 {
 	bool wants = group->wants_ticks || group->faults || rejoin_is_due(group) ||
-		     !list_is_empty(&group->stream) ||
+		     affinity_is_due(group) || !list_is_empty(&group->stream) ||
 		     (group->followers && (group->baton[group->leader] || group->spread));
 
 	list_for_each (at, &group->tuples) {

@@ -160,5 +160,11 @@ void affinity_choose(struct group *group);
 void affinity_join(struct group *group, pid_t tid);
 /* Spreads versions that compute over CPUs, and gathers those that talk. Call at a tick. */
 void affinity_tick(struct group *group);
+/* Counts a stop. */
+void affinity_stopped(struct group *group);
+/* Must affinity_tick() be called although nothing else wants ticks? */
+bool affinity_is_due(const struct group *group);
+/* Back to where the group runs: a version is to follow. */
+void affinity_gather(struct group *group);
 
 #endif

@@ -17,6 +17,7 @@
 #define SITES_MAX 512
 #define AREAS_MAX 32
 #define STUB_SIZE 48
+#define STUB_JUMP 16 /* bytes that lead to the agent */
 
 /* How far a short and a near branch are looked for. */
 #define NEAR 4096
@@ -24,7 +25,9 @@
 struct site {
 	uint64_t at; /* of the syscall instruction */
 	unsigned count;
+	uint64_t from; /* where the jump to the stub stands */
 	uint64_t stub; /* 0: not patched */
+	uint64_t call; /* of the stub's own syscall instruction */
 	bool never;
 };
 
@@ -48,6 +51,25 @@ struct patches *patches_new(void)
 void patches_free(struct patches *patches)
 {
 	free(patches);
+}
+
+struct patches *patches_copy(const struct patches *patches)
+{
+	struct patches *copy = patches_new();
+
+	*copy = *patches;
+	return copy;
+}
+
+uint64_t patches_site(const struct patches *p, uint64_t rip)
+{
+	for (int i = 0; i < p->nsites; i++) {
+		const struct site *site = &p->sites[i];
+
+		if (site->stub && rip >= site->stub && rip <= site->call)
+			return site->from;
+	}
+	return rip;
 }
 
 static struct site *site_of(struct patches *p, uint64_t at)
@@ -271,7 +293,9 @@ static bool apply(struct patches *p, struct task *task, struct site *site)
 	put32(jump + 1, (int64_t)(stub - (patch.from + 5)));
 	if (tracee_poke(&task->tracee, raddr(patch.from), jump, patch.len) < 0)
 		return false;
+	site->from = patch.from;
 	site->stub = stub;
+	site->call = stub + patch.before + STUB_JUMP;
 	regs = tracee_touch(&task->tracee);
 	if (regs) {
 		regs->rip = stub + patch.before;

@@ -21,6 +21,12 @@ void patches_free(struct patches *patches);
  */
 bool patches_count(struct patches *patches, struct task *task);
 
+/* The same for a copy of the address space. */
+struct patches *patches_copy(const struct patches *patches);
+
+/* Where to go on instead of at @rip, in a stub before its call; @rip itself elsewhere. */
+uint64_t patches_site(const struct patches *patches, uint64_t rip);
+
 /* The site whose stub @rip lies in, as if it were not patched; @rip itself where there is none. */
 uint64_t patches_origin(const struct patches *patches, uint64_t rip);
 

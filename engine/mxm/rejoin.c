@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/xalloc.h"
+#include "mxm/agent.h"
 #include "mxm/copy.h"
 #include "mxm/events.h"
 #include "mxm/fds.h"
@@ -102,8 +103,6 @@ static const char *obstacle(struct group *group, const struct proc *proc, int le
 	}
 	if (proc->shares_memory || proc->nshadows || proc->has_shadows[leader])
 		return "the program has mapped writable shared memory";
-	if (proc->agents[leader] || proc->agent_below[leader])
-		return "the program's calls are made by an agent";
 	if (!list_is_empty(&proc->surplus) || proc->has_to_carry)
 		return "the old leader's place is still being taken over";
 	return NULL;
@@ -176,6 +175,22 @@ static int settle(struct task *task, const struct stop *stop)
 	return rewind_call(task, false);
 }
 
+/*
+ * Stopped inside its agent: the agent gives the call up that it is in, and the call comes by
+ * ptrace. What comes in between is served later.
+ */
+static int leave_agent(struct task *task, struct stop *stop)
+{
+	int rc = 0;
+
+	task->tracee.regs_known = false;
+	if (stop->kind != STOP_NEW || !agent_is_inside(task))
+		return 0;
+	agent_break(task);
+	rc = tracee_resume(&task->tracee, RESUME_RUN, 0);
+	return rc < 0 ? rc : tracee_wait_for(task->tracee.tid, stop);
+}
+
 /* Stops it, and holds it as a task that waits for its turn to go on. */
 static int hold(struct group *group, struct task *task)
 {
@@ -187,6 +202,8 @@ static int hold(struct group *group, struct task *task)
 	rc = tracee_interrupt(&task->tracee);
 	if (rc == 0)
 		rc = tracee_wait_for(task->tracee.tid, &stop);
+	if (rc == 0)
+		rc = leave_agent(task, &stop);
 	if (rc < 0)
 		return rc;
 	rc = settle(task, &stop);
@@ -195,6 +212,7 @@ static int hold(struct group *group, struct task *task)
 			group_stash(group, &stop);
 		return rc;
 	}
+	agent_leave_stub(task);
 	if (task->event)
 		event_free(task->event);
 	task->local_call = task->at_entry_stop = false;
@@ -318,15 +336,18 @@ static void enrol(struct group *group, int version, struct copy_thread *threads,
 		task_born(tuple, version, twin->tid, twin->tgid, twin->mm);
 		task->tracee = *twin;
 		task->clear_tid_at = threads[i].task->clear_tid_at;
+		task->slot = threads[i].task->slot;
 		tuple->parted &= ~(1u << version);
 		affinity_join(group, twin->tid);
 		task_enter(task, TASK_RUNNING);
 		task->preempted = true;
 	}
+	affinity_gather(group);
 	group->followers |= 1u << version;
 	group->dropping &= ~(1u << version);
 	group->baton[version] = NULL;
 	group->consumed_ns[version] = event_clock();
+	agent_copied(group, proc, version);
 	pthread_mutex_lock(&mxm->lock);
 	copy_listener(&mxm->versions[group->leader], v);
 	v->identity = false;
@@ -354,7 +375,10 @@ static int try_with(
 		return rc;
 	for (int i = 0; i < n; i++)
 		list[i] = &threads[i].twin;
-	rc = part_private_fds(threads[0].task->tuple->proc, group->leader, list[0], err);
+	rc = agent_part(threads[0].task->tuple->proc, group->leader, version,
+		&threads[0].task->tracee, list[0], err);
+	if (rc == 0)
+		rc = part_private_fds(threads[0].task->tuple->proc, group->leader, list[0], err);
 	if (rc == 0)
 		rc = mxm->ops->rejoin_made(mxm->ops_arg, version, group->leader, list, n, err);
 	if (rc < 0)

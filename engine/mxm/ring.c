@@ -132,6 +132,29 @@ bool ring_is_drained(struct group *group, int version)
 	return !group->ring || !group->ring->marks || read_of(group, version) == head_of(group);
 }
 
+bool ring_waits(const struct tuple *tuple, int version)
+{
+	struct group *group = tuple->group;
+	uint64_t at, head;
+
+	if (!group->ring || !group->ring->marks)
+		return false;
+	head = head_of(group);
+	for (at = read_of(group, version); at != head;) {
+		const struct agent_item *item = (void *)item_at(group->ring, at);
+		size_t size = item->size;
+
+		/* What is damaged is found out by who takes it. */
+		if (head - at > AGENT_RING_SIZE || size > head - at || size % 16 ||
+			size < sizeof(*item))
+			return true;
+		if (item->tuple == tuple->id && !(item->kind & AGENT_TAKEN(version)))
+			return true;
+		at += size;
+	}
+	return false;
+}
+
 void ring_wake(struct group *group, int version)
 {
 	struct agent_control *c = ring_control(group->ring, version);

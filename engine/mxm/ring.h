@@ -35,6 +35,9 @@ void ring_mark(struct group *group, struct event *event);
 /* A follower has had @event: what stands for it in the ring is taken out. */
 void ring_consumed(struct group *group, struct event *event, int version);
 
+/* Is there a record for @version's task of @tuple? */
+bool ring_waits(const struct tuple *tuple, int version);
+
 /* Has @version taken everything? True where there is no ring. */
 bool ring_is_drained(struct group *group, int version);
 

@@ -5,6 +5,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
+#include "mxm/group.h"
 #include "mxm/special.h"
 
 /* set_tid_address changes the thread, so each makes it; the id that it returns is the leader's. */
@@ -77,8 +78,10 @@ static int affinity_lead(struct task *task, struct event *event)
 			return rc;
 		CPU_AND(&set, &set, &task->tuple->group->mxm->affinity);
 		task->made_result = rc < 0 ? -EFAULT : CPU_COUNT(&set) ? 0 : -EINVAL;
-		if (task->made_result == 0)
+		if (task->made_result == 0) {
 			proc->affinity = set;
+			affinity_gather(task->tuple->group);
+		}
 		return SPECIAL_MADE;
 	}
 	task->made_result = -EINVAL;

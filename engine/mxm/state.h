@@ -301,6 +301,9 @@ struct group {
 	uint64_t slice_begun[MXM_VERSIONS_MAX]; /* CPU time of the holder when first waited for */
 	unsigned cpu;				/* where it runs: the n-th of the engine's CPUs */
 	bool spread; /* the followers are on other CPUs than the leader */
+	bool free;   /* a version alone, that runs where the program wants to */
+	unsigned stops; /* since then */
+	uint64_t stops_since;
 	uint64_t published, published_at_tick;
 	struct event *unpublished; /* the baton holder's, held back until its next stop */
 	size_t lag;		   /* events in `stream` */
