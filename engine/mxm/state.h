@@ -300,8 +300,8 @@ struct group {
 	struct task *baton[MXM_VERSIONS_MAX];
 	uint64_t slice_begun[MXM_VERSIONS_MAX]; /* CPU time of the holder when first waited for */
 	unsigned cpu;				/* where it runs: the n-th of the engine's CPUs */
-	bool spread; /* the followers are on other CPUs than the leader */
-	bool free;   /* a version alone, that runs where the program wants to */
+	bool spread;	/* the followers are on other CPUs than the leader */
+	bool free;	/* a version alone, that runs where the program wants to */
 	unsigned stops; /* since then */
 	uint64_t stops_since;
 	uint64_t published, published_at_tick;
