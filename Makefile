@@ -32,7 +32,7 @@ MX      := $(call obj,engine/*.c)
 SHIM    := $(call obj,shim/*.c)
 HOOK    := $(call obj,hook/*.c)
 # Everything but the programs' own files. A program takes from the archive what it refers to.
-LAYERS  := $(call obj,$(addsuffix /*.c,$(addprefix engine/,base sys tracee mxm sea rem ctl)) oci/*.c)
+LAYERS  := $(call obj,$(addsuffix /*.c,$(addprefix engine/,base sys tracee mxm sea rem ctl compare)) oci/*.c)
 LIBMX   := $(BUILD)/libmx.a
 # The in-process agent: a flat image for a fixed address, which the engine carries as data.
 AGENT   := $(BUILD)/agent/agent.bin

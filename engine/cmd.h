@@ -25,9 +25,9 @@ struct cmd {
 	const char *help; /* the options and more, ends with a newline; may be NULL */
 };
 
-extern const struct cmd cmd_abort, cmd_analyze, cmd_doctor, cmd_events, cmd_history, cmd_lint,
-	cmd_metrics, cmd_pause, cmd_promote, cmd_report, cmd_restart, cmd_resume, cmd_rules,
-	cmd_run, cmd_status, cmd_switch, cmd_syscalls;
+extern const struct cmd cmd_abort, cmd_analyze, cmd_compare, cmd_doctor, cmd_events, cmd_history,
+	cmd_lint, cmd_metrics, cmd_pause, cmd_promote, cmd_report, cmd_restart, cmd_resume,
+	cmd_rules, cmd_run, cmd_status, cmd_switch, cmd_syscalls;
 
 /* Prints the verb's synopsis, summary and options. */
 void cmd_print_help(const struct cmd *cmd);

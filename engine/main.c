@@ -29,6 +29,7 @@ static const struct cmd *const cmds[] = {
 	&cmd_rules,
 	&cmd_doctor,
 	&cmd_analyze,
+	&cmd_compare,
 	&cmd_syscalls,
 	NULL,
 };

@@ -19,6 +19,7 @@
 #include "mxm/ids.h"
 #include "mxm/layout.h"
 #include "mxm/shadows.h"
+#include "mxm/told.h"
 
 struct clone_call {
 	uint64_t flags, pidfd, parent_tid, child_tid;
@@ -130,6 +131,8 @@ void births_forked(struct task *task, pid_t child)
 		event->result = child;
 		event_publish(event);
 	}
+	if (!follows)
+		told_birth(tuple, task->tuple, c.flags & CLONE_THREAD);
 	if (moved)
 		handover_send(group, tuple, task->version, child, mm, child_tid_at);
 	else if (group_take_orphan(group, child))
@@ -325,6 +328,7 @@ void births_executed(struct task *task, pid_t former)
 	memset(proc->private_fds[task->version], 0, sizeof(proc->private_fds[0]));
 	baton_give_up(task);
 	if (!follows) {
+		told_answer(task, 0);
 		/* A thread's that is gone now: for every version it comes before. */
 		lead_publish_held_back(group);
 		fds_exec(mxm, proc->fds);

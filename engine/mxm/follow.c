@@ -53,7 +53,7 @@ static const char *mismatch(struct task *task, const struct event *event)
 	if (task->in.len == event->in.len &&
 		memcmp(str_text(&task->in), str_text(&event->in), task->in.len) == 0)
 		return NULL;
-	if (rules_same_flags(task, event)) {
+	if (rules_same_flags(&task->call, &task->in, &event->call, &event->in)) {
 		rules_note(task, event, RULE_FLAGS);
 		return NULL;
 	}

@@ -15,6 +15,7 @@
 #include "mxm/group.h"
 #include "mxm/ids.h"
 #include "mxm/layout.h"
+#include "mxm/told.h"
 
 /* What the child tells the engine before its program runs. */
 struct report {
@@ -247,6 +248,8 @@ static int launch_all(struct group *group, struct err *err)
 		pid_t pid = mxm->versions[v].root_pid;
 
 		ids_set(mxm, tuple->ids, v, pid);
+		if (v == group->leader)
+			told_birth(tuple, NULL, false);
 		task_born(tuple, v, pid, pid, NULL);
 		births_executed(&tuple->tasks[v], pid);
 	}

@@ -20,6 +20,7 @@
 #include "mxm/rules.h"
 #include "mxm/shadows.h"
 #include "mxm/special.h"
+#include "mxm/told.h"
 #include "mxm/wanted.h"
 
 /* How far the stream may grow before the leader waits for its followers. */
@@ -71,7 +72,7 @@ static bool needs_exit(const struct task *task)
 	const struct sys_row *row = task->call.row;
 	const struct mxm *mxm = task->tuple->group->mxm;
 
-	if (task->tuple->group->followers || task->done)
+	if (task->tuple->group->followers || task->done || mxm->ops->asked)
 		return true;
 	if (row->special && row->special != SPECIAL_MMAP)
 		return true;
@@ -158,6 +159,8 @@ static void ask_alone(struct task *task)
 	const struct sys_row *row = task->call.row;
 
 	task->event = NULL;
+	if (task->tuple->group->mxm->ops->asked)
+		told_ask(task);
 	if (row && row->class == SYS_REFUSED) {
 		tracee_skip_call(&task->tracee, -row->refusal);
 		task->at_entry_stop = false;
@@ -328,6 +331,7 @@ static void complete(struct task *task, int64_t result)
 			return;
 		regs->rax = result;
 	}
+	told_answer(task, result);
 	if (!event) /* alone, or a clone whose event went out when the child was made */
 		event = task->event = event_new(
 			task->tuple, task->returns && task->tuple->group->followers ? EVENT_RETURN
@@ -378,6 +382,7 @@ void lead_interrupted(struct task *task, const siginfo_t *info)
 		     (task->broken_off == ERESTARTSYS && (flags & SA_RESTART));
 
 	special_restore_args(task);
+	told_answer(task, -EINTR);
 	if (!event)
 		event = task->event = event_new(task->tuple, EVENT_RESUME);
 	event->result = -EINTR;

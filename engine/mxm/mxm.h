@@ -52,8 +52,9 @@ struct mxm_config {
 	bool lock_memory_ways; /* tests: use the fall-backs of least privilege only */
 	const char *const *shared_paths; /* with roots: what is the same for all; NULL-terminated */
 	const struct rules *rules;	 /* the operator's own (rulefile.h), or NULL */
-	sigset_t sigmask;		 /* that the programs start with */
-	const char *cwd;		 /* with roots: where the programs start */
+	uint64_t seed; /* of what is random before a program's entry; 0: drawn for each process */
+	sigset_t sigmask; /* that the programs start with */
+	const char *cwd;  /* with roots: where the programs start */
 	int (*drop_chroot)(
 		void); /* in the child after chroot: gives the capability up; NULL: nothing */
 };
@@ -87,6 +88,17 @@ struct mxm_ruling {
 	uint64_t seq;
 	bool news; /* the first of its kind: only then are the calls told */
 	const char *follower_call, *leader_call;
+};
+
+/* A call of the leader's that no version follows, at its entry: mxm_ops.asked. */
+struct mxm_asked {
+	uint64_t tuple;
+	const struct sys_row *row; /* NULL: there is none */
+	uint64_t nr, issued;	   /* under its usual name, and as the program made it */
+	const uint64_t *args;
+	const struct str *in;  /* its normal form (canon.h); ids are steady_id()'s */
+	char flow;	       /* of a transfer: pieces_flow() */
+	struct tracee *tracee; /* stopped */
 };
 
 /* Called on a monitor thread with the run's lock held: short, and no call back but mxm_drop(). */
@@ -128,6 +140,17 @@ struct mxm_ops {
 	void (*note)(void *arg, const char *event, int version, pid_t pid, const char *text);
 	/* The first process of the program ended with @status (as from wait(2)). */
 	void (*ended)(void *arg, int status);
+	/*
+	 * All four or none: each call that would be compared is reported where no version follows,
+	 * before it is made and with its result (one that does not return has none), and each
+	 * thread and process before its first call; @parent is 0 for the program's first. @id is
+	 * what the program knows it by. Without the lock, on the monitor thread of the tuple.
+	 */
+	void (*asked)(void *arg, const struct mxm_asked *asked);
+	void (*answered)(void *arg, uint64_t tuple, int64_t result);
+	void (*born)(void *arg, uint64_t tuple, uint64_t parent, bool thread, pid_t id);
+	/* A number for the id that is the same in every run; @id itself where it is none. */
+	int64_t (*steady_id)(void *arg, int64_t id);
 };
 
 /*

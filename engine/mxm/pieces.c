@@ -74,6 +74,20 @@ static bool transfer_of(const struct call *call, const struct str *in, struct tr
 	return ret->data != NULL;
 }
 
+bool pieces_moves(const struct call *call, const struct str *in, int *ret_fd, bool *ret_write,
+	const char **ret_data, uint64_t *ret_len)
+{
+	struct transfer t;
+
+	if (!call->row || !transfer_of(call, in, &t))
+		return false;
+	*ret_fd = t.fd;
+	*ret_write = t.write;
+	*ret_data = t.data;
+	*ret_len = t.len;
+	return true;
+}
+
 enum stream { STREAM_NOT, STREAM_FILE, STREAM_FLOW };
 
 /* Has the file no boundaries between what is written at once? */
@@ -105,6 +119,23 @@ static enum stream kind_of(const struct task *task, int fd)
 		type = 0;
 	close(copy);
 	return type == SOCK_STREAM ? STREAM_FLOW : STREAM_NOT;
+}
+
+char pieces_flow(const struct task *task)
+{
+	struct transfer t;
+
+	if (!task->call.row || !transfer_of(&task->call, &task->in, &t))
+		return '\0';
+	switch (kind_of(task, t.fd)) {
+	case STREAM_FILE:
+		return 'f';
+	case STREAM_FLOW:
+		return 's';
+	case STREAM_NOT:
+		break;
+	}
+	return '\0';
 }
 
 /* surplus */

@@ -32,6 +32,16 @@ enum pieces {
 	PIECES_WAITING, /* nothing can be said before the leader's call was made */
 };
 
+/*
+ * What @task's call, at its entry, moves bytes of: 'f' a file, 's' a pipe, terminal or stream
+ * socket; 0: its bytes cannot come in other pieces.
+ */
+char pieces_flow(const struct task *task);
+
+/* Is it a call that moves bytes? Of a write @ret_data is in the normal form @in, else NULL. */
+bool pieces_moves(const struct call *call, const struct str *in, int *ret_fd, bool *ret_write,
+	const char **ret_data, uint64_t *ret_len);
+
 /* Every byte of the leader's write, which was not made yet, was answered ahead to @task. */
 bool pieces_shown(const struct task *task, const struct event *event);
 

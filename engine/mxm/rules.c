@@ -132,20 +132,19 @@ static bool makes_new_file(const struct call *call)
 	return false;
 }
 
-bool rules_temporary_name(struct task *task, const struct event *event)
+bool rules_differ_in_temporary(const struct call *call, const struct str *ours,
+	const struct str *theirs, size_t *ret_first, size_t *ret_len)
 {
-	const char *a = str_text(&task->in), *b = str_text(&event->in);
-	bool at = task->call.nr == SYS_openat || task->call.nr == SYS_mkdirat ||
-		  task->call.nr == SYS_mknodat;
+	const char *a = str_text(ours), *b = str_text(theirs);
+	bool at = call->nr == SYS_openat || call->nr == SYS_mkdirat || call->nr == SYS_mknodat;
 	size_t begin = at ? sizeof(uint32_t) + 1 : 1, len, first, last;
-	uint64_t path = task->call.args[at ? 1 : 0];
 
-	if (!makes_new_file(&task->call) || task->in.len != event->in.len || task->in.len <= begin)
+	if (!makes_new_file(call) || ours->len != theirs->len || ours->len <= begin)
 		return false;
-	len = strnlen(b + begin, event->in.len - begin);
-	for (first = 0; first < task->in.len && a[first] == b[first]; first++) {
+	len = strnlen(b + begin, theirs->len - begin);
+	for (first = 0; first < ours->len && a[first] == b[first]; first++) {
 	}
-	for (last = task->in.len - 1; last > first && a[last] == b[last]; last--) {
+	for (last = ours->len - 1; last > first && a[last] == b[last]; last--) {
 	}
 	if (first < begin || last >= begin + len || last - first >= RANDOM_CHARS)
 		return false;
@@ -153,11 +152,25 @@ bool rules_temporary_name(struct task *task, const struct event *event)
 		if (!isalnum((unsigned char)a[i]) || !isalnum((unsigned char)b[i]))
 			return false;
 	}
-	if (tracee_write(&task->tracee, raddr(path + first - begin), b + first, last - first + 1) <
-		0)
+	*ret_first = first - begin;
+	*ret_len = last - first + 1;
+	return true;
+}
+
+bool rules_temporary_name(struct task *task, const struct event *event)
+{
+	bool at = task->call.nr == SYS_openat || task->call.nr == SYS_mkdirat ||
+		  task->call.nr == SYS_mknodat;
+	size_t begin = at ? sizeof(uint32_t) + 1 : 1, first, len;
+	const char *theirs = str_text(&event->in);
+
+	if (!rules_differ_in_temporary(&task->call, &task->in, &event->in, &first, &len))
+		return false;
+	if (tracee_write(&task->tracee, raddr(task->call.args[at ? 1 : 0] + first),
+		    theirs + begin + first, len) < 0)
 		return false;
 	str_reset(&task->in);
-	str_append(&task->in, b, event->in.len);
+	str_append(&task->in, theirs, event->in.len);
 	return true;
 }
 
@@ -375,6 +388,11 @@ static bool opens_to_read(const struct call *call)
 	       (call->args[2] & (O_ACCMODE | O_CREAT | O_TRUNC)) == O_RDONLY;
 }
 
+const char *rules_source(const struct call *call, const char *path)
+{
+	return opens_to_read(call) ? source_of(path) : NULL;
+}
+
 const char *rules_opens_source(struct task *task)
 {
 	cleanup_str struct str path = STR_INIT;
@@ -417,15 +435,15 @@ static bool same_protocol(const struct call *a, const struct call *b)
 	       (x == usual || !x) && (y == usual || !y);
 }
 
-bool rules_same_flags(const struct task *task, const struct event *event)
+bool rules_same_flags(const struct call *a, const struct str *our_in, const struct call *b,
+	const struct str *their_in)
 {
-	const struct call *a = &task->call, *b = &event->call;
 	cleanup_str struct str ours = STR_INIT;
 	size_t at = 0;
 
-	if (!a->row || a->row != b->row || task->in.len != event->in.len)
+	if (!a->row || a->row != b->row || our_in->len != their_in->len)
 		return false;
-	str_append(&ours, task->in.data, task->in.len);
+	str_append(&ours, our_in->data, our_in->len);
 	/* Arguments stand in the normal form in their order: each difference is found and undone.
 	 */
 	for (int i = 0; i < a->row->nargs; i++) {
@@ -439,7 +457,7 @@ bool rules_same_flags(const struct task *task, const struct event *event)
 			return false;
 		for (; at + 4 <= ours.len; at++) {
 			if (memcmp(ours.data + at, &x, 4) == 0 &&
-				memcmp(event->in.data + at, &y, 4) == 0)
+				memcmp(their_in->data + at, &y, 4) == 0)
 				break;
 		}
 		if (at + 4 > ours.len)
@@ -447,7 +465,7 @@ bool rules_same_flags(const struct task *task, const struct event *event)
 		memcpy(ours.data + at, &y, 4);
 		at += 4;
 	}
-	return memcmp(ours.data, event->in.data, ours.len) == 0;
+	return memcmp(ours.data, their_in->data, ours.len) == 0;
 }
 
 static uint64_t *unshared_bits(struct proc *proc, int version, int fd)

@@ -13,6 +13,9 @@
  * the call, and both go on with the one that the leader made.
  */
 bool rules_temporary_name(struct task *task, const struct event *event);
+/* The same of two normal forms, changing nothing: where in the name, and how many bytes. */
+bool rules_differ_in_temporary(const struct call *call, const struct str *ours,
+	const struct str *theirs, size_t *ret_first, size_t *ret_len);
 
 /*
  * Calls that say the same by another name, which libcs change from version to version: stat, lstat
@@ -52,7 +55,8 @@ void rules_learn_clock(const struct task *task, const struct event *event);
  * naming a socket's default protocol. Both get what the leader asked for. Safe: until an exec
  * nobody can tell, and what is executed inherits the same in both.
  */
-bool rules_same_flags(const struct task *task, const struct event *event);
+bool rules_same_flags(const struct call *a, const struct str *our_in, const struct call *b,
+	const struct str *their_in);
 
 /*
  * A version that reads /dev/urandom or /dev/random, or a file by which the kernel tells of the
@@ -62,6 +66,8 @@ bool rules_same_flags(const struct task *task, const struct event *event);
  * both; the leader's is unknown to the follower, which cannot use it.
  */
 const char *rules_opens_source(struct task *task);
+/* The same of a path; NULL: no rule lets a version read it alone. */
+const char *rules_source(const struct call *call, const char *path);
 const char *rules_opened_source(const struct event *event);
 /* An event of a descriptor that this follower has not, made by such an open. */
 bool rules_is_unshared(const struct proc *proc, int version, const struct event *event);

@@ -96,7 +96,8 @@ struct proc *proc_new(struct mxm *mxm)
 	struct proc *proc = xzalloc(sizeof(*proc));
 
 	proc->fds = fds_new();
-	if (getrandom(&proc->seed, sizeof(proc->seed), 0) < 0)
+	proc->seed = mxm->config.seed;
+	if (!proc->seed && getrandom(&proc->seed, sizeof(proc->seed), 0) < 0)
 		proc->seed = event_clock();
 	list_init(&proc->link);
 	list_init(&proc->locks);

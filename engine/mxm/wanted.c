@@ -10,9 +10,6 @@
 #include "mxm/group.h"
 #include "mxm/rules.h"
 
-/* Of the built-in rule. */
-#define WINDOW 8
-
 static int side_of(const struct mxm *mxm, int version)
 {
 	return strcmp(mxm->versions[version].name, "new") == 0;
@@ -149,15 +146,21 @@ static uint64_t sets(const struct call *call)
 	return 0;
 }
 
+bool wanted_commute(const struct call *a, const struct call *b)
+{
+	uint64_t x = sets(a), y = sets(b);
+
+	return x && y && x != y;
+}
+
 /* The name of the rule that says so; NULL: they do not. */
 static const char *commute(const struct mxm *mxm, const struct call *a, const struct call *b,
 	const char *text_a, const char *text_b, int *window)
 {
-	uint64_t x = sets(a), y = sets(b);
 	const struct rules *rules = mxm->config.rules;
 
-	if (x && y && x != y) {
-		*window = WINDOW;
+	if (wanted_commute(a, b)) {
+		*window = WANTED_WINDOW;
 		return RULE_REORDER;
 	}
 	for (int i = 0; rules && i < rules->count; i++) {

@@ -33,6 +33,11 @@ struct wanted_verdict {
 enum wanted wanted_judge(
 	struct task *task, struct event *event, bool made, struct wanted_verdict *ret);
 
+/* The built-in rule: they set different things, and nobody can see in which order; */
+bool wanted_commute(const struct call *a, const struct call *b);
+/* and how many calls it looks ahead. */
+#define WANTED_WINDOW 8
+
 /* The follower waits for an event out of its turn: may the leader make this call meanwhile? */
 bool wanted_while_held(const struct task *task, const struct event *event);
 
