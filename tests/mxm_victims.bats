@@ -71,6 +71,10 @@ both_leaders() {
 	both_leaders epolls
 }
 
+@test "threads that map files, memory and members of a set at once" {
+	both_leaders places
+}
+
 @test "descriptors over sockets" {
 	both_leaders rights
 }

@@ -41,7 +41,14 @@ void event_free(struct event *event)
 
 void event_ready(struct event *event)
 {
-	list_append(&event->tuple->group->ready, &event->link);
+	const struct tuple *tuple = event->tuple;
+	struct group *group = tuple->group;
+
+	/* One that has kept the baton over its call goes on with it. */
+	if (group->baton[group->leader] == &tuple->tasks[group->leader])
+		list_append(group->ready.next, &event->link);
+	else
+		list_append(&group->ready, &event->link);
 }
 
 static size_t weight(const struct event *event)

@@ -221,6 +221,18 @@ static void end_broken_off(struct task *task)
 	lead_interrupted(task, &info);
 }
 
+/*
+ * A fork copies memory that no other task may be changing. Where the kernel puts a mapping depends
+ * on those that there are, and others are made without a stop by whoever has the baton. So such
+ * calls keep it.
+ */
+static bool changes_memory(const struct sys_row *row)
+{
+	return row->special == SPECIAL_CLONE ||
+	       (row->class == SYS_MIRRORED &&
+		       (row->special == SPECIAL_MMAP || row->special == SPECIAL_SHM));
+}
+
 void lead_asks(struct task *task)
 {
 	struct group *group = task->tuple->group;
@@ -264,8 +276,7 @@ void lead_asks(struct task *task)
 		task->event = event_new(task->tuple, EVENT_CALL);
 		task->event->call = task->call;
 		str_append(&task->event->in, task->in.data, task->in.len);
-		/* A fork copies memory that no other task may be changing: it keeps the baton. */
-		if (task->call.row->special != SPECIAL_CLONE)
+		if (!changes_memory(task->call.row))
 			baton_give_up(task);
 		task_enter(task, TASK_ASKING);
 		if (!waits_for_followers(task))

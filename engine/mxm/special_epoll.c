@@ -11,6 +11,7 @@
 #include "base/xalloc.h"
 #include "mxm/agent.h"
 #include "mxm/fds.h"
+#include "mxm/group.h"
 #include "mxm/special.h"
 
 #define EVENTS_MAX 65536
@@ -52,10 +53,32 @@ static int ctl_led(struct task *task, struct event *event)
 	return 0;
 }
 
+/*
+ * The member that the kernel reports with @data. It can be reported before the call that makes it a
+ * member has stopped at its exit: that stop is served first, and so comes first in the stream.
+ */
+static struct epoll_reg *member_of(struct task *task, uint64_t data)
+{
+	struct group *group = task->tuple->group;
+	struct fdtab *fds = task->tuple->proc->fds;
+	struct epoll_reg *reg = fds_epoll_find(group->mxm, fds, (int)task->call.args[0], data);
+
+	if (reg || task->harvesting)
+		return reg;
+	list_for_each_safe (at, &group->tuples) {
+		struct tuple *tuple = container_of(at, struct tuple, link);
+		struct task *other = &tuple->tasks[task->version];
+
+		if (other != task && other->state == TASK_CALLING && !other->local_call &&
+			tuple->proc->fds == fds && other->call.nr == SYS_epoll_ctl)
+			group_serve_one(group, other->tracee.tid);
+	}
+	return fds_epoll_find(group->mxm, fds, (int)task->call.args[0], data);
+}
+
 static int wait_led(struct task *task, struct event *event, int64_t n)
 {
 	struct mxm *mxm = task->tuple->group->mxm;
-	struct fdtab *fds = task->tuple->proc->fds;
 	cleanup_free struct epoll_event *got = NULL;
 	struct epoll_reg **regs;
 	bool changed = false;
@@ -69,7 +92,7 @@ static int wait_led(struct task *task, struct event *event, int64_t n)
 		return rc;
 	regs = xreallocarray(NULL, n, sizeof(struct epoll_reg *));
 	for (int64_t i = 0; i < n; i++) {
-		regs[i] = fds_epoll_find(mxm, fds, (int)task->call.args[0], got[i].data.u64);
+		regs[i] = member_of(task, got[i].data.u64);
 		if (!regs[i] || regs[i]->kernel == regs[i]->data[task->version])
 			continue;
 		got[i].data.u64 = regs[i]->data[task->version];
