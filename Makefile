@@ -111,7 +111,7 @@ deps: ## install the Debian packages that are missing
 
 check: deps ## install what is missing, build, run all tests
 	$(Q)$(MAKE) --no-print-directory all unit victims
-	@BUILD=$(BUILD) scripts/run-tests unit bats
+	@BUILD=$(BUILD) scripts/run-tests unit bats no-agent
 
 check-unit: all unit victims ## run the unit tests only
 	@BUILD=$(BUILD) scripts/run-tests unit
@@ -127,10 +127,8 @@ RUNS ?= 2000
 check-random: all ## programs made at random that crash: RUNS=2000, SEED=N
 	@tests/random_faults.py $(BUILD)/mx $(RUNS) $(SEED)
 
-check-agent: all victims ## the tests of the engine once more, with the in-process agent
-	@MX_AGENT=1 BUILD=$(BUILD) scripts/run-tests tests/agent.bats tests/mxm_victims.bats tests/mxm_effects.bats \
-		tests/mxm_policy.bats tests/mxm_crash.bats tests/mxm_rules.bats tests/mxm_rulefile.bats tests/mxm_servers.bats \
-		tests/rem.bats tests/ctl.bats tests/programs.bats
+check-ring: all victims ## a version that spoils what the agents share: RUNS=2000, SEED=N
+	@tests/ring_faults.py $(BUILD)/mx $(BUILD)/victims/vandal $(RUNS) $(SEED)
 
 asan: ## build with address and undefined-behaviour sanitizers and run the unit tests
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan LINK=-pie CFLAGS='-O1 -g' \
@@ -192,7 +190,7 @@ help: ## this list
 
 include $(wildcard tests/*/*.mk tests/*/*/*.mk)
 
-.PHONY: all unit victims benches deps check check-unit check-bats check-heavy check-random asan lint format demo bench bench-rem bench-stop docs install clean help
+.PHONY: all unit victims benches deps check check-unit check-bats check-heavy check-random check-ring asan lint format demo bench bench-rem bench-stop docs install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 

@@ -38,6 +38,7 @@ enum {
 	OPT_SHARED,
 	OPT_INIT,
 	OPT_AGENT,
+	OPT_NO_AGENT,
 	OPT_STATS,
 	OPT_PATIENCE,
 	OPT_LEAST,
@@ -65,6 +66,7 @@ static const struct option options[] = {
 	{ "shared-path", required_argument, NULL, OPT_SHARED },
 	{ "init", no_argument, NULL, OPT_INIT },
 	{ "agent", no_argument, NULL, OPT_AGENT },
+	{ "no-agent", no_argument, NULL, OPT_NO_AGENT },
 	{ "stats", no_argument, NULL, OPT_STATS },
 	{ "patience", required_argument, NULL, OPT_PATIENCE },
 	{ "drop-chroot", no_argument, NULL, OPT_DROP_CHROOT },
@@ -117,8 +119,10 @@ static const char help[] =
 	"  --patience SECONDS      how long one version waits for the other before it goes on\n"
 	"                          alone (default: 30; 0: for ever)\n"
 	"  --least-privilege       use only what strict container profiles allow\n"
-	"  --agent                 take frequent calls without a stop, by an agent in the\n"
-	"                          programs' own processes (new; not with lockstep)\n"
+	"  --agent, --no-agent     take frequent calls without a stop, by an agent in the "
+	"programs'\n"
+	"                          own processes, or each by a stop (default: --agent, but never\n"
+	"                          with lockstep)\n"
 	"  --stats                 say at the end what was counted\n"
 	"  -v, --verbose           tell the events on stderr\n"
 	"\n"
@@ -273,6 +277,9 @@ static int parse_option(struct run_options *o, int opt, const char *arg)
 		return 0;
 	case OPT_AGENT:
 		mxm->agent = true;
+		return 0;
+	case OPT_NO_AGENT:
+		mxm->agent = false;
 		return 0;
 	case OPT_LEAST:
 		mxm->lock_memory_ways = true;
@@ -551,6 +558,7 @@ static int run(int argc, char **argv)
 					 .mxm = { .nversions = 2,
 						 .leader = 1,
 						 .sync = MXM_BARRIER,
+						 .agent = true,
 						 .survive = 1ul << (SIGSEGV - 1),
 						 .patience = 30 } } };
 	struct mxm_config *mxm = &o.config.mxm;

@@ -253,6 +253,8 @@ static void append_plain_options(struct json *args, const struct options *option
 		if (options->text[plain[i].option])
 			append_pair(args, plain[i].flag, options->text[plain[i].option]);
 	}
+	if (options->text[OPTION_AGENT] && strcmp(options->text[OPTION_AGENT], "off") == 0)
+		json_append(args, json_new_string("--no-agent"));
 }
 
 static int append_file_options(

@@ -157,6 +157,7 @@ static const struct {
 	[OPTION_SURVIVE] = { "survive", .choices = "SIGSEGV|SIGBUS|SIGFPE|SIGILL|SIGABRT",
 		.list = true },
 	[OPTION_SYNC] = { "sync", .choices = "stream|barrier|lockstep" },
+	[OPTION_AGENT] = { "agent", .choices = "on|off" },
 	[OPTION_RULES] = { "rules", check_rules },
 	[OPTION_LOG] = { "log", .choices = "file|stderr|none" },
 	[OPTION_PROMOTE_AFTER] = { "promote-after", check_promote },

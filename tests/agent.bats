@@ -1,13 +1,12 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # The in-process agent: calls without a stop, and everything that can happen to a thread inside it.
-# `make check-agent` runs the engine's other tests with it.
 
 load lib
 load mxm
 
 setup() {
-	export MX_AGENT=1
+	unset MX_NO_AGENT
 }
 
 # calls_by_agent VERSION: from what --stats has printed to the file stats.
@@ -25,13 +24,13 @@ calls_by_agent() {
 	done
 }
 
-@test "both versions' hot calls go by their agents, and none without the option" {
+@test "both versions' hot calls go by their agents, and none with --no-agent" {
 	cd "$BATS_TEST_TMPDIR"
 	mx_run --stats --sync stream "$(victim hot)" "$(victim hot)" -- >/dev/null 2>stats || [ $? = 5 ]
 	cat stats
 	[ "$(calls_by_agent old)" -gt 3000 ]
 	[ "$(calls_by_agent new)" -gt 3000 ]
-	MX_AGENT='' mx_run --stats --sync stream "$(victim hot)" "$(victim hot)" -- >/dev/null 2>stats || [ $? = 5 ]
+	MX_NO_AGENT=1 mx_run --stats --sync stream "$(victim hot)" "$(victim hot)" -- >/dev/null 2>stats || [ $? = 5 ]
 	[ "$(calls_by_agent old)" = 0 ]
 	assert_no_divergence
 }
@@ -66,4 +65,8 @@ calls_by_agent() {
 	[ "$(events divergence)" = 1 ]
 	[ "$(event_field divergence kind)" = arguments ]
 	cmp shown <(tr x y <numbers)
+}
+
+@test "a version that spoils what the agents share harms neither the engine nor the other one" {
+	"$BATS_TEST_DIRNAME/ring_faults.py" "$MX" "$(victim vandal)" 24 1
 }

@@ -32,7 +32,7 @@ need() {
 # mx_run ARGS...: mx run with the event log in $LOG (new for each test).
 mx_run() {
 	local options
-	read -ra options <<<"$MX_TEST_OPTIONS ${MX_AGENT:+--agent}"
+	read -ra options <<<"$MX_TEST_OPTIONS ${MX_NO_AGENT:+--no-agent}"
 	LOG=${LOG:-$BATS_TEST_TMPDIR/events.log}
 	"$MX" run --log "$LOG" "${options[@]}" "$@"
 }

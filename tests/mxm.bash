@@ -8,7 +8,7 @@
 start_pair() {
 	local port=$1 old=$2 new=$3 options as
 	shift 3
-	read -ra options <<<"$MX_TEST_OPTIONS ${MX_AGENT:+--agent} ${PAIR_OPTIONS-}"
+	read -ra options <<<"$MX_TEST_OPTIONS ${MX_NO_AGENT:+--no-agent} ${PAIR_OPTIONS-}"
 	read -ra as <<<"${PAIR_AS-}"
 	LOG=$BATS_TEST_TMPDIR/events.$port.log
 	start_server "$port" "${as[@]}" "$MX" run --log "$LOG" "${options[@]}" "$old" "$new" -- "$@"

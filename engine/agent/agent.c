@@ -16,6 +16,7 @@
 #define FUTEX_WAIT 0
 #define FUTEX_WAKE 1
 #define NAP_NS	   1000000
+#define NAPS_MAX   20 /* at a barrier, before the engine looks into it */
 
 static const struct agent_table *const table = (void *)AGENT_TABLE;
 static const struct agent_process *const process = (void *)AGENT_PROCESS;
@@ -45,21 +46,25 @@ static int64_t call(uint64_t nr, const uint64_t a[6])
 	return result;
 }
 
-/* Until @leader's ring has something (NULL: is not waited for), the engine wakes it, or a while. */
+/* Sleeps while *@word is @value: until another wakes it, or a while. */
 static void nap(
-	struct agent_slot *slot, struct agent_control *own, const struct agent_control *leader)
+	struct agent_slot *slot, struct agent_control *own, const void *word, uint32_t value)
 {
 	const uint64_t time[2] = { 0, NAP_NS };
-	uint32_t word = __atomic_load_n(&own->wake, __ATOMIC_ACQUIRE);
-	const uint64_t args[6] = { (uint64_t)&own->wake, FUTEX_WAIT, word, (uint64_t)time, 0, 0 };
+	const uint64_t args[6] = { (uint64_t)word, FUTEX_WAIT, value, (uint64_t)time, 0, 0 };
 
 	__atomic_store_n(&own->waiting, 1, __ATOMIC_SEQ_CST);
-	/* Looked at once more: who fills the ring now sees that it sleeps. */
-	if (!__atomic_load_n(&own->attention, __ATOMIC_SEQ_CST) &&
-		!(leader && __atomic_load_n(&leader->head, __ATOMIC_SEQ_CST) != own->read))
+	if (!__atomic_load_n(&own->attention, __ATOMIC_SEQ_CST))
 		call(NR_FUTEX, args);
 	__atomic_store_n(&own->waiting, 0, __ATOMIC_RELAXED);
 	slot->in_call = AGENT_IDLE;
+}
+
+static void wake(const void *word)
+{
+	const uint64_t args[6] = { (uint64_t)word, FUTEX_WAKE, AGENT_VERSIONS };
+
+	call(NR_FUTEX, args);
 }
 
 static uint64_t value(const struct agent_frame *f, int i)
@@ -125,15 +130,45 @@ static uint64_t free_room(const struct agent_control *own, uint64_t head)
 	return used > AGENT_RING_SIZE ? 0 : AGENT_RING_SIZE - used;
 }
 
-static void wake_followers(const struct agent_control *own)
+static void wake_followers(struct agent_control *own)
 {
-	for (uint32_t v = 0; v < AGENT_VERSIONS; v++) {
-		struct agent_control *c = control_of(v);
-		const uint64_t args[6] = { (uint64_t)&c->wake, FUTEX_WAKE, 1 };
+	int sleeps = 0;
 
-		if ((own->followers & (1u << v)) && c->waiting)
-			call(NR_FUTEX, args);
+	__atomic_add_fetch(&own->turn, 1, __ATOMIC_SEQ_CST);
+	for (uint32_t v = 0; v < AGENT_VERSIONS; v++)
+		sleeps |= (own->followers & (1u << v)) &&
+			  __atomic_load_n(&control_of(v)->waiting, __ATOMIC_SEQ_CST);
+	if (sleeps)
+		wake(&own->turn);
+}
+
+/*
+ * At a barrier: the record that stands at the ring's head is shown to the followers. False: not all
+ * of them have come to the same call, and the engine looks into it.
+ */
+static int await_followers(struct agent_slot *slot, struct agent_control *own)
+{
+	uint64_t ask = ++own->asks;
+	int naps = 0;
+
+	__atomic_store_n(&own->ask, ask, __ATOMIC_SEQ_CST);
+	wake_followers(own);
+	for (uint32_t v = 0; v < AGENT_VERSIONS; v++) {
+		const struct agent_control *c = control_of(v);
+		uint64_t vetted;
+
+		if (!(own->followers & (1u << v)))
+			continue;
+		while ((vetted = __atomic_load_n(&c->vetted, __ATOMIC_ACQUIRE)) != ask) {
+			if (own->attention || slot->mode != AGENT_LEAD || naps++ == NAPS_MAX) {
+				__atomic_store_n(&own->ask, 0, __ATOMIC_SEQ_CST);
+				return 0;
+			}
+			nap(slot, own, &c->vetted, (uint32_t)vetted);
+		}
 	}
+	__atomic_store_n(&own->ask, 0, __ATOMIC_SEQ_CST);
+	return 1;
 }
 
 static int lead(struct agent_frame *f, struct agent_slot *slot, const struct agent_row *row)
@@ -154,7 +189,7 @@ static int lead(struct agent_frame *f, struct agent_slot *slot, const struct age
 		if (own->attention || slot->mode != AGENT_LEAD)
 			return SLOW;
 		wake_followers(own);
-		nap(slot, own, 0);
+		nap(slot, own, &own->wake, __atomic_load_n(&own->wake, __ATOMIC_ACQUIRE));
 	}
 	record = (struct agent_record *)ring_at(head);
 	sink = (struct sink){ .at = (uint8_t *)(record + 1),
@@ -167,6 +202,8 @@ static int lead(struct agent_frame *f, struct agent_slot *slot, const struct age
 	};
 	record->in_len = (uint32_t)(sink.at - (uint8_t *)(record + 1));
 	form_copy(record->args, a, sizeof(a));
+	if ((row->flags & AGENT_BARRIER) && own->followers && !await_followers(slot, own))
+		return SLOW;
 	slot->at = head;
 	__atomic_store_n(&slot->in_call, AGENT_MAKING, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&own->attention, __ATOMIC_SEQ_CST)) {
@@ -194,22 +231,63 @@ static int lead(struct agent_frame *f, struct agent_slot *slot, const struct age
 	return DONE;
 }
 
+/* Has @record, not yet made, the inputs of this call? Another version has written it. */
+static int is_same(const struct agent_frame *f, const struct agent_slot *slot,
+	const struct agent_row *row, const struct agent_record *record, uint64_t size)
+{
+	uint32_t in_len = record->in_len;
+	struct sink sink = { .at = (uint8_t *)(record + 1),
+		.end = (uint8_t *)(record + 1) + in_len,
+		.compares = 1 };
+	uint64_t a[6];
+
+	if (in_len > size - sizeof(*record) || record->item.nr != f->rax ||
+		record->item.tuple != slot->tuple)
+		return 0;
+	all_values(f, a);
+	form_put_inputs(&sink, row, a);
+	return !sink.bad && sink.at == sink.end;
+}
+
+/* The leader asks whether this is the follower's next call too. */
+static int vet(const struct agent_frame *f, const struct agent_slot *slot,
+	const struct agent_row *row, struct agent_control *own, uint64_t ask)
+{
+	const struct agent_control *leader = control_of(slot->leader);
+	const struct agent_record *record = (void *)ring_at(own->read);
+
+	if (!is_same(f, slot, row, record, sizeof(*record) + AGENT_IN_MAX + 1024))
+		return 0;
+	__atomic_store_n(&own->vetted, ask, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&leader->waiting, __ATOMIC_SEQ_CST))
+		wake(&own->vetted);
+	return 1;
+}
+
 /* The next record, or NULL: it is the engine's turn. Checked, for another version has written it.
  */
-static const struct agent_record *await_record(
-	struct agent_slot *slot, struct agent_control *own, uint64_t *ret_size)
+static const struct agent_record *await_record(const struct agent_frame *f, struct agent_slot *slot,
+	const struct agent_row *row, struct agent_control *own, uint64_t *ret_size)
 {
 	const struct agent_control *leader = control_of(slot->leader);
 	const struct agent_record *record;
-	uint64_t there, size;
+	uint64_t there, size, ask;
+	uint32_t turn;
 
 	for (;;) {
+		turn = __atomic_load_n(&leader->turn, __ATOMIC_SEQ_CST);
 		there = __atomic_load_n(&leader->head, __ATOMIC_ACQUIRE) - own->read;
 		if (there)
 			break;
+		ask = __atomic_load_n(&leader->ask, __ATOMIC_SEQ_CST);
+		if (ask && ask != own->vetted) {
+			if (!vet(f, slot, row, own, ask))
+				return 0;
+			continue;
+		}
 		if (own->attention || slot->mode != AGENT_FOLLOW)
 			return 0;
-		nap(slot, own, leader);
+		nap(slot, own, &leader->turn, turn);
 	}
 	record = (const struct agent_record *)ring_at(own->read);
 	size = __atomic_load_n(&record->item.size, __ATOMIC_RELAXED);
@@ -225,34 +303,29 @@ static int follow(struct agent_frame *f, struct agent_slot *slot, const struct a
 	struct agent_control *own = control_of(slot->version);
 	const struct agent_record *record;
 	struct source source;
-	struct sink sink;
 	uint64_t size, a[6];
 	uint32_t in_len, out_len;
 	int64_t result;
 
-	record = await_record(slot, own, &size);
-	if (!record || record->item.nr != f->rax || record->item.tuple != slot->tuple)
+	record = await_record(f, slot, row, own, &size);
+	if (!record || !is_same(f, slot, row, record, size))
 		return SLOW;
+	/* Read once more: what lies within the record is all that counts. */
 	in_len = record->in_len;
 	out_len = record->out_len;
 	result = record->result;
-	size -= sizeof(*record);
-	if (in_len > size || out_len > size - in_len)
+	if (in_len > size - sizeof(*record) || out_len > size - sizeof(*record) - in_len)
 		return SLOW;
 	all_values(f, a);
-	sink = (struct sink){ .at = (uint8_t *)(record + 1),
-		.end = (uint8_t *)(record + 1) + in_len,
-		.compares = 1 };
-	form_put_inputs(&sink, row, a);
-	if (sink.bad || sink.at != sink.end)
-		return SLOW;
-	source = (struct source){ .at = sink.end, .end = sink.end + out_len };
+	source.bad = 0;
+	source.at = (uint8_t *)(record + 1) + in_len;
+	source.end = source.at + out_len;
 	if (form_give_outputs(&source, row, a, result))
 		return SLOW;
 	if (row->clock_arg && result >= 0)
 		remember_clock(own, row, a);
 	own->calls++;
-	__atomic_store_n(&own->read, own->read + sizeof(*record) + size, __ATOMIC_RELEASE);
+	__atomic_store_n(&own->read, own->read + size, __ATOMIC_RELEASE);
 	f->rax = (uint64_t)result;
 	return DONE;
 }
@@ -311,8 +384,6 @@ int agent_call(struct agent_frame *f, struct agent_slot *slot)
 	}
 	if (mode == AGENT_ALONE)
 		return alone(f, slot, row);
-	if (row->flags & AGENT_BARRIER)
-		return SLOW;
 	if (mode == AGENT_LEAD)
 		return control_of(slot->version)->attention ? SLOW : lead(f, slot, row);
 	return mode == AGENT_FOLLOW ? follow(f, slot, row) : SLOW;

@@ -98,10 +98,15 @@ struct agent_control {
 	uint64_t read;	    /* follower: how much it has taken out */
 	uint32_t attention; /* engine: the next call goes by ptrace; a follower's, once its ring is
 			       empty */
-	uint32_t waiting;   /* the follower sleeps on `wake` */
-	uint32_t wake;	    /* a futex word */
+	uint32_t waiting;   /* it sleeps: a leader on `wake` or a follower's `vetted`, a follower on
+			       the leader's `turn` */
+	uint32_t wake;	    /* leader, a futex word: counts what the engine wakes it for */
+	uint32_t turn;	    /* leader, a futex word: counts what the followers are woken for */
 	uint32_t followers; /* engine: whose `read` the leader minds, bit by bit */
 	uint64_t calls;	    /* made or taken by the agent */
+	uint64_t asks;	    /* leader: calls that it has asked the followers for, at a barrier */
+	uint64_t ask;	    /* leader: which of them stands at `head`, not yet made; 0: none */
+	uint64_t vetted;    /* follower, a futex word: the last one that is its next call too */
 	uint64_t seconds[AGENT_CLOCKS], nanos[AGENT_CLOCKS]; /* clocks as last told */
 	uint32_t clocks_known;
 };
@@ -155,7 +160,7 @@ enum agent_arg_kind {
 	AGENT_EVENTS,  /* of epoll_wait */
 };
 
-#define AGENT_BARRIER 1 /* waits for the followers: by ptrace while some follow */
+#define AGENT_BARRIER 1 /* made when every follower has come to the same call */
 #define AGENT_IDS     2 /* its result is an id: by ptrace in a version without its own */
 
 #define AGENT_CLOCK_BY_ID                                                                          \

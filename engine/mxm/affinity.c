@@ -12,6 +12,7 @@
  */
 #include "mxm/events.h"
 #include "mxm/group.h"
+#include "mxm/ring.h"
 
 /* Events between two ticks: at most this many is computing, more than that is talking. */
 #define COMPUTES 4
@@ -121,10 +122,12 @@ static bool computes(const struct group *group, int version)
 
 void affinity_tick(struct group *group)
 {
-	uint64_t events = group->published - group->published_at_tick;
+	/* At a barrier agents talk as well. */
+	uint64_t published = group->published + ring_asks(group);
+	uint64_t events = published - group->published_at_tick;
 	unsigned cpu = group->cpu;
 
-	group->published_at_tick = group->published;
+	group->published_at_tick = published;
 	if (CPU_COUNT(&group->mxm->affinity) < 2)
 		return;
 	if (affinity_is_due(group)) {

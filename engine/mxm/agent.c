@@ -92,6 +92,7 @@ bool agent_serves(struct task *task)
 	struct proc *proc = task->tuple->proc;
 	struct agent *agent = proc->agents[task->version];
 
+	task->bailed = false;
 	if (!task->tuple->group->mxm->config.agent || !may_have(task) ||
 		!agent_table_has(&task->call))
 		return false;
@@ -217,17 +218,19 @@ int agent_break(struct task *task)
 	if (!regs || !ring)
 		return 0;
 	__atomic_store_n(&ring_control(ring, task->version)->attention, 1, __ATOMIC_SEQ_CST);
+	if (tracee_read(
+		    &task->tracee, raddr(task->slot + SLOT_IN_CALL), &in_call, sizeof(in_call)) < 0)
+		return 0;
 	if (regs->rip >= AGENT_ALLOWED && regs->rip < header->gate_end) {
 		if (regs->rip == AGENT_ALLOWED && was_broken_off(regs->rax)) {
-			code = (int)-(int64_t)regs->rax;
+			/* Its own naps are nothing that the program knows of. */
+			code = in_call == AGENT_MAKING ? (int)-(int64_t)regs->rax : 0;
 			regs->rax = (uint64_t)-EINTR;
 			regs->orig_rax = (uint64_t)-1;
 		}
 		return code;
 	}
-	if (tracee_read(&task->tracee, raddr(task->slot + SLOT_IN_CALL), &in_call,
-		    sizeof(in_call)) == 0 &&
-		in_call == AGENT_MAKING)
+	if (in_call == AGENT_MAKING)
 		bail(task);
 	return 0;
 }
@@ -239,7 +242,11 @@ bool agent_takes_signal(struct task *task, int sig, bool fault)
 	if (!agent_is_inside(task))
 		return false;
 	if (fault) {
-		/* The program's pointers are wrong: its call says so, by ptrace. */
+		/* The program's pointers are wrong: its call says so, by ptrace. Where it does not
+		 * come there, the agent's own pages were written over. */
+		if (task->bailed)
+			return false;
+		task->bailed = true;
 		bail(task);
 		task_resume(task, RESUME_RUN, 0);
 		return true;
@@ -317,7 +324,7 @@ void agent_attend(struct group *group)
 		bool wants = v == group->leader ? leader_attention(group) : follower;
 
 		__atomic_store_n(&c->attention, wants, __ATOMIC_SEQ_CST);
-		if (wants && v != group->leader)
+		if (wants)
 			ring_wake(group, v);
 	}
 	holder = group->baton[group->leader] != NULL;

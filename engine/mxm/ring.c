@@ -2,6 +2,7 @@
 #include "mxm/ring.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/futex.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -155,14 +156,37 @@ bool ring_waits(const struct tuple *tuple, int version)
 	return false;
 }
 
+static void wake(void *word)
+{
+	syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
 void ring_wake(struct group *group, int version)
 {
 	struct agent_control *c = ring_control(group->ring, version);
+	struct agent_control *leader = ring_control(group->ring, group->leader);
 
 	if (!__atomic_load_n(&c->waiting, __ATOMIC_SEQ_CST))
 		return;
+	if (version != group->leader) {
+		__atomic_add_fetch(&leader->turn, 1, __ATOMIC_SEQ_CST);
+		wake(&leader->turn);
+		return;
+	}
 	__atomic_add_fetch(&c->wake, 1, __ATOMIC_SEQ_CST);
-	syscall(SYS_futex, &c->wake, FUTEX_WAKE, 1, NULL, NULL, 0);
+	wake(&c->wake);
+	/* At a barrier: one that goes to sleep just now looks again by itself after its nap. */
+	for (int v = 0; v < group->mxm->config.nversions; v++) {
+		if (group->followers & (1u << v))
+			wake(&ring_control(group->ring, v)->vetted);
+	}
+}
+
+uint64_t ring_asks(struct group *group)
+{
+	return group->ring ? __atomic_load_n(&ring_control(group->ring, group->leader)->asks,
+				     __ATOMIC_RELAXED)
+			   : 0;
 }
 
 bool ring_progress(struct group *group, int version)

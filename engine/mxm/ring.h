@@ -56,6 +56,9 @@ const struct agent_record *ring_record(struct ring *ring, uint64_t at);
 /* Wakes a follower's agent that sleeps. */
 void ring_wake(struct group *group, int version);
 
+/* How many calls the leader's agents have asked the followers for, at a barrier. */
+uint64_t ring_asks(struct group *group);
+
 /* Has @version taken something since the last call? */
 bool ring_progress(struct group *group, int version);
 

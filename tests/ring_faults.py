@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A version that spoils what the agents share: ring_faults.py MX VANDAL RUNS [SEED]
+
+In each run one version, leader or follower, writes anything to the ring, to the control pages and
+to its agent's own pages. The engine has to live, to end in time, and to end as a version does that
+was not spoilt, or as the spoilt one does where that is the one that went on. Says the seed of each
+failure and leaves its log; at the end how the runs ended.
+"""
+
+import collections
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+
+SECONDS = 60
+
+
+def run_once(mx, vandal, seed, folder):
+    """How the run ended; an empty list, or what was wrong with it."""
+    draw = random.Random(seed)
+    leader = draw.choice(["old", "new"])
+    sync = draw.choice(["stream", "stream", "barrier"])
+    args = os.path.join(folder, "args.json")
+    log = os.path.join(folder, "log")
+    with open(args, "w", encoding="utf-8") as f:
+        json.dump(["vandal", str(seed % 2**62 + 1)], f)
+    command = [mx, "run", "--agent", "--sync", sync, "--leader", leader, "--log", log, "--patience", "5",
+               "--max-recoveries", "0", "--old-args", args, vandal, vandal, "--", "0"]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return "hung", [f"did not end in {SECONDS} s"]
+    events = []
+    with open(log, encoding="utf-8") as f:
+        events = [json.loads(line)["event"] for line in f]
+    wrong = []
+    if b"mx: bug" in done.stderr or done.returncode < 0:
+        wrong.append(f"the engine ended with {done.returncode}: {done.stderr.decode()[-300:]}")
+    if "exit" not in events:
+        wrong.append("the log has no end")
+    if "discarded" not in events and done.stdout != b"at the end: 4000\n":
+        wrong.append(f"no version was let go, and the output is {done.stdout!r}")
+    for kind in ("ring-damaged", "divergence", "crash"):
+        if kind in events:
+            return kind, wrong
+    return "unharmed" if "discarded" not in events else "discarded", wrong
+
+
+def main():
+    mx, vandal, runs = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2]), int(sys.argv[3])
+    first = int(sys.argv[4]) if len(sys.argv) > 4 else random.randrange(2**31)
+    ends = collections.Counter()
+    failed = 0
+    for seed in range(first, first + runs):
+        folder = tempfile.mkdtemp(prefix="mx-ring-")
+        end, wrong = run_once(mx, vandal, seed, folder)
+        ends[end] += 1
+        if wrong:
+            failed += 1
+            print(f"seed {seed}: {'; '.join(wrong)} ({folder})", flush=True)
+        else:
+            shutil.rmtree(folder)
+    print(f"{runs} runs from seed {first}, {failed} failed: " + ", ".join(f"{k} {v}" for k, v in sorted(ends.items())))
+    return 1 if failed else 0
+
+
+sys.exit(main())
