@@ -6,6 +6,7 @@ BUILD   ?= build
 PREFIX  ?= /usr/local
 SYSCONFDIR ?= /etc
 DESTDIR ?=
+ZSHDIR  ?= $(PREFIX)/share/zsh/site-functions
 ifeq ($(origin CC),default)
 CC      := gcc
 endif
@@ -141,6 +142,10 @@ FILES ?= $(shell git ls-files -co --exclude-standard '*.c' '*.h')
 format: ## format the C sources; FILES="a.c ..." for some of them
 	clang-format -i $(FILES)
 
+check-package: ## the Debian packages, built, installed and purged on clean roots (10 minutes)
+	@scripts/install-deps package
+	@BUILD=$(abspath $(BUILD)) scripts/check-package
+
 demo: ## a real server in podman survives a crash of its new version
 	@scripts/install-deps build demo
 	$(Q)$(MAKE) --no-print-directory all
@@ -180,6 +185,11 @@ install: all ## install programs, manual pages, completion (DESTDIR, PREFIX)
 	for page in $(wildcard docs/man/*.[1-8]); do \
 		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
 	install -D -m 644 completions/mx.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mx
+	ln -sf mx $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mx-shim
+	install -D -m 644 completions/_mx $(DESTDIR)$(ZSHDIR)/_mx
+	for program in mx mx-shim; do \
+		install -D -m 644 completions/$$program.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/$$program.fish; done
+	test -e $(DESTDIR)$(SYSCONFDIR)/mx/mx.conf || install -D -m 644 dist/mx.conf $(DESTDIR)$(SYSCONFDIR)/mx/mx.conf
 
 clean: ## remove what was built
 	rm -rf $(BUILD)
@@ -190,7 +200,7 @@ help: ## this list
 
 include $(wildcard tests/*/*.mk tests/*/*/*.mk)
 
-.PHONY: all unit victims benches deps check check-unit check-bats check-heavy check-random check-ring asan lint format demo bench bench-rem bench-stop docs install clean help
+.PHONY: all unit victims benches deps check check-unit check-bats check-heavy check-random check-ring check-package asan lint format demo bench bench-rem bench-stop docs install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 

@@ -353,6 +353,16 @@ int main(int argc, char **argv)
 		printf("mx-hook version %s\n", MX_VERSION);
 		return 0;
 	}
+	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+		puts("mx-hook is run by an OCI runtime, with the container's state on standard "
+		     "input;\n"
+		     "mx-shim asks for that: mx-hook(8).\n\n"
+		     "Usage: mx-hook [--mx-conf FILE] <container-state\n\n"
+		     "  --mx-conf FILE  read FILE instead of /etc/mx/mx.conf\n"
+		     "  --help          this text\n"
+		     "  --version       the version of mx-hook");
+		return 0;
+	}
 	if (argc == 3 && strcmp(argv[1], "--mx-conf") == 0)
 		conf = argv[2];
 	else if (argc != 1) {

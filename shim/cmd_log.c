@@ -56,17 +56,31 @@ static int open_log(
 	return 0;
 }
 
+static void print_usage(void)
+{
+	puts("Usage: mx-shim [--root DIR] log [OPTION...] CONTAINER-ID\n\n"
+	     "the event log of a container, or, once it is deleted, the one that was kept\n\n"
+	     "  --json  JSON lines, as the engine wrote them\n"
+	     "  --help  this text");
+}
+
 static int print_log(const struct cmdline *line, const struct config *config)
 {
 	cleanup_str struct str text = STR_INIT;
 	cleanup_close int fd = -1;
 	struct err err = { 0 };
-	bool json = false;
+	bool json = false, help = false;
 	struct stat st;
 	int rc;
 
-	for (int i = 1; i < line->argc; i++)
+	for (int i = 1; i < line->argc; i++) {
 		json = json || strcmp(line->argv[i], "--json") == 0;
+		help = help || strcmp(line->argv[i], "--help") == 0;
+	}
+	if (help) {
+		print_usage();
+		return 0;
+	}
 	if (!line->id)
 		rc = err_set(&err, EINVAL, "usage: mx-shim log [--json] CONTAINER-ID");
 	else

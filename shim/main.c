@@ -26,7 +26,9 @@ static int run(const struct cmdline *line, const struct config *config)
 
 	if (!line->verb && line->version)
 		return version_print(line, config);
-	for (size_t i = 0; line->verb && !line->help && i < ARRAY_SIZE(commands); i++) {
+	if (line->help)
+		return help_print(line, config);
+	for (size_t i = 0; line->verb && i < ARRAY_SIZE(commands); i++) {
 		if (strcmp(commands[i]->name, line->verb) == 0)
 			return commands[i]->run(line, config);
 	}

@@ -19,5 +19,7 @@ extern const struct command cmd_create, cmd_run, cmd_delete, cmd_exec, cmd_check
 
 /* `mx-shim --version`: our version, then the delegate's own text. */
 int version_print(const struct cmdline *line, const struct config *config);
+/* `mx-shim --help`: what is our own, then the delegate's text. */
+int help_print(const struct cmdline *line, const struct config *config);
 
 #endif
