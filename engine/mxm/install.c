@@ -287,30 +287,49 @@ static int give_by_notification(struct task *task, struct event *event)
 	return rc;
 }
 
-/* The task makes a socket, the engine sends to it, the task receives. */
-int install_send(struct task *task, int fd, int *ret_there)
+/* A pair of sockets of the task's, of which the engine takes one: works in any network namespace.
+ */
+static int open_pair(struct task *task, long *ret_sock, int *ret_post)
+{
+	int pair[2], rc;
+	long r, closed;
+
+	if (task->tuple->group->mxm->no_getfd)
+		return -EPERM;
+	rc = tracee_remote(&task->tracee, task->at_entry_stop, &r, SYS_socketpair, AF_UNIX,
+		SOCK_DGRAM | SOCK_CLOEXEC, 0, GATEWAY_SCRATCH, 0, 0);
+	task->at_entry_stop = false;
+	if (rc < 0 || r < 0)
+		return rc < 0 ? rc : (int)r;
+	rc = tracee_read(&task->tracee, raddr(GATEWAY_SCRATCH), pair, sizeof(pair));
+	if (rc < 0)
+		return rc;
+	*ret_post = install_copy(task, pair[0]);
+	*ret_sock = pair[1];
+	rc = remote(task, &closed, SYS_close, pair[0], 0, 0);
+	if (rc == 0 && *ret_post >= 0)
+		return 0;
+	if (*ret_post >= 0)
+		close(*ret_post);
+	else if (rc == 0 && remote(task, &closed, SYS_close, pair[1], 0, 0) == 0)
+		rc = *ret_post;
+	return rc < 0 ? rc : -ESRCH;
+}
+
+/* A socket of the task's with an address that the kernel picks, and one of the engine's that sends
+ * there. */
+static int open_named(struct task *task, long *ret_sock, int *ret_post)
 {
 	struct sockaddr_un addr;
-	socklen_t len = sizeof(addr);
 	cleanup_close int post = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	char byte = 0, control[CMSG_SPACE(sizeof(int))];
-	struct iovec iov = { &byte, 1 };
-	struct msghdr m = { .msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control) };
-	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-	struct wire got;
 	const uint64_t name_at = GATEWAY_SCRATCH + 1024, len_at = GATEWAY_SCRATCH + 1200;
 	const sa_family_t family = AF_UNIX;
-	long sock, r, closed;
 	uint32_t name_len = sizeof(addr);
+	long sock, r;
 	int rc;
 
 	if (post < 0)
 		return -errno;
-	*c = (struct cmsghdr){ CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS };
-	memcpy(CMSG_DATA(c), &fd, sizeof(int));
 	rc = remote(task, &sock, SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (rc < 0 || sock < 0)
 		return rc < 0 ? rc : (int)sock;
@@ -325,22 +344,54 @@ int install_send(struct task *task, int fd, int *ret_there)
 		rc = tracee_read(&task->tracee, raddr(len_at), &name_len, sizeof(name_len));
 	if (rc == 0 && name_len <= sizeof(addr))
 		rc = tracee_read(&task->tracee, raddr(name_at), &addr, name_len);
-	len = name_len;
+	if (rc == 0 && (name_len > sizeof(addr) ||
+			       connect(post, (struct sockaddr *)&addr, name_len) < 0)) {
+		rc = name_len > sizeof(addr) ? -EBADMSG : -errno;
+		if (remote(task, &r, SYS_close, sock, 0, 0) < 0)
+			rc = -ESRCH;
+	}
 	if (rc < 0)
 		return rc;
-	m.msg_name = &addr;
-	m.msg_namelen = len;
-	if (sendmsg(post, &m, MSG_DONTWAIT) < 0)
-		return -errno;
-	rc = lay_out_message(task, NULL, 0, 0);
-	if (rc == 0)
+	*ret_sock = sock;
+	*ret_post = take_fd(&post);
+	return 0;
+}
+
+/* The task makes a socket, the engine sends to it, the task receives. */
+int install_send(struct task *task, int fd, int *ret_there)
+{
+	cleanup_close int post = -1;
+	char byte = 0, control[CMSG_SPACE(sizeof(int))];
+	struct iovec iov = { &byte, 1 };
+	struct msghdr m = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	struct wire got;
+	long sock = -1, r, closed;
+	int rc;
+
+	*c = (struct cmsghdr){ CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS };
+	memcpy(CMSG_DATA(c), &fd, sizeof(int));
+	rc = open_pair(task, &sock, &post);
+	if (rc < 0 && rc != -ESRCH)
+		rc = open_named(task, &sock, &post);
+	if (rc < 0)
+		return rc;
+	r = sendmsg(post, &m, MSG_DONTWAIT) < 0 ? -errno : 0;
+	if (r == 0)
+		rc = lay_out_message(task, NULL, 0, 0);
+	if (r == 0 && rc == 0)
 		rc = remote(task, &r, SYS_recvmsg, sock, GATEWAY_SCRATCH, MSG_DONTWAIT);
 	if (rc == 0 && r >= 0)
 		rc = tracee_read(&task->tracee, raddr(GATEWAY_SCRATCH), &got, sizeof(got));
+	if (rc == 0)
+		rc = remote(task, &closed, SYS_close, sock, 0, 0);
 	if (rc < 0 || r < 0)
 		return rc < 0 ? rc : (int)r;
 	memcpy(ret_there, CMSG_DATA((struct cmsghdr *)got.control), sizeof(*ret_there));
-	return remote(task, &closed, SYS_close, sock, 0, 0);
+	return 0;
 }
 
 /* Sends the descriptor and moves it to its number. */
