@@ -75,6 +75,10 @@ both_leaders() {
 	both_leaders places
 }
 
+@test "threads that wait for each other by yielding" {
+	both_leaders yields
+}
+
 @test "descriptors over sockets" {
 	both_leaders rights
 }

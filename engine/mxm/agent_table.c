@@ -96,8 +96,8 @@ static bool make_row(const struct sys_row *row, bool barrier, struct agent_row *
 		(row->special != SPECIAL_NONE && row->special != SPECIAL_PIDS &&
 			row->nr != SYS_epoll_wait))
 		return false;
-	/* Each version makes this one itself. */
-	if (row->nr == SYS_set_tid_address)
+	/* Each version makes the one itself; by the other, a task gives its baton up. */
+	if (row->nr == SYS_set_tid_address || row->nr == SYS_sched_yield)
 		return false;
 	for (int i = 0; i < row->nargs; i++) {
 		if (!put_arg(row, i, out))

@@ -525,6 +525,8 @@ static bool resume_preempted(struct group *group, int version)
 		if (!task->preempted)
 			continue;
 		task->preempted = false;
+		if (task->state != TASK_RUNNING)
+			continue; /* it was ended meanwhile */
 		go_on(task);
 		return true;
 	}
