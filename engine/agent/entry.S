@@ -29,6 +29,12 @@ agent_entry:
 	je hand_on
 	mov %rsp, %gs:SLOT_RSP
 	mov %gs:SLOT_TOP, %rsp
+	push %rbx /* for agent_bail */
+	push %rbp
+	push %r12
+	push %r13
+	push %r14
+	push %r15
 	push %rcx
 	push %rax
 	push %rdi
@@ -61,6 +67,14 @@ hand_on:
 	.globl agent_bail
 agent_bail:
 	mov %gs:SLOT_TOP, %rsp
+	sub $AGENT_SAVED_SIZE, %rsp
+	/* The C code that is left had these for itself. */
+	mov 40(%rsp), %rbx
+	mov 32(%rsp), %rbp
+	mov 24(%rsp), %r12
+	mov 16(%rsp), %r13
+	mov 8(%rsp), %r14
+	mov (%rsp), %r15
 	sub $AGENT_FRAME_SIZE, %rsp
 	movl $0, %gs:SLOT_IN_CALL
 	mov $1, %eax

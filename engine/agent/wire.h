@@ -42,7 +42,9 @@
 #define SLOT_RESULT  24
 #define SLOT_SELF    32
 
+/* What entry.S pushes: a struct agent_frame, and above it the registers that C code keeps. */
 #define AGENT_FRAME_SIZE 64
+#define AGENT_SAVED_SIZE 48
 
 #ifndef __ASSEMBLER__
 #include <stdint.h>

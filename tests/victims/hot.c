@@ -80,16 +80,43 @@ static void transfer(const char *what)
 	printf("%s: %u\n", what, total);
 }
 
+/* Are the registers that a call must keep as they were, after a write() of what cannot be read? */
+static int keeps_registers(int fd)
+{
+	long kept, args[3] = { fd, 8, 64 };
+
+	__asm__ volatile("lea -256(%%rsp), %%rsp\n\t" /* the red zone */
+			 "mov %%rsp, %%r15\n\t"
+			 "and $-16, %%rsp\n\t"
+			 "mov $0x1111, %%ebx\n\t"
+			 "mov $0x2222, %%r12d\n\t"
+			 "mov $0x3333, %%r13d\n\t"
+			 "mov $0x4444, %%r14d\n\t"
+			 "call write@PLT\n\t"
+			 "mov %%r15, %%rsp\n\t"
+			 "lea 256(%%rsp), %%rsp\n\t"
+			 "lea (%%rbx,%%r12), %%rax\n\t"
+			 "add %%r13, %%rax\n\t"
+			 "add %%r14, %%rax\n\t"
+			 : "=&a"(kept), "+D"(args[0]), "+S"(args[1]), "+d"(args[2])
+			 :
+			 : "rbx", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+			 "memory", "cc");
+	return kept == 0x1111 + 0x2222 + 0x3333 + 0x4444;
+}
+
 static void bad_pointers(void)
 {
 	int zero = open("/dev/zero", O_RDONLY | O_CLOEXEC), efault = 0, worked = 0;
-	char buf[64];
+	char buf[64], *volatile low = (char *)8;
 
 	for (int i = 0; i < MANY; i++) {
-		ssize_t r = read(zero, i % 10 ? buf : (char *)8, sizeof(buf));
+		ssize_t r = read(zero, i % 10 ? buf : low, sizeof(buf));
 
 		worked += r == sizeof(buf);
 		efault += r < 0 && errno == EFAULT;
+		if (i % 10 == 0 && !keeps_registers(zero))
+			exit(1);
 	}
 	close(zero);
 	for (int i = 0; i < 20; i++)
