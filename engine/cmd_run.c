@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "base/io.h"
@@ -51,6 +52,7 @@ enum {
 	OPT_ABORT_AFTER,
 	OPT_MAX_RECOVERIES,
 	OPT_MAP,
+	OPT_MAP_IF,
 };
 
 static const struct option options[] = {
@@ -78,6 +80,7 @@ static const struct option options[] = {
 	{ "abort-after", required_argument, NULL, OPT_ABORT_AFTER },
 	{ "max-recoveries", required_argument, NULL, OPT_MAX_RECOVERIES },
 	{ "map", required_argument, NULL, OPT_MAP },
+	{ "map-if", required_argument, NULL, OPT_MAP_IF },
 	{ "least-privilege", no_argument, NULL, OPT_LEAST },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
@@ -105,6 +108,9 @@ static const char help[] =
 	"                          is let go for good (default: 1000; 0: never)\n"
 	"  --map FILE              what mx analyze wrote of the two versions (default: they are\n"
 	"                          analysed when a version has to be brought back)\n"
+	"  --map-if FILE           the same, where FILE is there and has all that differs; else "
+	"they\n"
+	"                          are analysed\n"
 	"  --core DIR              write a core file of a crashed version there\n"
 	"  --argv0 NAME            the name that both versions are called by (default: NEW)\n"
 	"  --old-root DIR          chroot of the old version; also makes all that is not below a\n"
@@ -132,7 +138,7 @@ static const char help[] =
 struct run_options {
 	struct director_config config;
 	const char *argv0, *log_path, *control, *rules;
-	const char *old_args, *new_only_if;
+	const char *old_args, *new_only_if, *map_if;
 	const char **shared;
 	int nshared;
 	bool init, verbose;
@@ -240,6 +246,9 @@ static int parse_option(struct run_options *o, int opt, const char *arg)
 		return 0;
 	case OPT_MAP:
 		o->config.map = arg;
+		return 0;
+	case OPT_MAP_IF:
+		o->map_if = arg;
 		return 0;
 	case OPT_CORE:
 		o->config.core_dir = arg;
@@ -551,10 +560,25 @@ static void choose_new_only(struct run_options *o)
 	mxm->leader = 0;
 }
 
+/* Before either program starts: what they do to the name later is of no concern. */
+static void open_map_if(struct run_options *o)
+{
+	struct stat st;
+
+	if (!o->map_if)
+		return;
+	o->config.map_fd = open(o->map_if, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (o->config.map_fd >= 0 && (fstat(o->config.map_fd, &st) < 0 || st.st_size == 0)) {
+		close(o->config.map_fd);
+		o->config.map_fd = -1;
+	}
+}
+
 static int run(int argc, char **argv)
 {
 	struct run_options o = { .config = { .prefer = PREFER_NEW,
 					 .max_recoveries = 1000,
+					 .map_fd = -1,
 					 .mxm = { .nversions = 2,
 						 .leader = 1,
 						 .sync = MXM_BARRIER,
@@ -602,6 +626,7 @@ static int run(int argc, char **argv)
 		fprintf(stderr, "mx run: --rules: %s\n", err.text);
 		return MX_EXIT_ENGINE;
 	}
+	open_map_if(&o);
 	choose_new_only(&o);
 	mxm->shared_paths = o.shared;
 	if ((mxm->versions[0].root || mxm->versions[1].root) && getcwd(cwd, sizeof(cwd)))

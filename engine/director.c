@@ -286,6 +286,7 @@ static void on_not_switched(void *arg, const char *why)
 static void on_rejoined(void *arg, int version, uint64_t ns, const char *why)
 {
 	struct director *d = arg;
+	cleanup_free char *no_use = NULL;
 	struct event_out ev;
 
 	if (why) {
@@ -300,6 +301,9 @@ static void on_rejoined(void *arg, int version, uint64_t ns, const char *why)
 	event_str(&ev, "rung", "rejoin");
 	event_printf(&ev, "ms", "%.3f", ns / 1e6);
 	event_int(&ev, "functions", d->functions);
+	event_str(&ev, "map", recovery_map_source(d->recovery, &no_use));
+	if (no_use)
+		event_str(&ev, "map_no_use", no_use);
 	event_end(&ev);
 	enter(d, PHASE_MIRRORING, name_of(d, version));
 }
@@ -387,7 +391,7 @@ static void log_start(struct director *d)
 static void prepare_recovery(struct director *d)
 {
 	const struct mxm_config *c = &d->config.mxm;
-	struct recovery_config config = { .map = d->config.map };
+	struct recovery_config config = { .map = d->config.map, .map_fd = d->config.map_fd };
 
 	if (c->nversions != ARRAY_SIZE(config.roots) || !d->config.max_recoveries)
 		return;

@@ -24,6 +24,7 @@ struct director_config {
 	unsigned abort_after;	      /* divergences, and crashes of the new version, in all */
 	unsigned max_recoveries;      /* in a minute, of one version; 0: none comes back */
 	const char *map;	      /* of the two versions; NULL: made when it is needed */
+	int map_fd;		      /* one that may be of no use, or -1 */
 	struct eventlog *log;
 };
 

@@ -338,6 +338,7 @@ static int set_args(struct json *spec, const struct edit *edit, const struct pla
 		json_append(args, json_new_string("--drop-chroot"));
 	if (plan->new_only)
 		append_pair(args, "--new-only-if", CONFIG_DIR "/new-only");
+	append_pair(args, "--map-if", CONFIG_DIR "/map");
 	rc = append_file_options(args, edit, plan, err);
 	if (rc < 0)
 		return rc;

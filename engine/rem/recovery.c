@@ -26,6 +26,8 @@ struct recovery {
 	struct twins *twins;
 	size_t n_analysed; /* how many of their pairs the map was made of */
 	struct sea_map *map;
+	bool by_fd;   /* the map is config.map_fd's */
+	char *no_use; /* why that one was of no use, or NULL */
 	struct objects_cache *files;
 	struct unwinder *unwinder;
 	struct grafts *grafts;
@@ -64,6 +66,7 @@ static void forget(struct recovery *r)
 	if (r->map)
 		sea_map_close(r->map);
 	r->map = NULL;
+	r->by_fd = false;
 	if (r->memfd >= 0)
 		close(r->memfd);
 	if (r->complaints >= 0)
@@ -80,6 +83,7 @@ void recovery_free(struct recovery *r)
 	objects_cache_free(r->files);
 	unwinder_free(r->unwinder);
 	twins_free(r->twins);
+	free(r->no_use);
 	pthread_mutex_destroy(&r->lock);
 	free(r);
 }
@@ -192,6 +196,39 @@ static int need_map(struct recovery *r, struct err *err)
 	return open_map(r, path, complaint, err);
 }
 
+/* The map that was made before the start. It is of the files that were in sight then. */
+static void try_given(struct recovery *r)
+{
+	cleanup_free char *path = xasprintf("/proc/self/fd/%d", r->config.map_fd);
+	struct sea_map *map = NULL;
+	struct err why = { 0 };
+
+	if (r->config.map_fd < 0 || r->config.map || r->map || r->memfd >= 0)
+		return;
+	free(r->no_use);
+	r->no_use = NULL;
+	if (sea_map_open(path, &map, &why) < 0 || twins_check(r->twins, map, &why) < 0) {
+		if (map)
+			sea_map_close(map);
+		r->no_use = xstrdup(why.text);
+		return;
+	}
+	twins_pairs(r->twins, &r->n_analysed);
+	r->map = map;
+	r->by_fd = true;
+}
+
+const char *recovery_map_source(struct recovery *r, char **ret_why)
+{
+	const char *source;
+
+	pthread_mutex_lock(&r->lock);
+	source = r->by_fd || r->config.map ? "given" : "made";
+	*ret_why = r->no_use ? xstrdup(r->no_use) : NULL;
+	pthread_mutex_unlock(&r->lock);
+	return source;
+}
+
 /* It may run something else by now than what was analysed. */
 static int check_program(const struct recovery *r, const struct tracee *t, struct err *err)
 {
@@ -223,13 +260,14 @@ static int know_files(struct recovery *r, struct tracee *t, struct err *err)
 	if (rc < 0)
 		return rc;
 	twins_pairs(r->twins, &n);
-	if (!r->config.map && r->memfd >= 0 && n > r->n_analysed) {
+	if (!r->config.map && (r->memfd >= 0 || r->by_fd) && n > r->n_analysed) {
 		if (r->versions[0].splice || r->versions[1].splice)
 			return err_set(err, ENOTSUP,
 				"the program has loaded a file that differs since functions were "
 				"put in");
 		forget(r);
 	}
+	try_given(r);
 	rc = need_map(r, err);
 	if (rc == 0)
 		rc = check_program(r, t, err);

@@ -15,7 +15,12 @@ struct recovery;
 
 struct recovery_config {
 	const char *roots[2]; /* of old and new; NULL: none */
-	const char *map; /* file that `mx analyze` or mx-hook has written; NULL: made when needed */
+	const char *map;      /* file that `mx analyze` has written; NULL: made when needed */
+	/*
+	 * A map that need not know what runs: it is used where it is whole and has each pair of
+	 * files that differ, by their digests. Else, and for -1, one is made. Stays the caller's.
+	 */
+	int map_fd;
 };
 
 /* Nothing is read yet; the strings must outlive it. Everything below may be called by any monitor.
@@ -51,5 +56,11 @@ MUST_CHECK int recovery_backtrace(struct recovery *r, int version, struct tracee
  */
 MUST_CHECK int recovery_convert(
 	struct recovery *r, int version, int from, struct tracee *t, struct err *err);
+
+/*
+ * Where the map comes from that recoveries go by: "given" or "made"; and, where map_fd was given
+ * and was of no use, the reason. *@ret_why is NULL otherwise; else the caller frees it.
+ */
+const char *recovery_map_source(struct recovery *r, char **ret_why);
 
 #endif

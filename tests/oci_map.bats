@@ -1,0 +1,131 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# The map that mx-hook makes is the one that the engine in the container goes by, where it is good for what runs.
+
+# shellcheck disable=SC2030,SC2031,SC2154
+
+load podman.bash
+
+setup_file() {
+	podman_setup
+	make_image spliced-old with_libraries "$BUILD/victims/spliced_old" program
+	make_image spliced-new with_libraries "$BUILD/victims/spliced_new" program
+	make_image shell-old with_libraries "$BUILD/victims/spliced_old" program script
+	make_image shell-new with_libraries "$BUILD/victims/spliced_new" program script
+	make_image trick-new with_libraries "$BUILD/victims/spliced_new" program trick
+}
+
+teardown_file() {
+	podman_teardown
+}
+
+# with_libraries PROGRAM NAME [WHAT]: into the image in the working directory, with all that it loads.
+with_libraries() {
+	local file
+	cp "$1" "bin/$2"
+	ldd "$1" | sed -n 's/.*\s\(\/[^ ]*\) (.*/\1/p' | while read -r file; do
+		install -D -m 755 "$file" ".$file"
+	done
+	case ${3-} in
+	script)
+		printf '#!/bin/sh\nexec /bin/program\n' >bin/start
+		chmod 755 bin/start
+		;;
+	trick)
+		mkdir -p .mx/config
+		echo 'no map at all' >.mx/config/map
+		;;
+	esac
+}
+
+# crash_in IMAGE-PAIR COMMAND...: the new version crashes at 13 and comes back; $recovered is the event.
+crash_in() {
+	local d old=$1 new=$2 id fifo=$BATS_TEST_TMPDIR/in out=$BATS_TEST_TMPDIR/out i
+	shift 2
+	d=$(delegates | head -n 1)
+	rm -f "$fifo" && mkfifo "$fifo"
+	podman --runtime "mx-$d" run -i --name mapped --mount "type=image,source=test:$old,destination=/.mx/old" \
+		--annotation io.mx.old=/.mx/old "test:$new" "$@" <"$fifo" >"$out" 2>&1 3>&- &
+	exec 7>"$fifo"
+	echo 1 >&7
+	for ((i = 0; i < 400; i++)); do
+		[ -s "$out" ] && break
+		sleep 0.05
+	done
+	id=$(podman inspect -f '{{.Id}}' mapped)
+	echo 13 >&7
+	for ((i = 0; i < 400; i++)); do
+		recovered=$("$shims/mx-$d" log --json "$id" | jq -c 'select(.event | startswith("recover"))')
+		[ -z "$recovered" ] || break
+		sleep 0.05
+	done
+	echo 2 >&7
+	exec 7>&-
+	wait $!
+	podman rm -f mapped >/dev/null
+	{ echo 1; echo 13; echo 2; } | "$BUILD/victims/spliced_old" | diff - "$out"
+}
+
+@test "a crash in a container is recovered from by the hook's map" {
+	crash_in spliced-old spliced-new /bin/program
+	[ "$(jq -r '.event + " " + .map' <<<"$recovered")" = "recovered given" ] || { echo "$recovered"; return 1; }
+}
+
+@test "an image's own /.mx/config/map is not looked at" {
+	crash_in spliced-old trick-new /bin/program
+	[ "$(jq -r '.event + " " + .map' <<<"$recovered")" = "recovered given" ] || { echo "$recovered"; return 1; }
+}
+
+@test "a script that executes what the hook did not see: the versions are analysed then" {
+	crash_in shell-old shell-new /bin/start
+	[ "$(jq -r '.event + " " + .map' <<<"$recovered")" = "recovered made" ] || { echo "$recovered"; return 1; }
+	[[ $(jq -r .map_no_use <<<"$recovered") = *"differ, and the map has not got them" ]]
+}
+
+# without_container MAP: the same by `mx run`.
+without_container() {
+	local fifo=$BATS_TEST_TMPDIR/in log=$BATS_TEST_TMPDIR/log.$RANDOM i
+	rm -f "$fifo" && mkfifo "$fifo"
+	"$BUILD/mx" run --log "$log" --map-if "$1" "$BUILD/victims/spliced_old" "$BUILD/victims/spliced_new" -- \
+		<"$fifo" >"$BATS_TEST_TMPDIR/out" 3>&- &
+	exec 7>"$fifo"
+	echo 13 >&7
+	for ((i = 0; i < 400; i++)); do
+		grep -qs '"recover' "$log" && break
+		sleep 0.05
+	done
+	exec 7>&-
+	wait $!
+	recovered=$(jq -c 'select(.event | startswith("recover"))' "$log")
+}
+
+@test "a map that is missing, cut, spoilt, no file, or of other programs is not used" {
+	local good=$BATS_TEST_TMPDIR/good bad=$BATS_TEST_TMPDIR/bad
+	"$BUILD/mx" analyze -q -o "$good" "$BUILD/victims/spliced_old" "$BUILD/victims/spliced_new"
+	without_container "$good"
+	[ "$(jq -r '.map, .map_no_use' <<<"$recovered")" = $'given\nnull' ]
+
+	without_container "$BATS_TEST_TMPDIR/nowhere"
+	[ "$(jq -r '.event, .map, .map_no_use' <<<"$recovered")" = $'recovered\nmade\nnull' ]
+
+	head -c $(($(stat -c %s "$good") / 2)) "$good" >"$bad"
+	without_container "$bad"
+	[ "$(jq -r '.event, .map, (.map_no_use != null)' <<<"$recovered")" = $'recovered\nmade\ntrue' ]
+
+	cp "$good" "$bad"
+	printf '\377' | dd of="$bad" bs=1 seek=$(($(stat -c %s "$good") / 2)) conv=notrunc status=none
+	without_container "$bad"
+	[[ $(jq -r '.map + .map_no_use' <<<"$recovered") = made*checksum* ]]
+
+	"$BUILD/mx" analyze -q -o "$bad" "$BUILD/victims/canary_old" "$BUILD/victims/canary_new"
+	without_container "$bad"
+	[[ $(jq -r '.map + .map_no_use' <<<"$recovered") = made*"has not got them" ]]
+
+	rm "$bad" && mkfifo "$bad"
+	without_container "$bad"
+	[ "$(jq -r '.event, .map' <<<"$recovered")" = $'recovered\nmade' ]
+
+	rm "$bad" && ln -s "$good" "$bad"
+	without_container "$bad"
+	[ "$(jq -r '.event, .map' <<<"$recovered")" = $'recovered\nmade' ]
+}
