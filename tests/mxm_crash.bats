@@ -140,3 +140,19 @@ print(len(done), os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))'
 		grep -qx '80 7' "$SERVER_LOG"
 	done
 }
+
+@test "the timers of a leader that is killed go on in the other version" {
+	local clockwork leader
+	clockwork=$(victim clockwork)
+	for leader in old new; do
+		LOG=$BATS_TEST_TMPDIR/events.$leader.log
+		start "$MX" run --leader "$leader" --max-recoveries 0 --log "$LOG" "$clockwork" "$clockwork" --
+		wait_until 20 grep -q ready "$SERVER_LOG"
+		sleep 0.3
+		kill -KILL "$(version_pid leader "$(sed -n 's/ready //p' "$SERVER_LOG")")"
+		wait "$SERVER"
+		[ "$(grep -c ': yes$' "$SERVER_LOG")" = 3 ]
+		only_events crash discarded takeover
+		! grep not-carried-over "$LOG"
+	done
+}

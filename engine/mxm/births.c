@@ -18,6 +18,7 @@
 #include "mxm/handover.h"
 #include "mxm/ids.h"
 #include "mxm/layout.h"
+#include "mxm/posix_timers.h"
 #include "mxm/shadows.h"
 #include "mxm/told.h"
 
@@ -333,7 +334,7 @@ void births_executed(struct task *task, pid_t former)
 		lead_publish_held_back(group);
 		fds_exec(mxm, proc->fds);
 		proc->shares_memory = proc->maps_written_files = false;
-		proc->posix_timers = 0;
+		posix_timers_free(proc);
 		shadows_release(mxm, proc);
 		for (int i = 0; i < 64; i++) {
 			if (proc->sig[i].handler > 1)

@@ -10,6 +10,7 @@
 #include "base/xalloc.h"
 #include "mxm/events.h"
 #include "mxm/group.h"
+#include "mxm/posix_timers.h"
 #include "mxm/shadows.h"
 #include "mxm/special.h"
 
@@ -42,15 +43,20 @@ static int timer_led(struct task *task, struct event *event, int64_t *result)
 		if (a[1] && tracee_read(&task->tracee, raddr(a[1]), &value, sizeof(value)) < 0)
 			return 0;
 		proc->timers[a[0]] = (struct carried_timer){ value, event_clock() };
-	} else if (task->call.nr == SYS_timer_create && *result == 0) {
-		proc->posix_timers++;
-	} else if (task->call.nr == SYS_timer_delete && *result == 0 && proc->posix_timers) {
-		proc->posix_timers--;
+	} else if (*result == 0) {
+		posix_timers_led(task, event);
 	}
 	return 0;
 }
 
-const struct special special_timer = { .led = timer_led };
+static int timer_follow(struct task *task, struct event *event, enum follow_how *ret_how)
+{
+	if (event->result == 0)
+		posix_timers_followed(task, event);
+	return 0;
+}
+
+const struct special special_timer = { .led = timer_led, .follow = timer_follow };
 
 static bool overlaps(const struct flock *a, const struct flock *b)
 {
@@ -119,6 +125,7 @@ void carry_free(struct proc *proc)
 {
 	list_for_each_safe (at, &proc->locks)
 		drop_lock(container_of(at, struct lock, link));
+	posix_timers_free(proc);
 }
 
 bool carry_needed(const struct proc *proc)
@@ -127,7 +134,7 @@ bool carry_needed(const struct proc *proc)
 		if (proc->timers[i].set_ns && micros(&proc->timers[i].value.it_value))
 			return true;
 	}
-	return proc->posix_timers || !list_is_empty(&proc->locks);
+	return posix_timers_any(proc) || !list_is_empty(&proc->locks);
 }
 
 /* What is left of a timer that was set a while ago; at least 1 µs, so that it fires if it was due.
@@ -168,8 +175,8 @@ static int set_timers(struct task *task)
 }
 
 /*
- * Sets and takes it in @task's process. Stopped, with no call pending. -EAGAIN: a lock was taken by
- * someone else meanwhile.
+ * Sets and takes it in @task's process. Stopped, with no call pending. -EAGAIN: a timer cannot be
+ * made, or a lock was taken by someone else meanwhile.
  */
 static int carry_over(struct task *task)
 {
@@ -178,6 +185,12 @@ static int carry_over(struct task *task)
 	int rc = set_timers(task);
 	long r;
 
+	if (rc == 0)
+		rc = posix_timers_carry(task);
+	if (rc == -EAGAIN) {
+		lost = true;
+		rc = 0;
+	}
 	list_for_each (at, &proc->locks) {
 		const struct lock *lock = container_of(at, struct lock, link);
 
@@ -207,9 +220,6 @@ void carry_take_up(struct task *task)
 	proc->has_shadows[task->version] = false;
 	if (rc == 0 && carry_over(task) < 0)
 		lost = "a timer or a lock of the old leader could not be taken over";
-	if (proc->posix_timers)
-		lost = "POSIX timers of the old leader (timer_create) cannot be taken over";
-	proc->posix_timers = 0;
 	if (lost)
 		mxm->ops->note(mxm->ops_arg, "not-carried-over", task->version,
 			task->tuple->ids->known, lost);

@@ -16,6 +16,7 @@
 #include "mxm/ids.h"
 #include "mxm/install.h"
 #include "mxm/pieces.h"
+#include "mxm/posix_timers.h"
 #include "mxm/ring.h"
 #include "mxm/rules.h"
 #include "mxm/shadows.h"
@@ -163,6 +164,8 @@ static void copy_results(struct task *task, struct event *event)
 	bool runs;
 	int rc = canon_apply(task, event->result, &event->out);
 
+	if (rc == 0 && event->result > 0)
+		rc = posix_timers_waited(task);
 	if (rc == -EBADMSG || rc == -EFAULT) {
 		drop_diverged(task, NULL, event, "result");
 		return;

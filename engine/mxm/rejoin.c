@@ -16,6 +16,7 @@
 #include "mxm/fds.h"
 #include "mxm/group.h"
 #include "mxm/ids.h"
+#include "mxm/posix_timers.h"
 #include "mxm/special.h"
 
 #define PAUSE_FIRST_NS 200000ul
@@ -308,6 +309,7 @@ static void copy_proc(struct mxm *mxm, struct proc *proc, int leader, int versio
 	proc->execs[version] = proc->execs[leader];
 	proc->has_shadows[version] = false;
 	fds_epoll_copy(mxm, proc->fds, leader, version);
+	posix_timers_copy(proc, leader, version);
 	ids_forget_version(mxm, version);
 }
 

@@ -14,6 +14,7 @@
 #include "mxm/events.h"
 #include "mxm/group.h"
 #include "mxm/ids.h"
+#include "mxm/posix_timers.h"
 #include "mxm/special.h"
 
 /* A held signal breaks into user mode after this time without a call, in ns. */
@@ -121,6 +122,7 @@ static void go_on_without(struct task *task)
 void signals_raise(struct task *task, const siginfo_t *info)
 {
 	task->raise = *info;
+	posix_timers_own_value(task, &task->raise);
 	task->at_entry_stop = false;
 	if (syscall(SYS_tgkill, task->tracee.tgid, task->tracee.tid, info->si_signo) < 0) {
 		struct mxm *mxm = task->tuple->group->mxm;

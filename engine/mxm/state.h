@@ -111,9 +111,9 @@ struct proc {
 	uint64_t *shadows;	 /* ids of those that the leader's process has mapped */
 	unsigned nshadows, shadows_checked; /* and how many were left at the last look */
 	struct carried_timer timers[3];
-	unsigned posix_timers; /* that the leader's process has made: timer_create(2) */
-	struct list locks;     /* of fcntl(2), that the leader's process holds */
-	bool has_to_carry;     /* a version has taken over, and must set and take these itself */
+	struct list posix_timers; /* that the leader's process has made: posix_timers.h */
+	struct list locks;	  /* of fcntl(2), that the leader's process holds */
+	bool has_to_carry;	  /* a version has taken over, and must set and take these itself */
 	struct seen_clock clocks[MXM_VERSIONS_MAX][CLOCKS_SEEN];
 	bool other_user;     /* its user id was changed: another monitor could not seize it */
 	bool exiting;	     /* exit_group, or a fatal signal, is under way */

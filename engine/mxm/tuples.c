@@ -101,6 +101,7 @@ struct proc *proc_new(struct mxm *mxm)
 		proc->seed = event_clock();
 	list_init(&proc->link);
 	list_init(&proc->locks);
+	list_init(&proc->posix_timers);
 	list_init(&proc->surplus);
 	return proc;
 }
