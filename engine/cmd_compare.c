@@ -30,7 +30,7 @@ enum {
 	OPT_ARGV0,
 	OPT_LIMIT,
 	OPT_CALLS_ONLY,
-	OPT_ONCE,
+	OPT_AGAIN,
 	OPT_NO_RECOVERY,
 	OPT_WIDTH,
 };
@@ -43,7 +43,7 @@ static const struct option options[] = {
 	{ "argv0", required_argument, NULL, OPT_ARGV0 },
 	{ "limit", required_argument, NULL, OPT_LIMIT },
 	{ "calls-only", no_argument, NULL, OPT_CALLS_ONLY },
-	{ "once", no_argument, NULL, OPT_ONCE },
+	{ "again", required_argument, NULL, OPT_AGAIN },
 	{ "no-recovery", no_argument, NULL, OPT_NO_RECOVERY },
 	{ "width", required_argument, NULL, OPT_WIDTH },
 	{ "json", no_argument, NULL, 'j' },
@@ -66,7 +66,9 @@ static const char help[] =
 	"      --argv0=NAME       the name that both versions are called by (default: NEW)\n"
 	"      --limit=SECONDS    end a version, or a workload, that takes longer (default: 60)\n"
 	"      --calls-only       compare the calls without their arguments\n"
-	"      --once             do not run OLD again to learn what it does otherwise each time\n"
+	"      --again=N          run OLD so often again, where the two differ, to learn what it "
+	"does\n"
+	"                         otherwise each time (default: 1)\n"
 	"      --no-recovery      do not analyse the programs' code\n"
 	"  -j, --json             the whole comparison as JSON\n"
 	"  -a, --all              every difference, whole, not only the first ones\n"
@@ -80,8 +82,8 @@ struct request {
 	const char *given[2]; /* on the command line */
 	char *file[2];	      /* where the programs lie, for the analysis */
 	const char *files, *argv0;
-	unsigned width;
-	bool here, calls_only, once, no_recovery, json, all;
+	unsigned width, again;
+	bool here, calls_only, no_recovery, json, all;
 	struct place *place;
 };
 
@@ -124,9 +126,8 @@ static int parse_option(struct request *r, int c, const char *word)
 	case OPT_CALLS_ONLY:
 		r->calls_only = true;
 		return 0;
-	case OPT_ONCE:
-		r->once = true;
-		return 0;
+	case OPT_AGAIN:
+		return parse_number("--again", optarg, 0, 100, &r->again);
 	case OPT_NO_RECOVERY:
 		r->no_recovery = true;
 		return 0;
@@ -240,24 +241,22 @@ static int failed(int rc, const struct err *err)
 						 : MX_EXIT_ENGINE;
 }
 
-/* Where something is not covered, the old version is run once more: what differs then is noise. */
+/* Where the two differ, the old version is run once more: what differs then is noise. */
 static int find_noise(struct request *r, struct comparison *c, struct err *err)
 {
 	struct comparison *noise;
 	struct trace *again;
-	struct forecast f;
 	int rc;
 
-	forecast_make(c, &f);
-	if (r->once || !f.first)
-		return 0;
-	rc = record(r, 0, &again, err);
-	if (rc < 0)
-		return rc;
-	noise = comparison_make(c->traces[0], again, c->calls_only);
-	comparison_mark_unsteady(c, noise);
-	comparison_free(noise);
-	trace_free(again);
+	for (unsigned i = 0; i < r->again && c->n; i++) {
+		rc = record(r, 0, &again, err);
+		if (rc < 0)
+			return rc;
+		noise = comparison_make(c->traces[0], again, c->calls_only);
+		comparison_mark_unsteady(c, noise);
+		comparison_free(noise);
+		trace_free(again);
+	}
 	return 0;
 }
 
@@ -331,7 +330,7 @@ static int run_all(struct request *r)
 
 static int run(int argc, char **argv)
 {
-	struct request r = { .width = WIDTH };
+	struct request r = { .width = WIDTH, .again = 1 };
 	cleanup_free char **args = NULL;
 	int c, rc, n = 0;
 

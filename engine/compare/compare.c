@@ -233,6 +233,10 @@ void comparison_mark_unsteady(struct comparison *c, const struct comparison *noi
 	for (size_t i = 0; i < c->n; i++) {
 		struct difference *d = &c->differences[i];
 
-		d->unsteady = !d->judged.covered && is_unsteady(d, noise);
+		if (d->unsteady)
+			continue;
+		d->unsteady = is_unsteady(d, noise);
+		for (size_t k = 0; k < d->nhunks && d->unsteady; k++)
+			c->unsteady += d->hunks[k].na + d->hunks[k].nb;
 	}
 }

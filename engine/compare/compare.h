@@ -40,6 +40,7 @@ struct comparison {
 	size_t n;
 	uint64_t ncalls[2]; /* that are compared */
 	uint64_t distance;
+	uint64_t unsteady; /* of the distance, in unsteady differences */
 	bool exact;
 	const struct trace_call *unsupported; /* made by both, but the engine does not know it */
 };
@@ -66,7 +67,7 @@ void outlook_find(const char *old_path, const char *new_path, struct outlook *re
 void outlook_free(struct outlook *o);
 
 enum verdict {
-	VERDICT_IDENTICAL,   /* the same sequence of calls */
+	VERDICT_IDENTICAL,   /* the same sequence of calls, but for what is unsteady */
 	VERDICT_TOGETHER,    /* they differ, in what the rules cover */
 	VERDICT_DIVERGES,    /* a difference that no rule covers */
 	VERDICT_CRASHES,     /* one version crashes under this workload: the other one goes on */
@@ -75,10 +76,11 @@ enum verdict {
 
 struct forecast {
 	enum verdict verdict;
-	size_t known, covered, unsteady; /* differences, those like an earlier one not counted */
-	int crashes;			 /* which version; -1: none */
-	const struct difference *first;	 /* that is not covered, or NULL */
-	bool differ_in_end;		 /* in how they end, or in what the workload says */
+	/* Differences, those like an earlier one not counted; `known` has no unsteady ones. */
+	size_t known, covered, unsteady;
+	int crashes;			/* which version; -1: none */
+	const struct difference *first; /* that is not covered, or NULL */
+	bool differ_in_end;		/* in how they end, or in what the workload says */
 };
 
 void forecast_make(const struct comparison *c, struct forecast *ret);

@@ -76,10 +76,12 @@ void forecast_make(const struct comparison *c, struct forecast *ret)
 
 		if (d->same_as != i)
 			continue;
+		ret->unsteady += d->unsteady;
+		if (d->unsteady)
+			continue;
 		ret->known++;
 		ret->covered += d->judged.covered;
-		ret->unsteady += d->unsteady;
-		if (!d->judged.covered && !d->unsteady && !ret->first)
+		if (!d->judged.covered && !ret->first)
 			ret->first = d;
 	}
 	ret->differ_in_end = differ_in_end(t[0], t[1]);
@@ -94,7 +96,7 @@ void forecast_make(const struct comparison *c, struct forecast *ret)
 	else if (ret->first || ret->differ_in_end)
 		ret->verdict = VERDICT_DIVERGES;
 	else
-		ret->verdict = c->distance ? VERDICT_TOGETHER : VERDICT_IDENTICAL;
+		ret->verdict = ret->known ? VERDICT_TOGETHER : VERDICT_IDENTICAL;
 }
 
 static void print_verdict(struct str *out, const struct forecast *f, const struct comparison *c)
@@ -104,7 +106,7 @@ static void print_verdict(struct str *out, const struct forecast *f, const struc
 
 	switch (f->verdict) {
 	case VERDICT_IDENTICAL:
-		str_printf(out, "runs together; no difference in %lu calls", c->ncalls[1]);
+		str_printf(out, "runs together; the same calls, %lu of them", c->ncalls[1]);
 		break;
 	case VERDICT_TOGETHER:
 		str_puts(out, "runs together");
@@ -136,7 +138,8 @@ void forecast_print(struct str *out, const struct forecast *f, const struct comp
 		str_printf(out, "; %zu of %zu known difference%s %s covered by rules", f->covered,
 			f->known, f->known == 1 ? "" : "s", f->covered == 1 ? "is" : "are");
 	if (f->unsteady)
-		str_printf(out, ", %zu more in what OLD does otherwise each time", f->unsteady);
+		str_printf(out, "; %zu difference%s in what OLD does otherwise each time",
+			f->unsteady, f->unsteady == 1 ? "" : "s");
 	if (outlook->known && !outlook->changed)
 		str_puts(out, "; the program's code is the same");
 	else if (outlook->known)

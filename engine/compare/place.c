@@ -42,6 +42,8 @@ static int copy_file(const char *from, const char *to, const struct stat *st)
 {
 	cleanup_close int in = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	cleanup_close int out = -1;
+	/* Servers tell clients when a file was changed. */
+	const struct timespec times[2] = { st->st_atim, st->st_mtim };
 	ssize_t n;
 
 	if (in < 0)
@@ -51,7 +53,8 @@ static int copy_file(const char *from, const char *to, const struct stat *st)
 		return -errno;
 	while ((n = sendfile(out, in, NULL, 1 << 20)) > 0) {
 	}
-	return n < 0 || fchmod(out, st->st_mode & 07777) < 0 ? -errno : 0;
+	return n < 0 || fchmod(out, st->st_mode & 07777) < 0 || futimens(out, times) < 0 ? -errno
+											 : 0;
 }
 
 static int copy_link(const char *from, const char *to)

@@ -198,6 +198,9 @@ static bool make_waiting_key(struct str *key, const struct mxm_asked *asked)
 	case SYS_pselect6:
 		str_append(key, &a[0], 4);
 		return true;
+	case SYS_nanosleep:
+	case SYS_clock_nanosleep:
+		return true;
 	}
 	return false;
 }
@@ -427,21 +430,22 @@ static bool is_traced(pid_t pid)
 	return access(path, F_OK) == 0;
 }
 
-/* A program that has become a daemon is ended by its processes. */
+/*
+ * The first process alone, as a user would; a program that has become a daemon by all that is left.
+ * To the first thread: the kernel gives a process's signal to any thread that is not stopped.
+ */
 static void terminate(struct recorder *r)
 {
 	pthread_mutex_lock(&r->lock);
 	r->trace->asked_to_end = true;
-	if (!r->root_ended) {
-		pthread_mutex_unlock(&r->lock);
-		mxm_signal(r->mxm, SIGTERM);
-		return;
-	}
 	for (uint32_t i = 0; i < r->trace->nthreads; i++) {
 		const struct trace_thread *t = &r->trace->threads[i];
+		const char *colon = strrchr(t->name, ':');
 
-		if (!strrchr(base_name(t->name), ':') && is_traced((pid_t)t->id))
-			kill((pid_t)t->id, SIGTERM);
+		if (!(colon && !strchr(colon, '.')) && is_traced((pid_t)t->id))
+			syscall(SYS_tgkill, (pid_t)t->id, (pid_t)t->id, SIGTERM);
+		if (i == 0 && !r->root_ended)
+			break;
 	}
 	pthread_mutex_unlock(&r->lock);
 }

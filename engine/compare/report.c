@@ -119,6 +119,10 @@ static void put_judgement(struct str *out, const struct difference *d)
 {
 	const struct judgement *j = &d->judged;
 
+	if (d->unsteady) {
+		str_puts(out, "  OLD differs from itself here, from run to run\n");
+		return;
+	}
 	if (j->covered) {
 		str_puts(out, "  covered by ");
 		for (int i = 0; i < j->nrules; i++)
@@ -128,10 +132,6 @@ static void put_judgement(struct str *out, const struct difference *d)
 	}
 	if (j->unsupported) {
 		str_printf(out, "  not supported: %s\n", j->unsupported);
-		return;
-	}
-	if (d->unsteady) {
-		str_puts(out, "  OLD differs from itself here, from run to run\n");
 		return;
 	}
 	str_puts(out, "  no rule covers this");
@@ -207,6 +207,8 @@ void comparison_report_text(struct str *out, const struct report *r)
 	put_version(out, r, NEW);
 	str_printf(out, "distance: %s%lu of %lu calls", c->exact ? "" : "at most ", c->distance,
 		c->ncalls[OLD] > c->ncalls[NEW] ? c->ncalls[OLD] : c->ncalls[NEW]);
+	if (c->unsteady)
+		str_printf(out, ", %lu of them by which OLD differs from itself", c->unsteady);
 	if (r->names_only != c)
 		str_printf(out, "; %s%lu without their arguments",
 			r->names_only->exact ? "" : "at most ", r->names_only->distance);
@@ -325,6 +327,7 @@ void comparison_report_json(struct jsonw *w, const struct report *r)
 	jsonw_kv_bool(w, "calls_only", c->calls_only);
 	jsonw_kv_uint(w, "distance", c->distance);
 	jsonw_kv_uint(w, "distance_of_calls", r->names_only->distance);
+	jsonw_kv_uint(w, "unsteady_distance", c->unsteady);
 	jsonw_kv_bool(w, "exact", c->exact && r->names_only->exact);
 	jsonw_key(w, "differences");
 	jsonw_array_begin(w);

@@ -91,19 +91,35 @@ static uint32_t intern(struct interner *in, const char *key, size_t len)
 	return slot->token;
 }
 
-static uint32_t token_of(struct interner *in, const struct trace_call *c, bool calls_only)
+/* How far a call's arguments count. */
+enum extent { CALLS_ONLY, BUT_DESCRIPTOR, ARGUMENTS };
+
+static uint32_t token_of(struct interner *in, const struct trace_call *c, enum extent extent)
 {
 	cleanup_str struct str key = STR_INIT;
+	const struct sys_row *row = c->call.row;
+	/* It stands first in the normal form; what a timer opens has whatever number is free. */
+	size_t skip = extent == BUT_DESCRIPTOR && row && row->nargs &&
+				      row->args[0].kind == ARG_FD && c->key_len >= sizeof(uint32_t)
+			      ? sizeof(uint32_t)
+			      : 0;
 
 	str_printf(&key, "%lu %s", c->call.issued, c->call.row ? c->call.row->name : "");
 	str_putc(&key, '\0');
-	if (!calls_only)
-		str_append(&key, c->key, c->key_len);
+	if (extent != CALLS_ONLY)
+		str_append(&key, c->key + skip, c->key_len - skip);
 	return intern(in, str_text(&key), key.len);
+}
+
+static bool is_sleep(const struct trace_call *c)
+{
+	return c->call.nr == SYS_nanosleep || c->call.nr == SYS_clock_nanosleep;
 }
 
 static bool is_wait(const struct trace_call *c)
 {
+	if (is_sleep(c))
+		return true;
 	switch (c->call.nr) {
 	case SYS_epoll_wait:
 	case SYS_epoll_pwait:
@@ -185,31 +201,52 @@ static void cut_up(const struct trace *t, uint32_t thread, bool calls_only, stru
 				ret->v = xreallocarray(ret->v, ret->n * 2ul, sizeof(*ret->v));
 			ret->v[ret->n++] = (struct piece){ .at = ret->all.n,
 				.has_wait = true,
-				.timed = c->call.answered && c->call.result == 0 };
+				.timed = !is_sleep(c) && c->call.answered && c->call.result == 0 };
 		}
 		p = &ret->v[ret->n - 1];
 		p->n++;
-		append(&ret->all, token_of(in, c, calls_only), c);
+		append(&ret->all, token_of(in, c, calls_only ? CALLS_ONLY : ARGUMENTS), c);
 	}
+}
+
+/* Of one trace: the same work, though perhaps on another descriptor. */
+static int compare_kinds(const struct trace_call *a, const struct trace_call *b)
+{
+	if (a->call.issued != b->call.issued)
+		return a->call.issued < b->call.issued ? -1 : 1;
+	if (a->call.row != b->call.row)
+		return a->call.row < b->call.row ? -1 : 1;
+	return strcmp(a->function, b->function);
 }
 
 static int compare_pieces(const struct sequence *all, const struct piece *a, const struct piece *b)
 {
-	for (uint32_t i = 1; i < a->n && i < b->n; i++) {
-		uint32_t x = all->tokens[a->at + i], y = all->tokens[b->at + i];
+	int order;
 
-		if (x != y)
-			return x < y ? -1 : 1;
+	for (uint32_t i = 1; i < a->n && i < b->n; i++) {
+		order = compare_kinds(all->calls[a->at + i], all->calls[b->at + i]);
+		if (order)
+			return order;
 	}
 	return a->n == b->n ? 0 : a->n < b->n ? -1 : 1;
 }
 
-static int by_tokens(const void *a, const void *b, void *all)
+static int by_kinds(const void *a, const void *b, void *all)
 {
-	return compare_pieces(all, a, b);
+	int order = compare_pieces(all, a, b);
+
+	/* The first of each kind is kept. */
+	return order							       ? order
+	       : ((const struct piece *)a)->at < ((const struct piece *)b)->at ? -1
+									       : 1;
 }
 
-/* Sorted, each once, without those that do nothing. */
+static int by_place(const void *a, const void *b)
+{
+	return ((const struct piece *)a)->at < ((const struct piece *)b)->at ? -1 : 1;
+}
+
+/* Each kind once, in the order in which they were met, without those that do nothing. */
 static uint32_t timed_pieces(const struct pieces *p, struct piece *ret)
 {
 	uint32_t n = 0, kept = 0;
@@ -218,26 +255,36 @@ static uint32_t timed_pieces(const struct pieces *p, struct piece *ret)
 		if (p->v[i].timed && p->v[i].n > 1)
 			ret[n++] = p->v[i];
 	}
-	qsort_r(ret, n, sizeof(*ret), by_tokens, (void *)&p->all);
+	qsort_r(ret, n, sizeof(*ret), by_kinds, (void *)&p->all);
 	for (uint32_t i = 0; i < n; i++) {
 		if (!kept || compare_pieces(&p->all, &ret[kept - 1], &ret[i]) != 0)
 			ret[kept++] = ret[i];
 	}
+	qsort(ret, kept, sizeof(*ret), by_place);
 	return kept;
+}
+
+static bool ends_with(const struct pieces *p, const struct piece *piece, const struct piece *timed)
+{
+	uint32_t n = timed->n - 1, end = piece->at + piece->n;
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (compare_kinds(p->all.calls[end - n + i], p->all.calls[timed->at + 1 + i]) != 0)
+			return false;
+	}
+	return true;
 }
 
 /* The timer's work can come after other work, without a wait between: the longest that fits. */
 static uint32_t timed_tail(const struct pieces *p, const struct piece *piece,
 	const struct piece *timed, uint32_t ntimed)
 {
-	const uint32_t *end = p->all.tokens + piece->at + piece->n;
 	uint32_t best = 0, body = piece->n - (piece->has_wait ? 1 : 0);
 
 	for (uint32_t i = 0; i < ntimed; i++) {
 		uint32_t n = timed[i].n - 1;
 
-		if (n > best && n <= body &&
-			memcmp(end - n, p->all.tokens + timed[i].at + 1, n * sizeof(*end)) == 0)
+		if (n > best && n <= body && ends_with(p, piece, &timed[i]))
 			best = n;
 	}
 	return best;
@@ -274,9 +321,12 @@ void sequence_make(const struct trace *trace, uint32_t thread, bool calls_only, 
 	timed = xzalloc((p.n + 1) * sizeof(*timed));
 	ntimed = timed_pieces(&p, timed);
 	for (uint32_t i = 0; i < ntimed; i++) {
-		for (uint32_t k = 1; k < timed[i].n; k++)
-			append(ret_timed, p.all.tokens[timed[i].at + k],
-				p.all.calls[timed[i].at + k]);
+		for (uint32_t k = 1; k < timed[i].n; k++) {
+			const struct trace_call *c = p.all.calls[timed[i].at + k];
+
+			append(ret_timed, token_of(in, c, calls_only ? CALLS_ONLY : BUT_DESCRIPTOR),
+				c);
+		}
 	}
 	if (ntimed > TIMED_MAX)
 		ntimed = TIMED_MAX;

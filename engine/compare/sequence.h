@@ -5,9 +5,9 @@
  *
  * - futex calls, looks at clocks, sched_yield, calls that a signal broke off, accepts that came too
  *   late;
- * - waits for the outside (epoll_wait, poll, select) but for the first of each kind;
- * - what is done each time that a wait has timed out: each such piece of work is kept once, and
- *   compared apart.
+ * - waits for the outside (epoll_wait, poll, select) and sleeps but for the first of each kind;
+ * - what is done each time that a wait has timed out: each such piece of work (the same calls by
+ *   the same functions) is kept once, and compared apart.
  */
 #ifndef MX_COMPARE_SEQUENCE_H
 #define MX_COMPARE_SEQUENCE_H

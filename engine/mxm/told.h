@@ -10,7 +10,7 @@
 
 /* Stopped at the entry of a call that is an event. */
 void told_ask(struct task *task);
-/* The call of told_ask() returned. */
+/* The call of told_ask() returned; random bytes that it drew are replaced. */
 void told_answer(struct task *task, int64_t result);
 /* @tuple was made by @parent; NULL: it is the program's first. */
 void told_birth(struct tuple *tuple, const struct tuple *parent, bool thread);
