@@ -2,18 +2,17 @@
 /* mx compare: will these two versions run together? */
 #include <errno.h>
 #include <getopt.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
+#include "base/io.h"
 #include "base/xalloc.h"
 #include "cmd.h"
-#include "compare/place.h"
-#include "compare/record.h"
 #include "compare/report.h"
+#include "compare/study.h"
+#include "series_file.h"
 
 #define EXIT_APART 1 /* they would not run together to the end */
 
@@ -28,11 +27,16 @@ enum {
 	OPT_FILES,
 	OPT_HERE,
 	OPT_ARGV0,
+	OPT_SHARED,
 	OPT_LIMIT,
 	OPT_CALLS_ONLY,
 	OPT_AGAIN,
 	OPT_NO_RECOVERY,
 	OPT_WIDTH,
+	OPT_SERIES,
+	OPT_SOURCES,
+	OPT_SVG,
+	OPT_READ,
 };
 
 static const struct option options[] = {
@@ -41,11 +45,16 @@ static const struct option options[] = {
 	{ "files", required_argument, NULL, OPT_FILES },
 	{ "here", no_argument, NULL, OPT_HERE },
 	{ "argv0", required_argument, NULL, OPT_ARGV0 },
+	{ "shared-path", required_argument, NULL, OPT_SHARED },
 	{ "limit", required_argument, NULL, OPT_LIMIT },
 	{ "calls-only", no_argument, NULL, OPT_CALLS_ONLY },
 	{ "again", required_argument, NULL, OPT_AGAIN },
 	{ "no-recovery", no_argument, NULL, OPT_NO_RECOVERY },
 	{ "width", required_argument, NULL, OPT_WIDTH },
+	{ "series", no_argument, NULL, OPT_SERIES },
+	{ "sources", required_argument, NULL, OPT_SOURCES },
+	{ "svg", required_argument, NULL, OPT_SVG },
+	{ "read", required_argument, NULL, OPT_READ },
 	{ "json", no_argument, NULL, 'j' },
 	{ "all", no_argument, NULL, 'a' },
 	{ "help", no_argument, NULL, 'h' },
@@ -61,30 +70,38 @@ static const char help[] =
 	"                         the server by SIGTERM; MX_VERSION tells it old from new\n"
 	"      --stdin=FILE       standard input of the versions (default: empty)\n"
 	"      --files=DIR        start each version in a new copy of DIR (default: in a new,\n"
-	"                         empty directory; with roots: in the root)\n"
-	"      --here             start each version in the caller's directory\n"
+	"                         empty directory)\n"
+	"      --here             start each version in the caller's directory, or in the root\n"
 	"      --argv0=NAME       the name that both versions are called by (default: NEW)\n"
+	"      --shared-path=PATH the same for both versions, with roots; can be repeated\n"
 	"      --limit=SECONDS    end a version, or a workload, that takes longer (default: 60)\n"
 	"      --calls-only       compare the calls without their arguments\n"
-	"      --again=N          run OLD so often again, where the two differ, to learn what it "
-	"does\n"
-	"                         otherwise each time (default: 1)\n"
+	"      --again=N          run OLD so often again, where the two differ, to learn what it\n"
+	"                         does otherwise each time (default: 1)\n"
 	"      --no-recovery      do not analyse the programs' code\n"
 	"  -j, --json             the whole comparison as JSON\n"
 	"  -a, --all              every difference, whole, not only the first ones\n"
 	"      --width=COLUMNS    of the report (default: 100)\n"
 	"\n"
+	"      --series           compare a row of versions, each with the one before it\n"
+	"      --sources=DIR      where a version's sources lie; once for each, in their order\n"
+	"      --svg=FILE         draw the series\n"
+	"      --read=FILE        take the series from FILE, which --series --json has written\n"
+	"\n"
 	"Exit status: 0 the versions would run together, 1 they would part, or one crashes,\n"
 	"2 usage, 125 the engine failed, 126 a program cannot be executed, 127 there is none.\n";
 
 struct request {
-	struct record_config record[2];
-	const char *given[2]; /* on the command line */
-	char *file[2];	      /* where the programs lie, for the analysis */
-	const char *files, *argv0;
-	unsigned width, again;
-	bool here, calls_only, no_recovery, json, all;
-	struct place *place;
+	struct study study;
+	struct record_config record; /* what all versions have in common */
+	char **given;		     /* versions */
+	int ngiven;
+	char **args;
+	const char **shared, **sources;
+	int nshared, nsources;
+	const char *svg, *read;
+	unsigned width;
+	bool series, json, all;
 };
 
 static int parse_number(const char *what, const char *arg, long min, long max, unsigned *ret)
@@ -98,51 +115,78 @@ static int parse_number(const char *what, const char *arg, long min, long max, u
 	return 0;
 }
 
-static int parse_option(struct request *r, int c, const char *word)
+static void add(const char ***list, int *n, const char *arg)
 {
-	unsigned limit = 0;
+	*list = xreallocarray(*list, *n + 2, sizeof(**list));
+	(*list)[(*n)++] = arg;
+	(*list)[*n] = NULL;
+}
 
+static int parse_run_option(struct request *r, int c, const char *word)
+{
 	switch (c) {
 	case OPT_WORKLOAD:
-		r->record[0].workload = r->record[1].workload = optarg;
+		r->record.workload = optarg;
 		return 0;
 	case OPT_STDIN:
-		r->record[0].input = r->record[1].input = optarg;
+		r->record.input = optarg;
 		return 0;
 	case OPT_FILES:
-		r->files = optarg;
+		r->study.files = optarg;
 		return 0;
 	case OPT_HERE:
-		r->here = true;
+		r->study.here = true;
 		return 0;
 	case OPT_ARGV0:
-		r->argv0 = optarg;
+		r->study.argv0 = optarg;
+		return 0;
+	case OPT_SHARED:
+		if (optarg[0] != '/')
+			return cmd_usage_error(&cmd_compare, "--shared-path wants a whole path");
+		add(&r->shared, &r->nshared, optarg);
 		return 0;
 	case OPT_LIMIT:
-		if (parse_number("--limit", optarg, 1, 86400, &limit))
-			return MX_EXIT_USAGE;
-		r->record[0].limit = r->record[1].limit = limit;
-		return 0;
-	case OPT_CALLS_ONLY:
-		r->calls_only = true;
-		return 0;
+		return parse_number("--limit", optarg, 1, 86400, &r->record.limit);
 	case OPT_AGAIN:
-		return parse_number("--again", optarg, 0, 100, &r->again);
+		return parse_number("--again", optarg, 0, 100, &r->study.again);
+	case ':':
+		return cmd_usage_error(&cmd_compare, "%s wants a value", word);
+	default:
+		return cmd_usage_error(&cmd_compare, "no such option: %s", word);
+	}
+}
+
+static int parse_option(struct request *r, int c, const char *word)
+{
+	switch (c) {
+	case OPT_CALLS_ONLY:
+		r->study.calls_only = true;
+		return 0;
 	case OPT_NO_RECOVERY:
-		r->no_recovery = true;
+		r->study.no_recovery = true;
 		return 0;
 	case OPT_WIDTH:
 		return parse_number("--width", optarg, WIDTH_MIN, 10000, &r->width);
+	case OPT_SERIES:
+		r->series = true;
+		return 0;
+	case OPT_SOURCES:
+		add(&r->sources, &r->nsources, optarg);
+		return 0;
+	case OPT_SVG:
+		r->svg = optarg;
+		return 0;
+	case OPT_READ:
+		r->read = optarg;
+		return 0;
 	case 'j':
 		r->json = true;
 		return 0;
 	case 'a':
 		r->all = true;
 		return 0;
-	case ':':
-		return cmd_usage_error(&cmd_compare, "%s wants a value", word);
 	default:
-		return cmd_usage_error(&cmd_compare, "no such option: %s", word);
+		return parse_run_option(r, c, word);
 	}
 }
 
@@ -153,59 +197,8 @@ static bool is_directory(const char *path)
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* Where execvp(3) would find it; NULL: nowhere. */
-static char *find_program(const char *root, const char *name)
-{
-	const char *path = getenv("PATH"), *end;
-
-	if (strchr(name, '/'))
-		return xasprintf("%s%s", root ? root : "", name);
-	for (path = path && !root ? path
-				  : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:"
-				    "/sbin:/bin";
-		; path = end + 1) {
-		char *full;
-
-		end = strchrnul(path, ':');
-		full = xasprintf("%s%.*s/%s", root ? root : "", (int)(end - path), path, name);
-		if (access(full, X_OK) == 0 && !is_directory(full))
-			return full;
-		free(full);
-		if (!*end)
-			return NULL;
-	}
-}
-
-/* The versions start elsewhere, so names must not depend on where the caller is. */
-static int resolve(struct request *r, char **args)
-{
-	bool roots = is_directory(r->given[0]) && is_directory(r->given[1]);
-
-	if (roots && !args[1])
-		return cmd_usage_error(
-			&cmd_compare, "with two directories the program comes first after '--'");
-	for (int v = 0; v < 2; v++) {
-		struct record_config *c = &r->record[v];
-
-		if (roots) {
-			c->root = realpath(r->given[v], NULL);
-			c->program = args[1];
-			c->argv = args + 1;
-			c->cwd = "/";
-			r->file[v] = find_program(c->root, c->program);
-			continue;
-		}
-		c->argv = args;
-		r->file[v] = find_program(NULL, r->given[v]);
-		c->program = r->file[v] ? realpath(r->file[v], NULL) : NULL;
-		if (!c->program)
-			c->program = r->given[v];
-	}
-	return 0;
-}
-
 /* A relative name among the arguments that is a file here will not be one there. */
-static void warn_of_files(const struct request *r, char *const *args)
+static void warn_of_files(char *const *args)
 {
 	struct stat st;
 
@@ -220,19 +213,6 @@ static void warn_of_files(const struct request *r, char *const *args)
 	}
 }
 
-static int record(struct request *r, int version, struct trace **ret, struct err *err)
-{
-	struct record_config *c = &r->record[version];
-	int rc = r->place ? place_prepare(r->place, err) : 0;
-
-	if (rc < 0)
-		return rc;
-	if (r->place)
-		c->cwd = place_path(r->place);
-	rc = record_run(c, ret, err);
-	return rc < 0 ? err_context(err, "%s", version ? "NEW" : "OLD") : 0;
-}
-
 static int failed(int rc, const struct err *err)
 {
 	fprintf(stderr, "mx compare: %s\n", err->text);
@@ -241,144 +221,195 @@ static int failed(int rc, const struct err *err)
 						 : MX_EXIT_ENGINE;
 }
 
-/* Where the two differ, the old version is run once more: what differs then is noise. */
-static int find_noise(struct request *r, struct comparison *c, struct err *err)
+/* Is all of it written? The caller's standard output is checked by main. */
+static int print(const struct str *out)
 {
-	struct comparison *noise;
-	struct trace *again;
-	int rc;
-
-	for (unsigned i = 0; i < r->again && c->n; i++) {
-		rc = record(r, 0, &again, err);
-		if (rc < 0)
-			return rc;
-		noise = comparison_make(c->traces[0], again, c->calls_only);
-		comparison_mark_unsteady(c, noise);
-		comparison_free(noise);
-		trace_free(again);
-	}
+	fwrite(str_text(out), 1, out->len, stdout);
 	return 0;
 }
 
-static void print_report(const struct request *r, struct report *report)
+static int print_pair(const struct request *r, const struct subject *subjects, const struct pair *p)
 {
+	const struct report report = { .names = { subjects[0].given, subjects[1].given },
+		.comparison = p->comparison,
+		.names_only = p->names,
+		.forecast = &p->forecast,
+		.outlook = &p->outlook,
+		.width = r->width,
+		.all = r->all };
 	cleanup_str struct str out = STR_INIT;
 	struct jsonw w;
 
 	if (r->json) {
 		jsonw_init(&w, &out, true);
-		comparison_report_json(&w, report);
+		comparison_report_json(&w, &report);
 		str_putc(&out, '\n');
 	} else {
-		comparison_report_text(&out, report);
+		comparison_report_text(&out, &report);
 	}
-	fwrite(str_text(&out), 1, out.len, stdout);
+	return print(&out);
 }
 
-static int compare(struct request *r, struct trace **traces, struct err *err)
+static int print_series(const struct request *r, const struct series *s, struct err *err)
 {
-	struct comparison *c, *names = NULL;
-	struct outlook outlook = { 0 };
-	struct forecast f;
-	struct report report = { .names = { r->given[0], r->given[1] },
-		.forecast = &f,
-		.outlook = &outlook,
-		.width = r->width,
-		.all = r->all };
+	cleanup_str struct str out = STR_INIT, svg = STR_INIT;
+	struct jsonw w;
 	int rc;
 
-	c = comparison_make(traces[0], traces[1], r->calls_only);
-	rc = find_noise(r, c, err);
-	if (rc < 0) {
-		comparison_free(c);
-		return rc;
+	if (r->svg) {
+		series_svg(&svg, s);
+		rc = io_replace_file(r->svg, str_text(&svg), svg.len, 0644, err);
+		if (rc < 0)
+			return rc;
 	}
-	if (!r->calls_only)
-		names = comparison_make(traces[0], traces[1], true);
-	if (!r->no_recovery && r->file[0] && r->file[1])
-		outlook_find(r->file[0], r->file[1], &outlook);
-	forecast_make(c, &f);
-	report.comparison = c;
-	report.names_only = names ? names : c;
-	print_report(r, &report);
-	rc = f.verdict == VERDICT_IDENTICAL || f.verdict == VERDICT_TOGETHER ? 0 : EXIT_APART;
-	comparison_free(names);
-	comparison_free(c);
-	outlook_free(&outlook);
+	if (r->json) {
+		jsonw_init(&w, &out, true);
+		series_json(&w, s);
+		str_putc(&out, '\n');
+	} else {
+		series_text(&out, s);
+	}
+	return print(&out);
+}
+
+static bool is_together(enum verdict verdict)
+{
+	return verdict == VERDICT_IDENTICAL || verdict == VERDICT_TOGETHER;
+}
+
+static int compare_two(const struct request *r, struct subject *subjects, struct err *err)
+{
+	struct pair pair;
+	int rc = pair_compare(&r->study, &subjects[0], &subjects[1], &pair, err);
+
+	if (rc < 0)
+		return rc;
+	rc = print_pair(r, subjects, &pair);
+	if (rc == 0 && !is_together(pair.forecast.verdict))
+		rc = EXIT_APART;
+	pair_free(&pair);
 	return rc;
+}
+
+static int compare_series(const struct request *r, struct subject *subjects, struct err *err)
+{
+	struct series series = { 0 };
+	bool together = true;
+	struct pair pair;
+	int rc = 0;
+
+	for (int i = 1; i < r->ngiven && rc == 0; i++) {
+		rc = pair_compare(&r->study, &subjects[i - 1], &subjects[i], &pair, err);
+		if (rc < 0)
+			break;
+		series_add(&series, &subjects[i - 1], &subjects[i], &pair);
+		together = together && is_together(pair.forecast.verdict);
+		pair_free(&pair);
+	}
+	if (rc == 0)
+		rc = print_series(r, &series, err);
+	series_free(&series);
+	return rc == 0 && !together ? EXIT_APART : rc;
 }
 
 static int run_all(struct request *r)
 {
-	struct trace *traces[2] = { NULL };
+	struct subject *subjects = xzalloc(r->ngiven * sizeof(*subjects));
 	struct err err;
 	int rc = 0;
 
-	if (!r->here && !r->record[0].root)
-		rc = place_new(r->files, &r->place, &err);
-	for (int v = 0; v < 2 && rc == 0; v++)
-		rc = record(r, v, &traces[v], &err);
+	for (int i = 0; i < r->ngiven && rc == 0; i++) {
+		subjects[i].record = r->record;
+		subjects[i].record.name = i == 0 ? "old" : "new";
+		subjects[i].sources = i < r->nsources ? r->sources[i] : NULL;
+		rc = subject_init(&subjects[i], &r->study, r->given[i], r->args, r->shared, &err);
+	}
+	for (int i = 0; i < r->ngiven && rc == 0; i++)
+		rc = subject_record(&subjects[i], i == 0, &err);
 	if (rc == 0)
-		rc = compare(r, traces, &err);
+		rc = r->series ? compare_series(r, subjects, &err) : compare_two(r, subjects, &err);
 	if (rc < 0)
 		rc = failed(rc, &err);
-	trace_free(traces[0]);
-	trace_free(traces[1]);
-	place_free(r->place);
+	for (int i = 0; i < r->ngiven; i++)
+		subject_free(&subjects[i]);
+	free(subjects);
 	return rc;
+}
+
+static int show_file(const struct request *r)
+{
+	struct series series = { 0 };
+	struct err err;
+	int rc = series_file_read(r->read, &series, &err);
+
+	if (rc == 0)
+		rc = print_series(r, &series, &err);
+	series_free(&series);
+	return rc < 0 ? failed(-EIO, &err) : 0;
+}
+
+/* What is no option: versions, and after "--" the arguments that they get. */
+static int parse_words(struct request *r, int argc, char **argv)
+{
+	r->given = argv;
+	while (r->ngiven < argc && strcmp(argv[r->ngiven], "--") != 0)
+		r->ngiven++;
+	if (r->read)
+		return argc == 0 && r->series
+			       ? 0
+			       : cmd_usage_error(&cmd_compare,
+					 "--read goes with --series, and takes no versions");
+	if (r->series ? r->ngiven < 2 : r->ngiven != 2)
+		return cmd_usage_error(&cmd_compare,
+			r->series ? "a series has two versions at least"
+				  : "OLD and NEW are needed; the program's arguments come "
+				    "after '--'");
+	if (!r->series && (r->svg || r->nsources))
+		return cmd_usage_error(
+			&cmd_compare, "%s goes with --series", r->svg ? "--svg" : "--sources");
+	if (r->nsources && r->nsources != r->ngiven)
+		return cmd_usage_error(&cmd_compare, "--sources is needed for each version");
+	if (r->study.here && r->study.files)
+		return cmd_usage_error(&cmd_compare, "--here and --files exclude each other");
+	/* getopt leaves the NULL at the end of argv in its place. */
+	r->args = argv + r->ngiven + (r->ngiven < argc);
+	/* As mx run calls them. */
+	if (!r->study.argv0 && !is_directory(r->given[r->ngiven - 1]))
+		r->study.argv0 = r->given[r->ngiven - 1];
+	if (!r->study.here && !r->study.files)
+		warn_of_files(r->args);
+	return 0;
 }
 
 static int run(int argc, char **argv)
 {
-	struct request r = { .width = WIDTH, .again = 1 };
-	cleanup_free char **args = NULL;
-	int c, rc, n = 0;
+	struct request r = {
+		.width = WIDTH, .study.again = 1, .record = { .limit = LIMIT_S, .grace = GRACE_S }
+	};
+	int c, rc = 0;
 
-	for (int v = 0; v < 2; v++) {
-		r.record[v] = (struct record_config){
-			.name = v ? "new" : "old", .limit = LIMIT_S, .grace = GRACE_S
-		};
-		sigprocmask(SIG_SETMASK, NULL, &r.record[v].sigmask);
-	}
+	sigprocmask(SIG_SETMASK, NULL, &r.record.sigmask);
 	optind = 0;
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, "+:jah", options, NULL)) != -1) {
+	while (rc == 0 && (c = getopt_long(argc, argv, "+:jah", options, NULL)) != -1) {
 		if (c == 'h') {
 			cmd_print_help(&cmd_compare);
 			return 0;
 		}
 		rc = parse_option(&r, c, argv[optind - 1]);
-		if (rc)
-			return rc;
 	}
-	if (argc - optind < 2)
-		return cmd_usage_error(&cmd_compare, "OLD and NEW are needed");
-	if (r.here && r.files)
-		return cmd_usage_error(&cmd_compare, "--here and --files exclude each other");
-	r.given[0] = argv[optind];
-	r.given[1] = argv[optind + 1];
-	optind += 2;
-	if (optind < argc && strcmp(argv[optind], "--") != 0)
-		return cmd_usage_error(&cmd_compare, "the program's arguments come after '--'");
-	args = xreallocarray(NULL, argc + 2, sizeof(*args));
-	args[n++] = (char *)(r.argv0 ? r.argv0 : r.given[1]);
-	for (int i = optind + 1; i < argc; i++)
-		args[n++] = argv[i];
-	args[n] = NULL;
-	rc = resolve(&r, args);
-	if (rc)
-		return rc;
-	if (!r.here && !r.files)
-		warn_of_files(&r, args + 1);
-	rc = run_all(&r);
-	for (int v = 0; v < 2; v++)
-		free(r.file[v]);
+	if (rc == 0)
+		rc = parse_words(&r, argc - optind, argv + optind);
+	if (rc == 0)
+		rc = r.read ? show_file(&r) : run_all(&r);
+	free(r.shared);
+	free(r.sources);
 	return rc;
 }
 
 const struct cmd cmd_compare = {
 	.name = "compare",
-	.args = "[OPTION...] OLD NEW -- ARGS...",
+	.args = "[OPTION...] OLD NEW [-- ARGS...]",
 	.summary = "tell beforehand whether two versions would run together",
 	.run = run,
 	.help = help,

@@ -5,8 +5,12 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 
@@ -15,8 +19,9 @@
 #define OPEN_MAX_FTW 16
 
 struct place {
-	char *base; /* for the engine's user alone */
+	char *base; /* as the caller sees it: holds the directory, so that its name can be found */
 	char *dir;
+	const char *inside; /* the part of `dir` that the program sees */
 	char *files;
 };
 
@@ -94,6 +99,7 @@ int place_prepare(struct place *p, struct err *err)
 {
 	int rc;
 
+	*err = (struct err){ 0 };
 	remove_tree(p->dir);
 	if (mkdir(p->dir, 0755) < 0)
 		return err_errno(err, errno, "cannot make %s", p->dir);
@@ -107,29 +113,59 @@ int place_prepare(struct place *p, struct err *err)
 	return rc == -1 && err->code == 0 ? err_errno(err, errno, "cannot copy %s", p->files) : rc;
 }
 
-int place_new(const char *files, struct place **ret, struct err *err)
+/* One name for all places, since programs tell their environment where they are: drawn once. */
+static struct {
+	char name[32];
+	char *base; /* of all that are in no root */
+	unsigned users;
+} drawn;
+
+static const char *draw_name(void)
 {
-	struct place *p = xzalloc(sizeof(*p));
+	uint32_t n;
+
+	if (!drawn.name[0] && getrandom(&n, sizeof(n), 0) == sizeof(n))
+		snprintf(drawn.name, sizeof(drawn.name), "mx-compare.%08x", n);
+	return drawn.name;
+}
+
+static int make_base(const char *root, char **ret, struct err *err)
+{
+	cleanup_free char *base = NULL;
 	const char *tmp = getenv("TMPDIR");
+
+	/* At the top of the root, where no link of the image's can lead elsewhere. */
+	if (root)
+		base = xasprintf("%s/.%s", root, draw_name());
+	else
+		base = xasprintf("%s/%s", tmp && tmp[0] == '/' ? tmp : "/tmp", draw_name());
+	/* Two versions can have one root. A server that gives up its rights still has to come to
+	 * its directory. */
+	if ((root || !drawn.users) &&
+		((mkdir(base, 0711) < 0 && !(root && errno == EEXIST)) || chmod(base, 0711) < 0))
+		return err_errno(err, errno, "cannot make %s", base);
+	if (!root && !drawn.users++)
+		drawn.base = xstrdup(base);
+	*ret = take_ptr(base);
+	return 0;
+}
+
+int place_new(const char *root, const char *files, struct place **ret, struct err *err)
+{
+	struct place *p;
+	char *base = NULL;
 	struct stat st;
+	int rc;
 
-	*err = (struct err){ 0 };
-	p->base = xasprintf("%s/mx-compare.XXXXXX", tmp && tmp[0] == '/' ? tmp : "/tmp");
-	if (files && (stat(files, &st) < 0 || !S_ISDIR(st.st_mode))) {
-		free(p->base);
-		free(p);
+	if (files && (stat(files, &st) < 0 || !S_ISDIR(st.st_mode)))
 		return err_set(err, ENOTDIR, "%s is no directory", files);
-	}
-	if (!mkdtemp(p->base)) {
-		int rc = err_errno(err, errno, "cannot make %s", p->base);
-
-		free(p->base);
-		free(p);
+	rc = make_base(root, &base, err);
+	if (rc < 0)
 		return rc;
-	}
-	/* A server that gives up its rights still has to come to its directory. */
-	(void)!chmod(p->base, 0711);
-	p->dir = xasprintf("%s/work", p->base);
+	p = xzalloc(sizeof(*p));
+	p->base = base;
+	p->dir = xasprintf("%s/work", base);
+	p->inside = p->dir + (root ? strlen(root) : 0);
 	p->files = files ? realpath(files, NULL) : NULL;
 	*ret = p;
 	return 0;
@@ -139,7 +175,12 @@ void place_free(struct place *p)
 {
 	if (!p)
 		return;
-	remove_tree(p->base);
+	if (!drawn.base || strcmp(drawn.base, p->base) != 0 || --drawn.users == 0)
+		remove_tree(p->base);
+	if (!drawn.users) {
+		free(drawn.base);
+		drawn.base = NULL;
+	}
 	free(p->base);
 	free(p->dir);
 	free(p->files);
@@ -147,6 +188,11 @@ void place_free(struct place *p)
 }
 
 const char *place_path(const struct place *p)
+{
+	return p->inside;
+}
+
+const char *place_outside(const struct place *p)
 {
 	return p->dir;
 }

@@ -76,7 +76,7 @@ static void grow(struct interner *in)
 	free(old);
 }
 
-static uint32_t intern(struct interner *in, const char *key, size_t len)
+uint32_t interner_number(struct interner *in, const char *key, size_t len)
 {
 	const uint64_t hash = hash_of(key, len);
 	struct slot *slot = slot_of(in, key, len, hash);
@@ -87,7 +87,7 @@ static uint32_t intern(struct interner *in, const char *key, size_t len)
 		grow(in);
 		slot = slot_of(in, key, len, hash);
 	}
-	*slot = (struct slot){ xmemdup(key, len + 1), len, hash, ++in->n };
+	*slot = (struct slot){ xmemdup(key, len), len, hash, ++in->n };
 	return slot->token;
 }
 
@@ -108,7 +108,7 @@ static uint32_t token_of(struct interner *in, const struct trace_call *c, enum e
 	str_putc(&key, '\0');
 	if (extent != CALLS_ONLY)
 		str_append(&key, c->key + skip, c->key_len - skip);
-	return intern(in, str_text(&key), key.len);
+	return interner_number(in, str_text(&key), key.len);
 }
 
 static bool is_sleep(const struct trace_call *c)
@@ -137,6 +137,9 @@ static bool is_timing(const struct trace_call *c)
 {
 	const int64_t r = c->call.result;
 
+	/* Whoever is ended while it waits may not have come to its wait yet. */
+	if (!c->call.answered && (is_wait(c) || c->call.nr == SYS_pause))
+		return true;
 	switch (c->call.nr) {
 	case SYS_futex:
 	case SYS_clock_gettime:

@@ -18,6 +18,8 @@
 struct interner;
 struct interner *interner_new(void);
 void interner_free(struct interner *in);
+/* From 1 on. */
+uint32_t interner_number(struct interner *in, const char *key, size_t len);
 
 struct sequence {
 	uint32_t *tokens;
