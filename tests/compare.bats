@@ -116,9 +116,9 @@ serves_together() {
 	cp -a "$3" "$dir"
 	LOG=$dir.log
 	rm -f "$LOG"
-	pushd "$dir" >/dev/null
+	pushd "$dir" >/dev/null || return
 	start "$MX" run --log "$LOG" --argv0 "$argv0" "$4" "$5" -- "${@:6}"
-	popd >/dev/null
+	popd >/dev/null || return
 	"$(workload "$name")"
 	stop "$SERVER" TERM || [ $? -lt 126 ] || [ $? = 143 ]
 	jq -se 'any(.[].event; . == "exit")' "$LOG" >/dev/null || fail "no end in $LOG"

@@ -129,11 +129,16 @@ static const char *draw_name(void)
 	return drawn.name;
 }
 
-static int make_base(const char *root, char **ret, struct err *err)
+/* NULL: an error. */
+static char *make_base(const char *root, struct err *err)
 {
 	cleanup_free char *base = NULL;
 	const char *tmp = getenv("TMPDIR");
 
+	if (!draw_name()[0]) {
+		err_set(err, EAGAIN, "no random name can be had");
+		return NULL;
+	}
 	/* At the top of the root, where no link of the image's can lead elsewhere. */
 	if (root)
 		base = xasprintf("%s/.%s", root, draw_name());
@@ -142,26 +147,26 @@ static int make_base(const char *root, char **ret, struct err *err)
 	/* Two versions can have one root. A server that gives up its rights still has to come to
 	 * its directory. */
 	if ((root || !drawn.users) &&
-		((mkdir(base, 0711) < 0 && !(root && errno == EEXIST)) || chmod(base, 0711) < 0))
-		return err_errno(err, errno, "cannot make %s", base);
+		((mkdir(base, 0711) < 0 && !(root && errno == EEXIST)) || chmod(base, 0711) < 0)) {
+		err_errno(err, errno, "cannot make %s", base);
+		return NULL;
+	}
 	if (!root && !drawn.users++)
 		drawn.base = xstrdup(base);
-	*ret = take_ptr(base);
-	return 0;
+	return take_ptr(base);
 }
 
 int place_new(const char *root, const char *files, struct place **ret, struct err *err)
 {
 	struct place *p;
-	char *base = NULL;
 	struct stat st;
-	int rc;
+	char *base;
 
 	if (files && (stat(files, &st) < 0 || !S_ISDIR(st.st_mode)))
 		return err_set(err, ENOTDIR, "%s is no directory", files);
-	rc = make_base(root, &base, err);
-	if (rc < 0)
-		return rc;
+	base = make_base(root, err);
+	if (!base)
+		return -err->code;
 	p = xzalloc(sizeof(*p));
 	p->base = base;
 	p->dir = xasprintf("%s/work", base);
