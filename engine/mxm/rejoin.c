@@ -16,6 +16,7 @@
 #include "mxm/fds.h"
 #include "mxm/group.h"
 #include "mxm/ids.h"
+#include "mxm/install.h"
 #include "mxm/posix_timers.h"
 #include "mxm/special.h"
 
@@ -23,8 +24,8 @@
 #define PAUSE_MOST_NS  100000000ul
 /* So long a safe moment is looked for; what keeps a version away after that is said, once. */
 #define GIVE_UP_NS 10000000000ul
-/* The versions may have to be analysed first. */
-#define SWITCH_NS   60000000000ul
+/* The versions may have to be analysed first, on a machine that has more to do. */
+#define ANALYSIS_NS 120000000000ul
 #define THREADS_MAX 4096
 
 /* Finer than event_clock(): how long a recovery takes is told. */
@@ -255,36 +256,46 @@ static struct copy_thread *hold_all(struct group *group, int *ret_n)
 	return take_ptr(threads);
 }
 
-/* A file that the leader opened for itself gets a file offset of its own in the copy. */
+/*
+ * A file that the leader opened for itself gets a file offset of its own in the copy. It is the
+ * engine that opens it anew: the program's root need not have a /proc.
+ */
 static int part_private_fd(struct tracee *copy, int fd, struct err *err)
 {
+	struct task task = { .tracee = *copy };
+	cleanup_close int own = -1;
 	char path[64];
-	long flags, at, own, r = 0;
-	int rc;
+	long flags, at, cloexec, r = 0;
+	int there, rc;
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	rc = tracee_remote(copy, false, &flags, SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);
-	if (rc == 0 && flags >= 0)
-		rc = tracee_remote(copy, false, &at, SYS_lseek, fd, 0, SEEK_CUR, 0, 0, 0);
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", copy->tgid, fd);
+	rc = tracee_remote(&task.tracee, false, &flags, SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);
 	if (rc == 0)
-		rc = tracee_write(copy, raddr(GATEWAY_SCRATCH), path, strlen(path) + 1);
+		rc = tracee_remote(
+			&task.tracee, false, &cloexec, SYS_fcntl, fd, F_GETFD, 0, 0, 0, 0);
 	if (rc == 0)
-		rc = tracee_remote(copy, false, &own, SYS_openat, AT_FDCWD, GATEWAY_SCRATCH,
-			(flags & ~(O_CREAT | O_EXCL | O_TRUNC)) | O_CLOEXEC, 0, 0, 0);
-	if (rc == 0 && own >= 0) {
-		if (at > 0)
-			rc = tracee_remote(copy, false, &r, SYS_lseek, own, at, SEEK_SET, 0, 0, 0);
-		if (rc == 0 && r >= 0)
-			rc = tracee_remote(copy, false, &flags, SYS_fcntl, fd, F_GETFD, 0, 0, 0, 0);
-		if (rc == 0 && r >= 0)
-			rc = tracee_remote(copy, false, &r, SYS_dup3, own, fd,
-				flags & FD_CLOEXEC ? O_CLOEXEC : 0, 0, 0, 0);
-		if (rc == 0 && r >= 0)
-			rc = tracee_remote(copy, false, &r, SYS_close, own, 0, 0, 0, 0, 0);
+		rc = tracee_remote(&task.tracee, false, &at, SYS_lseek, fd, 0, SEEK_CUR, 0, 0, 0);
+	if (rc == 0 && (flags < 0 || cloexec < 0))
+		rc = (int)(flags < 0 ? flags : cloexec);
+	if (rc == 0) {
+		/* Not for ever, where it is a pipe that nobody has at its other end. */
+		own = open(path, ((int)flags & ~(O_CREAT | O_EXCL | O_TRUNC)) | O_CLOEXEC |
+					 O_NOCTTY | O_NONBLOCK);
+		if (own < 0 || fcntl(own, F_SETFL, (int)flags) < 0 ||
+			(at > 0 && lseek(own, at, SEEK_SET) < 0))
+			rc = -errno;
 	}
-	if (rc == 0 && (own < 0 || r < 0))
-		rc = own < 0 ? (int)own : (int)r;
-	return rc < 0 ? err_errno(err, -rc, "opening %s again in the copy", path) : 0;
+	if (rc == 0)
+		rc = install_send(&task, own, &there);
+	if (rc == 0)
+		rc = tracee_remote(&task.tracee, false, &r, SYS_dup3, there, fd,
+			cloexec & FD_CLOEXEC ? O_CLOEXEC : 0, 0, 0, 0);
+	if (rc == 0 && r >= 0)
+		rc = tracee_remote(&task.tracee, false, &r, SYS_close, there, 0, 0, 0, 0, 0);
+	*copy = task.tracee;
+	if (rc == 0 && r < 0)
+		rc = (int)r;
+	return rc < 0 ? err_errno(err, -rc, "opening descriptor %d again in the copy", fd) : 0;
 }
 
 static int part_private_fds(
@@ -399,7 +410,7 @@ static void give_up(struct mxm *mxm, int version, const char *why)
 /* The next try comes later and later. */
 static void postpone(struct group *group, int version, uint64_t now, const char *why)
 {
-	if (now - group->mxm->versions[version].wanted_ns > GIVE_UP_NS) {
+	if (now - group->rejoin.begun_ns > GIVE_UP_NS) {
 		give_up(group->mxm, version, why);
 		group->rejoin.pause_ns = 0;
 		return;
@@ -459,7 +470,7 @@ static void attend_switch(struct group *group)
 	if (!since || group->bereft || now < group->rejoin.next_ns || list_is_empty(&group->tuples))
 		return;
 	rc = check_switch(group, &err);
-	if (rc == -EAGAIN && now - since < SWITCH_NS) {
+	if (rc == -EAGAIN && now - since < ANALYSIS_NS) {
 		group->rejoin.next_ns = now + PAUSE_MOST_NS;
 		return;
 	}
@@ -484,6 +495,10 @@ void rejoin_attend(struct group *group)
 	if (version < 0 || now < group->rejoin.next_ns || group->followers ||
 		list_is_empty(&group->tuples) || group->nstashed)
 		return;
+	if (group->rejoin.want_ns != group->mxm->versions[version].wanted_ns) {
+		group->rejoin.want_ns = group->mxm->versions[version].wanted_ns;
+		group->rejoin.begun_ns = group->rejoin.want_ns;
+	}
 	if (group->bereft || !list_is_empty(&group->stream) || is_alive_in(group, version)) {
 		postpone(group, version, now, "what was left of the lost version has not ended");
 		return;
@@ -496,6 +511,9 @@ void rejoin_attend(struct group *group)
 	}
 	rc = prepare(group, version, group->leader, &err);
 	if (rc < 0) {
+		/* An analysis may take its time: that does not count. */
+		if (rc == -EAGAIN && now - group->rejoin.want_ns < ANALYSIS_NS)
+			group->rejoin.begun_ns = now;
 		put_off(group, version, now, rc, &err);
 		return;
 	}

@@ -323,6 +323,8 @@ struct group {
 	uint64_t over_ns;     /* when it ended */
 	struct ring *ring;    /* of its agents, NULL: none yet */
 	struct {
+		uint64_t want_ns;  /* the version's wanted_ns that this is about */
+		uint64_t begun_ns; /* since when a moment is looked for */
 		uint64_t next_ns;  /* no earlier try */
 		uint64_t pause_ns; /* between the next two */
 	} rejoin;
