@@ -128,6 +128,12 @@ RUNS ?= 2000
 check-random: all ## programs made at random that crash: RUNS=2000, SEED=N
 	@tests/random_faults.py $(BUILD)/mx $(RUNS) $(SEED)
 
+BUGGY ?= redis lighttpd memcached nginx
+check-bugs: all ## servers from Debian source with six bugs put in, in either version: BUGGY="nginx ..."
+	@scripts/install-deps build test bugs
+	@for server in $(BUGGY); do BUILD=$(BUILD) scripts/build-bugs $$server || exit; done
+	@tests/bugs.py $(BUILD)/mx $(BUILD)/bugs $(BUGGY)
+
 check-ring: all victims ## a version that spoils what the agents share: RUNS=2000, SEED=N
 	@tests/ring_faults.py $(BUILD)/mx $(BUILD)/victims/vandal $(RUNS) $(SEED)
 
@@ -200,7 +206,7 @@ help: ## this list
 
 include $(wildcard tests/*/*.mk tests/*/*/*.mk)
 
-.PHONY: all unit victims benches deps check check-unit check-bats check-heavy check-random check-ring check-package asan lint format demo bench bench-rem bench-stop docs install clean help
+.PHONY: all unit victims benches deps check check-unit check-bats check-heavy check-random check-bugs check-ring check-package asan lint format demo bench bench-rem bench-stop docs install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 

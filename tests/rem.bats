@@ -213,6 +213,56 @@ with_library() {
 	wait "$SERVER"
 }
 
+@test "six kinds of bugs, in the new version and in the old" {
+	need gcc
+	local kinds=(good null walk freed underflow wild recursion) i n
+	cd "$BATS_TEST_TMPDIR"
+	cat >words.c <<-'C'
+		#include <stddef.h>
+		#include <stdio.h>
+		#include <unistd.h>
+		#include "bugs.h"
+		int main(void)
+		{
+			char line[64];
+			size_t len = 0;
+			while (read(0, line + len, 1) == 1) {
+				len++;
+				if (line[len - 1] != '\n' && len < sizeof(line))
+					continue;
+				mx_word(line, len - 1);
+				printf("%.*s", (int)len, line);
+				fflush(stdout);
+				len = 0;
+			}
+			return 0;
+		}
+	C
+	# In a process of main alone there is no safe point but before main: the word is served below it.
+	sed 's/^static void mx_word/__attribute__((noipa)) &/' <"$ROOT/tests/bugs/bugs.h" >bugs.h
+	for i in "${!kinds[@]}"; do
+		gcc -O2 -D_GNU_SOURCE -DMX_BUG="$i" -I. -o "${kinds[i]}" words.c
+		strip "${kinds[i]}"
+	done
+	mkfifo in
+	for i in "${kinds[@]:1}"; do
+		for versions in "./good ./$i" "./$i ./good"; do
+			LOG=$BATS_TEST_TMPDIR/$i.$RANDOM.log
+			read -ra versions <<<"$versions"
+			start sh -c 'exec "$@" <"$0"' in "$MX" run --log "$LOG" "${versions[@]}" --
+			exec 7>in
+			for n in 1 2 3; do
+				printf 'known\nbugged\nknown\nmore\n' >&7
+				wait_until 30 recovered_times $n || fail "$i: $(cat "$LOG")"
+			done
+			exec 7>&-
+			wait "$SERVER"
+			[ "$(cat "$SERVER_LOG")" = "$(for n in 1 2 3; do printf 'known\nbugged\nknown\nmore\n'; done)" ]
+			[ "$(events crash) $(events divergence)" = "3 0" ] || fail "$i: $(cat "$LOG")"
+		done
+	done
+}
+
 @test "what cannot come back says why, and the other version goes on" {
 	LOG=$BATS_TEST_TMPDIR/limit.log
 	mkfifo "$BATS_TEST_TMPDIR/in"
