@@ -114,6 +114,21 @@ static int is_for_ptrace(int64_t result)
 	       (result <= -512 && result >= -530);
 }
 
+/*
+ * A call that would wait does so by ptrace, where it gives the turn to the other threads. -EINTR
+ * stands for that.
+ */
+static int64_t call_at_once(uint64_t nr, const struct agent_row *row, const uint64_t a[6])
+{
+	uint64_t now[6];
+	int64_t result;
+
+	form_copy(now, a, sizeof(now));
+	now[row->wait_arg - 1] = 0;
+	result = call(nr, now);
+	return result == 0 && a[row->wait_arg - 1] ? -EINTR : result;
+}
+
 static uint64_t free_room(const struct agent_control *own, uint64_t head)
 {
 	uint64_t used = 0;
@@ -210,7 +225,7 @@ static int lead(struct agent_frame *f, struct agent_slot *slot, const struct age
 		slot->in_call = AGENT_IDLE;
 		return SLOW;
 	}
-	result = call(f->rax, a);
+	result = own->many && row->wait_arg ? call_at_once(f->rax, row, a) : call(f->rax, a);
 	if (is_for_ptrace(result)) {
 		__atomic_store_n(&slot->in_call, AGENT_IDLE, __ATOMIC_SEQ_CST);
 		return SLOW;

@@ -10,6 +10,13 @@ struct iovec {
 	uint64_t len;
 };
 
+/* struct msghdr of socket(2). */
+struct message {
+	uint64_t name, name_len;
+	const struct iovec *iov;
+	uint64_t count, control, control_len;
+};
+
 void form_copy(void *to, const void *from, uint64_t len)
 {
 	__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(len) : : "memory");
@@ -85,6 +92,18 @@ static void put_vector(struct sink *s, const struct iovec *iov, uint64_t count, 
 		put(s, iov[i].base, iov[i].len);
 }
 
+static void put_message(struct sink *s, const struct message *m)
+{
+	if (!m || m->name || (m->control && m->control_len)) {
+		s->bad = 1;
+		return;
+	}
+	put_byte(s, MARK_HERE);
+	put_byte(s, MARK_NULL);
+	put_vector(s, m->iov, m->count, 1);
+	put_byte(s, MARK_NULL);
+}
+
 void form_put_inputs(struct sink *s, const struct agent_row *row, const uint64_t a[6])
 {
 	for (int i = 0; i < row->nargs && !s->bad; i++) {
@@ -115,6 +134,9 @@ void form_put_inputs(struct sink *s, const struct agent_row *row, const uint64_t
 			break;
 		case AGENT_IOV_OUT:
 			put_vector(s, (void *)a[i], (uint32_t)from, 0);
+			break;
+		case AGENT_MESSAGE:
+			put_message(s, (void *)a[i]);
 			break;
 		case AGENT_LENGTH:
 			s->bad |= a[i] != 0;

@@ -105,6 +105,7 @@ struct agent_control {
 	uint32_t wake;	    /* leader, a futex word: counts what the engine wakes it for */
 	uint32_t turn;	    /* leader, a futex word: counts what the followers are woken for */
 	uint32_t followers; /* engine: whose `read` the leader minds, bit by bit */
+	uint32_t many;	    /* engine: other threads may need the turn of one that waits */
 	uint64_t calls;	    /* made or taken by the agent */
 	uint64_t asks;	    /* leader: calls that it has asked the followers for, at a barrier */
 	uint64_t ask;	    /* leader: which of them stands at `head`, not yet made; 0: none */
@@ -160,6 +161,7 @@ enum agent_arg_kind {
 	AGENT_NAME,    /* of a socket, in: NULL only */
 	AGENT_LENGTH,  /* of a socket's address: NULL only */
 	AGENT_EVENTS,  /* of epoll_wait */
+	AGENT_MESSAGE, /* of sendmsg: no address, no control messages */
 };
 
 #define AGENT_BARRIER 1 /* made when every follower has come to the same call */
@@ -173,7 +175,8 @@ struct agent_row {
 	uint8_t flags;
 	uint8_t clock_arg; /* 1 + the argument that a clock's value is written to; 0: no clock */
 	uint8_t clock_words;
-	uint8_t clock; /* which of the remembered ones, or AGENT_CLOCK_BY_ID */
+	uint8_t clock;	  /* which of the remembered ones, or AGENT_CLOCK_BY_ID */
+	uint8_t wait_arg; /* 1 + the argument that says how long it may wait; 0: no such call */
 	struct {
 		uint8_t kind;
 		int8_t from;

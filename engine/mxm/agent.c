@@ -318,6 +318,7 @@ void agent_attend(struct group *group)
 
 	if (!ring)
 		return;
+	ring_control(ring, group->leader)->many = group->tuples.next != group->tuples.prev;
 	follower = followers_attention(group);
 	for (int v = 0; v < group->mxm->config.nversions; v++) {
 		struct agent_control *c = ring_control(ring, v);
@@ -360,6 +361,9 @@ void agent_harvest(struct task *task)
 	memcpy(task->call.args, record->args, sizeof(record->args));
 	task->call.row = sys_resolve(task->call.nr, task->call.args);
 	if (!task->call.row || canon_inputs(task) < 0)
+		return;
+	/* It looked without waiting, and would have waited next. */
+	if (task->call.row->special == SPECIAL_EPOLL && result == 0)
 		return;
 	lead_harvest_made(task, result);
 }

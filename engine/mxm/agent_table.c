@@ -63,6 +63,9 @@ static bool put_arg(const struct sys_row *row, int i, struct agent_row *out)
 	case ARG_EPOLL_EVENTS:
 		kind = AGENT_EVENTS;
 		break;
+	case ARG_MSG_IN:
+		kind = AGENT_MESSAGE;
+		break;
 	default:
 		return false;
 	}
@@ -107,6 +110,8 @@ static bool make_row(const struct sys_row *row, bool barrier, struct agent_row *
 		out->flags |= AGENT_BARRIER;
 	if (row->flags & SYS_PID_RESULT)
 		out->flags |= AGENT_IDS;
+	if (row->nr == SYS_epoll_wait)
+		out->wait_arg = 4;
 	put_clock(row->nr, out);
 	return true;
 }
