@@ -163,6 +163,10 @@ bench: all benches ## how fast programs run under the engine, beside native
 bench-rem: all ## what a crash costs: recovery time, and what clients notice of it
 	@BUILD=$(abspath $(BUILD)) scripts/bench-rem
 
+bench-start: all ## what starting a container costs, under crun and under mx-shim in turn
+	@scripts/install-deps demo
+	@BUILD=$(BUILD) scripts/bench-start
+
 bench-stop: all benches ## what one synchronised system call costs, beside native
 	@BUILD=$(BUILD) scripts/bench-stop
 
@@ -206,7 +210,7 @@ help: ## this list
 
 include $(wildcard tests/*/*.mk tests/*/*/*.mk)
 
-.PHONY: all unit victims benches deps check check-unit check-bats check-heavy check-random check-bugs check-ring check-package asan lint format demo bench bench-rem bench-stop docs install clean help
+.PHONY: all unit victims benches deps check check-unit check-bats check-heavy check-random check-bugs check-ring check-package asan lint format demo bench bench-rem bench-start bench-stop docs install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 

@@ -3,6 +3,7 @@
 #ifndef MX_SEA_SHA256_H
 #define MX_SEA_SHA256_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,6 +13,7 @@ struct sha256 {
 	uint32_t state[8];
 	uint64_t total; /* bytes taken so far */
 	uint8_t block[64];
+	bool plain; /* without the processor's instructions for it, if it has any */
 };
 
 void sha256_init(struct sha256 *h);

@@ -109,6 +109,29 @@ static void test_sha(void)
 	ok(!memcmp(got, million, 4), "SHA-256 of a million a, in pieces of ten");
 }
 
+/* By the processor's instructions, where it has them, and without; whole, and in two pieces. */
+static void test_sha_ways(void)
+{
+	uint8_t data[1000], got[2][SHA256_LEN];
+	unsigned seed = 1, wrong = 0;
+	struct sha256 h;
+
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (seed = seed * 1103515245 + 12345) >> 16;
+	for (size_t len = 0; len < sizeof(data); len++) {
+		sha256_init(&h);
+		h.plain = true;
+		sha256_update(&h, data, len);
+		sha256_final(&h, got[0]);
+		sha256_init(&h);
+		sha256_update(&h, data, len / 3);
+		sha256_update(&h, data + len / 3, len - len / 3);
+		sha256_final(&h, got[1]);
+		wrong += memcmp(got[0], got[1], SHA256_LEN) != 0;
+	}
+	is_int(wrong, 0, "SHA-256 is the same in every way");
+}
+
 /* A map with one function on each side, one range and one return address. */
 static uint8_t *make_map(size_t *ret_size,
 	void (*spoil)(struct sea_map_func *f, struct sea_map_data *d, struct sea_map_site *s))
@@ -274,6 +297,7 @@ int main(void)
 	test_diff();
 	test_names();
 	test_sha();
+	test_sha_ways();
 	test_map_reads();
 	test_map_refuses();
 	test_map_damage();
