@@ -141,6 +141,101 @@ each() {
 	done
 }
 
+# An old root for user namespaces: a folder, whose files belong to ids that the namespace maps.
+old_of_ids() {
+	local dir=$BATS_FILE_TMPDIR/userns-old.$1
+
+	[ -e "$dir" ] || cp -a "$BATS_FILE_TMPDIR/image.old" "$dir"
+	chown -hR "$1:$1" "$dir"
+	chmod 755 "$dir"
+	mx_flags=(-v "$dir:/.mx/old:ro" --annotation io.mx.old=/.mx/old)
+}
+
+@test "--userns=host, keep-id, nomap" {
+	local d
+	each --userns=host test:new sh -c 'id; cat /proc/self/uid_map'
+	old_of_ids 0
+	for d in $(delegates); do
+		in_both "$d" --userns=host --user 1000 test:new sh -c 'id; cat /proc/self/uid_map'
+		# Of root these two are refused, in podman's own words, before any runtime is asked.
+		in_both "$d" --userns=keep-id test:new id
+		in_both "$d" --userns=nomap test:new id
+	done
+}
+
+# userns_auto NAME: with the subordinate ids of that user.
+userns_auto() {
+	local d first
+	first=$(sed -n "s/^$1:\([0-9]*\):.*/\1/p" /etc/subuid)
+	[ -n "$first" ] || { echo "$1 has no ids"; return 1; }
+	sed "/^.storage.options.overlay/i [storage.options]\nroot-auto-userns-user = \"$1\"" \
+		"$CONTAINERS_STORAGE_CONF" >"$BATS_TEST_TMPDIR/storage.conf"
+	local -x CONTAINERS_STORAGE_CONF=$BATS_TEST_TMPDIR/storage.conf
+	old_of_ids "$first"
+	for d in $(delegates); do
+		in_both "$d" --userns=auto:size=4096 test:new \
+			sh -c 'id; cat /proc/self/uid_map; touch /x && ls -n /x | cut -c 1-20' || return
+	done
+	[ "$(podman --runtime mx-crun run --rm --userns=auto:size=4096 "${mx_flags[@]}" test:new \
+		awk '{ print $1, $3 }' /proc/self/uid_map)" = "0 4096" ]
+}
+
+@test "--userns=auto" {
+	local status=0 name=mxauto$$
+	# A user for the time of the test.
+	useradd --no-create-home --home-dir /nonexistent "$name"
+	userns_auto "$name" || status=$?
+	userdel "$name"
+	[ $status = 0 ]
+}
+
+@test "-i: standard input that is a pipe, a file, closed, or larger than a pipe" {
+	local d want got
+	head -c 3000000 /dev/zero | tr '\0' x >"$BATS_TEST_TMPDIR/large"
+	for d in $(delegates); do
+		want=$(podman --runtime "$d" run -i --rm test:new md5sum <"$BATS_TEST_TMPDIR/large")
+		got=$(podman --runtime "mx-$d" run -i --rm "${mx_flags[@]}" test:new md5sum <"$BATS_TEST_TMPDIR/large")
+		[ "$want" = "$got" ] || { echo "file: $want, $got"; return 1; }
+		want=$(podman --runtime "$d" run -i --rm test:new sh -c 'read a; echo "got $a"; cat | wc -c; exit 4' \
+			< <(echo one; sleep 1; cat "$BATS_TEST_TMPDIR/large")) && return 1
+		got=$(podman --runtime "mx-$d" run -i --rm "${mx_flags[@]}" test:new sh -c 'read a; echo "got $a"; cat | wc -c; exit 4' \
+			< <(echo one; sleep 1; cat "$BATS_TEST_TMPDIR/large")) && return 1
+		[ "$want" = "$got" ] || { echo "pipe: $want, $got"; return 1; }
+		[ "$got" = $'got one\n3000000' ]
+		# Without -i there is nothing to read.
+		want=$(echo text | podman --runtime "$d" run --rm test:new wc -c)
+		got=$(echo text | podman --runtime "mx-$d" run --rm "${mx_flags[@]}" test:new wc -c)
+		[ "$want $got" = "0 0" ]
+	done
+}
+
+@test "published ports" {
+	local d runtime net port flags answers
+	net=$(podman_env_network)
+	for d in $(delegates); do
+		answers=''
+		for runtime in "$d" "mx-$d"; do
+			port=$((20001 + RANDOM % 12000))
+			flags=()
+			[ "$runtime" = "$d" ] || flags=("${mx_flags[@]}")
+			podman --runtime "$runtime" run -d --name published --network "$net" -p "127.0.0.1:$port:8080" \
+				"${flags[@]}" test:new httpd -f -p 8080 -h /etc >/dev/null 3>&-
+			for _ in {1..100}; do
+				(exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && break
+				sleep 0.1
+			done
+			answers+="$(busybox wget -q -O - "http://127.0.0.1:$port/version") "
+			answers+="$(podman port published | sed "s/$port/PORT/") "
+			answers+="$(podman inspect -f '{{json .NetworkSettings.Ports}}' published | sed "s/$port/PORT/") "
+			podman rm -f -t 0 published >/dev/null
+			answers+=$'\n'
+		done
+		[ "$(sort -u <<<"$answers" | grep -c .)" = 1 ] || { echo "$answers"; return 1; }
+		[[ $answers = "new 8080/tcp -> 127.0.0.1:PORT"* ]] || { echo "$answers"; return 1; }
+	done
+	podman network rm -f "$net" >/dev/null
+}
+
 @test "a container without MX annotations is the delegate's alone" {
 	local d
 	for d in $(delegates); do
