@@ -91,7 +91,7 @@ without_container() {
 	exec 7>"$fifo"
 	echo 13 >&7
 	for ((i = 0; i < 400; i++)); do
-		grep -qs '"recover' "$log" && break
+		grep -qs '"event":"recover' "$log" && break
 		sleep 0.05
 	done
 	exec 7>&-
