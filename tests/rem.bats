@@ -263,6 +263,61 @@ with_library() {
 	done
 }
 
+# utility NAME STATUS ARGS...: with standard input, as each version and led by each, it does what the
+# good one does alone, and the log says which rung was taken.
+utility() {
+	local name=$1 status=$2 versions leader rc
+	shift 2
+	rm -f made
+	rc=0
+	./good$name "$@" <in >want 2>want.err || rc=$?
+	[ $rc = "$status" ]
+	for versions in "./good$name ./bad$name" "./bad$name ./good$name"; do
+		for leader in old new; do
+			rm -f made log
+			rc=0
+			LOG=$PWD/log
+			# shellcheck disable=SC2086 # two words
+			timeout 60 "$MX" run --log log --leader $leader $versions -- "$@" <in >got 2>got.err || rc=$?
+			[ $rc = "$status" ] || fail "$versions $leader: $rc: $(cat log)"
+			diff want got
+			diff want.err got.err
+			[ "$(events crash)" = 1 ]
+			[ $(($(events recovered) + $(events recovery-refused))) = 1 ] || fail "$(cat log)"
+			[ "$(jq -r 'select(.event | IN("recovered", "recovery-refused")).rung' log)" = rejoin ]
+		done
+	done
+}
+
+@test "utilities that crash in main: the output and the status of the version without the bug" {
+	need gcc
+	local i
+	cd "$BATS_TEST_TMPDIR"
+	for i in 1 2 3; do
+		gcc -O2 -D_GNU_SOURCE -DUTIL=$i -o good$i "$ROOT/tests/bugs/utilities.c"
+		gcc -O2 -D_GNU_SOURCE -DUTIL=$i -DBUG -o bad$i "$ROOT/tests/bugs/utilities.c"
+		strip good$i bad$i
+	done
+	printf '5  in\nimproper\n22  in\n' >in
+	utility 1 1
+	utility 2 0 -Z made
+	utility 3 0 123456789012-
+	# It lives on, but main, which differs, is on the stack for good: the survivor goes on alone.
+	mkfifo slow
+	LOG=$BATS_TEST_TMPDIR/slow.log
+	start sh -c 'exec "$@" <"$0"' slow "$MX" run --log "$LOG" ./good1 ./bad1 --
+	exec 7>slow
+	echo improper >&7
+	wait_until 60 grep -q '"recovery-refused"' "$LOG"
+	[[ $(event_field recovery-refused reason) = *"differs between the versions" ]] || fail "$(cat "$LOG")"
+	echo '22  in' >&7
+	exec 7>&-
+	rc=0
+	wait "$SERVER" || rc=$?
+	[ $rc = 1 ]
+	grep -qx 'in: OK' "$SERVER_LOG"
+}
+
 @test "what cannot come back says why, and the other version goes on" {
 	LOG=$BATS_TEST_TMPDIR/limit.log
 	mkfifo "$BATS_TEST_TMPDIR/in"

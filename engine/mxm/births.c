@@ -18,6 +18,7 @@
 #include "mxm/handover.h"
 #include "mxm/ids.h"
 #include "mxm/layout.h"
+#include "mxm/rejoin.h"
 #include "mxm/posix_timers.h"
 #include "mxm/shadows.h"
 #include "mxm/told.h"
@@ -467,7 +468,9 @@ void births_gone(struct task *task, int status)
 	if (task_follows(task))
 		event_forget(group, tuple, task->version);
 	task_gone(task);
-	if (root && leads)
+	if (root && leads) {
+		rejoin_over(group);
 		mxm->ops->ended(mxm->ops_arg, status);
+	}
 	tuple_drop_if_over(tuple);
 }

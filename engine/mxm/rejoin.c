@@ -410,6 +410,7 @@ static void give_up(struct mxm *mxm, int version, const char *why)
 /* The next try comes later and later. */
 static void postpone(struct group *group, int version, uint64_t now, const char *why)
 {
+	snprintf(group->rejoin.why, sizeof(group->rejoin.why), "%s", why);
 	if (now - group->rejoin.begun_ns > GIVE_UP_NS) {
 		give_up(group->mxm, version, why);
 		group->rejoin.pause_ns = 0;
@@ -428,6 +429,18 @@ static void put_off(struct group *group, int version, uint64_t now, int rc, cons
 		postpone(group, version, now, err->text);
 	else
 		give_up(group->mxm, version, err->text);
+}
+
+void rejoin_over(struct group *group)
+{
+	const int version = wanted(group);
+	cleanup_free char *why = NULL;
+
+	if (version < 0)
+		return;
+	why = xasprintf("the program ended before%s%s", group->rejoin.why[0] ? ": " : "",
+		group->rejoin.why);
+	give_up(group->mxm, version, why);
 }
 
 /* While @from runs on. */
@@ -498,6 +511,7 @@ void rejoin_attend(struct group *group)
 	if (group->rejoin.want_ns != group->mxm->versions[version].wanted_ns) {
 		group->rejoin.want_ns = group->mxm->versions[version].wanted_ns;
 		group->rejoin.begun_ns = group->rejoin.want_ns;
+		group->rejoin.why[0] = '\0';
 	}
 	if (group->bereft || !list_is_empty(&group->stream) || is_alive_in(group, version)) {
 		postpone(group, version, now, "what was left of the lost version has not ended");

@@ -21,6 +21,9 @@ void rejoin_want_locked(struct mxm *mxm, int version);
 /* Tries to bring back what the director wants back; on the group's monitor, between two stops. */
 void rejoin_attend(struct group *group);
 
+/* The program is about to end here: a version that is still wanted back does not come any more. */
+void rejoin_over(struct group *group);
+
 /* Is a version wanted back that could join this group? The loop then needs ticks. */
 bool rejoin_is_due(const struct group *group);
 

@@ -325,6 +325,7 @@ struct group {
 	struct {
 		uint64_t want_ns;  /* the version's wanted_ns that this is about */
 		uint64_t begun_ns; /* since when a moment is looked for */
+		char why[256];	   /* what stood in the way at the last try */
 		uint64_t next_ns;  /* no earlier try */
 		uint64_t pause_ns; /* between the next two */
 	} rejoin;

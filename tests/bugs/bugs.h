@@ -146,8 +146,16 @@ __attribute__((noinline)) static unsigned long mx_nested(unsigned long depth, un
 	return mx_nested(depth + 1, most) + (unsigned long)frame[depth & 255];
 }
 
+/* The same in all builds, like the functions beside one with a bug: it uses the same variables. */
+__attribute__((noipa)) static void mx_report(void)
+{
+	if (mx_sum == 1 && mx_misses == 1 && mx_known.count == 1 && mx_kept && mx_spare)
+		abort();
+}
+
 static void mx_word(const char *word, size_t len)
 {
+	mx_report();
 	mx_find(word, len);
 	mx_pairs(word, len);
 	mx_keep(word, len);
