@@ -263,6 +263,69 @@ with_library() {
 	done
 }
 
+@test "two roots without a /proc: a file that each version has opened for itself" {
+	need gcc ldd
+	[ "$(id -u)" = 0 ] || skip "chroot is for root"
+	local v n lib
+	cd "$BATS_TEST_TMPDIR"
+	cat >reader.c <<-'C'
+		#include <fcntl.h>
+		#include <stdio.h>
+		#include <stdlib.h>
+		#include <unistd.h>
+		__attribute__((noipa)) static void serve(int fd, int n)
+		{
+			char next = '?';
+			if (read(fd, &next, 1) != 1)
+				exit(1);
+		#ifdef NEW
+			if (n == 13)
+				*(volatile int *)16 = n;
+		#endif
+			printf("%d %c\n", n, next);
+			fflush(stdout);
+		}
+		int main(void)
+		{
+			char line[64];
+			size_t len = 0;
+			int fd = open("/own", O_RDONLY);
+			while (read(0, line + len, 1) == 1) {
+				if (line[len++] != '\n')
+					continue;
+				line[len] = '\0';
+				len = 0;
+				serve(fd, atoi(line));
+			}
+			return 0;
+		}
+	C
+	for v in old new; do
+		mkdir -p $v
+		gcc -O2 -D${v^^} -o $v/reader reader.c
+		ldd $v/reader | sed -n 's/.*\s\(\/[^ ]*\) (.*/\1/p' | while read -r lib; do
+			install -D "$lib" "$v$lib"
+		done
+		echo abcdefgh >$v/own
+	done
+	mkfifo in
+	LOG=$PWD/roots.log
+	start sh -c 'exec "$@" <"$0"' "$PWD/in" env -C / "$MX" run --log "$LOG" --old-root "$PWD/old" --new-root "$PWD/new" \
+		/reader /reader --
+	exec 7>in
+	n=0
+	for i in 1 13 2 13 3; do
+		echo $i >&7
+		[ $i = 13 ] || continue
+		n=$((n + 1))
+		wait_until 30 recovered_times $n || fail "$(cat "$LOG")"
+	done
+	exec 7>&-
+	wait "$SERVER"
+	[ "$(cat "$SERVER_LOG")" = $'1 a\n13 b\n2 c\n13 d\n3 e' ] || fail "$(cat "$SERVER_LOG")"
+	[ "$(events crash) $(events divergence)" = "2 0" ] || fail "$(cat "$LOG")"
+}
+
 # utility NAME STATUS ARGS...: with standard input, as each version and led by each, it does what the
 # good one does alone, and the log says which rung was taken.
 utility() {

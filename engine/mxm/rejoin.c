@@ -260,9 +260,10 @@ static struct copy_thread *hold_all(struct group *group, int *ret_n)
  * A file that the leader opened for itself gets a file offset of its own in the copy. It is the
  * engine that opens it anew: the program's root need not have a /proc.
  */
-static int part_private_fd(struct tracee *copy, int fd, struct err *err)
+static int part_private_fd(
+	struct tuple *tuple, int version, struct tracee *copy, int fd, struct err *err)
 {
-	struct task task = { .tracee = *copy };
+	struct task task = { .tuple = tuple, .version = version, .tracee = *copy };
 	cleanup_close int own = -1;
 	char path[64];
 	long flags, at, cloexec, r = 0;
@@ -299,10 +300,12 @@ static int part_private_fd(struct tracee *copy, int fd, struct err *err)
 }
 
 static int part_private_fds(
-	const struct proc *proc, int leader, struct tracee *copy, struct err *err)
+	struct tuple *tuple, int leader, int version, struct tracee *copy, struct err *err)
 {
 	for (int fd = 0; fd < 1024; fd++) {
-		int rc = fds_is_private(proc, leader, fd) ? part_private_fd(copy, fd, err) : 0;
+		int rc = fds_is_private(tuple->proc, leader, fd)
+				 ? part_private_fd(tuple, version, copy, fd, err)
+				 : 0;
 
 		if (rc < 0)
 			return rc;
@@ -391,7 +394,7 @@ static int try_with(
 	rc = agent_part(threads[0].task->tuple->proc, group->leader, version,
 		&threads[0].task->tracee, list[0], err);
 	if (rc == 0)
-		rc = part_private_fds(threads[0].task->tuple->proc, group->leader, list[0], err);
+		rc = part_private_fds(threads[0].task->tuple, group->leader, version, list[0], err);
 	if (rc == 0)
 		rc = mxm->ops->rejoin_made(mxm->ops_arg, version, group->leader, list, n, err);
 	if (rc < 0)
