@@ -233,13 +233,13 @@ neighbours() {
 }
 
 @test "--series: a table, JSON that can be read back, and a figure that is XML" {
-	need xmllint
+	need python3
 	local dir=$BATS_TEST_TMPDIR
 	run -1 "$MX" compare --no-recovery --series --json --svg "$dir/a.svg" "$OLD" "$NEW" "$NEW" -- x-bytes
 	printf '%s\n' "$output" >"$dir/a.json"
 	[ "$(jq -c '[.pairs[].verdict]' "$dir/a.json")" = '["diverges","identical"]' ]
 	[ "$(jq -c '[.pairs[].distance]' "$dir/a.json")" = '[2,0]' ]
-	xmllint --noout "$dir/a.svg"
+	python3 -c "import sys, xml.dom.minidom as m; m.parse(sys.argv[1])" "$dir/a.svg"
 	run -0 "$MX" compare --series --read "$dir/a.json" --svg "$dir/b.svg"
 	[[ $output = *"2 pairs: 2 make the same calls, 1 of them with the same arguments; 1 would run together" ]]
 	cmp "$dir/a.svg" "$dir/b.svg"

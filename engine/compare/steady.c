@@ -75,7 +75,8 @@ static size_t duration(const char *s, size_t len)
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
 		unit = strlen(units[i]);
 		if (is_at(s + n, len - n, units[i]) &&
-			(n + unit == len || !isalnum((unsigned char)s[n + unit])))
+			(n + unit == len ||
+				!(isalnum((unsigned char)s[n + unit]) || s[n + unit] == '_')))
 			return n + unit;
 	}
 	return 0;
@@ -109,22 +110,27 @@ static bool is_id(const char *s, size_t n, const struct steady_run *run)
 	return false;
 }
 
-/* How many bytes at @s, where a number begins, are replaced, and by what; 0: none. */
-static size_t unsteady(
-	const char *s, size_t len, const struct steady_run *run, const char **ret_word)
+/*
+ * How many bytes at @s, where a number begins, are replaced, and by what; 0: none. @in_word: it
+ * stands after a letter, as the time does in 2026-11-23T10:11:12.
+ */
+static size_t unsteady(const char *s, size_t len, bool in_word, const struct steady_run *run,
+	const char **ret_word)
 {
 	size_t n;
 
+	*ret_word = "<time>";
+	n = time_of_day(s, len);
+	if (n || in_word)
+		return n;
+	n = date(s, len);
+	if (n)
+		return n;
 	*ret_word = "<address>";
 	n = address(s, len);
 	if (n)
 		return n;
 	*ret_word = "<time>";
-	n = time_of_day(s, len);
-	if (!n)
-		n = date(s, len);
-	if (n)
-		return n;
 	n = duration(s, len);
 	if (n)
 		return n;
@@ -139,14 +145,16 @@ bool steady_text(struct str *out, const char *text, size_t len, const struct ste
 {
 	bool changed = false;
 	const char *word;
+	bool in_word = false;
 	size_t i = 0, n;
 
 	while (i < len) {
 		if (!isdigit((unsigned char)text[i])) {
+			in_word = isalpha((unsigned char)text[i]) || text[i] == '_';
 			str_putc(out, text[i++]);
 			continue;
 		}
-		n = unsteady(text + i, len - i, run, &word);
+		n = unsteady(text + i, len - i, in_word, run, &word);
 		if (n) {
 			str_puts(out, word);
 			changed = true;
@@ -157,6 +165,7 @@ bool steady_text(struct str *out, const char *text, size_t len, const struct ste
 				n++;
 			str_append(out, text + i, n);
 		}
+		in_word = false;
 		i += n;
 	}
 	return changed;

@@ -30,7 +30,7 @@ PAUSE=0.05
 wait_for_port() {
 	local i hex
 	printf -v hex ':%04X' "$PORT"
-	for ((i = 0; i < 400; i++)); do
+	for ((i = 0; i < 200; i++)); do
 		awk -v port="$hex" '$4 == "0A" && index($2, port) { found = 1 } END { exit !found }' \
 			/proc/net/tcp && return
 		sleep 0.05
