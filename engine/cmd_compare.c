@@ -76,8 +76,9 @@ static const char help[] =
 	"      --shared-path=PATH the same for both versions, with roots; can be repeated\n"
 	"      --limit=SECONDS    end a version, or a workload, that takes longer (default: 60)\n"
 	"      --calls-only       compare the calls without their arguments\n"
-	"      --again=N          run OLD so often again, where the two differ, to learn what it\n"
-	"                         does otherwise each time (default: 1)\n"
+	"      --again=N          run OLD, and NEW, so often again, where the two differ, to "
+	"learn\n"
+	"                         what they do otherwise each time (default: 1)\n"
 	"      --no-recovery      do not analyse the programs' code\n"
 	"  -j, --json             the whole comparison as JSON\n"
 	"  -a, --all              every difference, whole, not only the first ones\n"
@@ -148,7 +149,7 @@ static int parse_run_option(struct request *r, int c, const char *word)
 	case OPT_LIMIT:
 		return parse_number("--limit", optarg, 1, 86400, &r->record.limit);
 	case OPT_AGAIN:
-		return parse_number("--again", optarg, 0, 100, &r->study.again);
+		return parse_number("--again", optarg, 0, PAIR_RUNS_MAX - 1, &r->study.again);
 	case ':':
 		return cmd_usage_error(&cmd_compare, "%s wants a value", word);
 	default:

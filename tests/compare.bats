@@ -202,6 +202,11 @@ neighbours() {
 	[ "$status" = 1 ]
 	[ "$(field verdict)" = diverges ]
 	[ "$(field new.end)" = "is ended by SIGKILL" ]
+	printf '1\n13\n2\n' >"$BATS_TEST_TMPDIR/numbers"
+	compare --stdin "$BATS_TEST_TMPDIR/numbers" "$VICTIMS/spliced_old" "$VICTIMS/spliced_new" --
+	[ "$status" = 1 ]
+	[ "$(field verdict)" = crashes ]
+	[[ $(field forecast) = "NEW crashes with SIGSEGV"*"OLD goes on alone"* ]]
 	run -125 "$MX" compare --workload /bin/false /bin/sleep /bin/sleep -- 100
 	[[ $output = *"/bin/false fails with /bin/sleep: status 1"* ]]
 }

@@ -97,15 +97,25 @@ static bool is_like(const struct difference *a, const struct difference *b)
 	return a->judged.covered == b->judged.covered;
 }
 
+/* All that is left of the one, and nothing of the one that crashed. */
+static bool is_cut_off(const struct comparison *c, const struct difference *d)
+{
+	for (int side = OLD; side <= NEW; side++) {
+		if (c->traces[side]->end == TRACE_CRASHED && d->thread->has[side] &&
+			d->from[side] == d->thread->seq[side].n)
+			return true;
+	}
+	return false;
+}
+
 static void add_difference(struct comparison *c, struct difference *d)
 {
 	judge_widely(d);
+	d->cut_off = is_cut_off(c, d);
 	d->same_as = c->n;
 	for (size_t i = 0; i < c->n; i++) {
 		const struct difference *before = &c->differences[i];
 
-		if (before->thread == d->thread && !before->judged.covered)
-			d->follows = true;
 		if (before->same_as == i && d->same_as == c->n && is_like(before, d))
 			d->same_as = i;
 	}

@@ -27,7 +27,7 @@ struct difference {
 	uint32_t from[2], to[2]; /* from the first hunk's beginning to the last one's end */
 	struct judgement judged;
 	bool unsteady;	/* the old version differs from itself there, from run to run */
-	bool follows;	/* another one before it in its thread would have ended the run as two */
+	bool cut_off;	/* one version has crashed before it came to what the other one did */
 	size_t same_as; /* its number; of an earlier one that is just like it */
 };
 

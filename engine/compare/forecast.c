@@ -77,7 +77,7 @@ void forecast_make(const struct comparison *c, struct forecast *ret)
 		if (d->same_as != i)
 			continue;
 		ret->unsteady += d->unsteady;
-		if (d->unsteady)
+		if (d->unsteady || d->cut_off)
 			continue;
 		ret->known++;
 		ret->covered += d->judged.covered;

@@ -123,6 +123,10 @@ static void put_judgement(struct str *out, const struct difference *d)
 		str_puts(out, "  OLD differs from itself here, from run to run\n");
 		return;
 	}
+	if (d->cut_off) {
+		str_puts(out, "  one version had crashed before\n");
+		return;
+	}
 	if (j->covered) {
 		str_puts(out, "  covered by ");
 		for (int i = 0; i < j->nrules; i++)
@@ -209,7 +213,7 @@ void comparison_report_text(struct str *out, const struct report *r)
 		c->ncalls[OLD] > c->ncalls[NEW] ? c->ncalls[OLD] : c->ncalls[NEW]);
 	if (c->unsteady)
 		str_printf(out, ", %lu of them by which OLD differs from itself", c->unsteady);
-	if (r->names_only != c)
+	if (!c->calls_only)
 		str_printf(out, "; %s%lu without their arguments",
 			r->names_only->exact ? "" : "at most ", r->names_only->distance);
 	else
@@ -269,6 +273,7 @@ static void json_difference(struct jsonw *w, const struct comparison *c, size_t 
 	json_calls(w, "new", d, NEW);
 	jsonw_kv_bool(w, "covered", d->judged.covered);
 	jsonw_kv_bool(w, "unsteady", d->unsteady);
+	jsonw_kv_bool(w, "cut_off", d->cut_off);
 	jsonw_key(w, "rules");
 	jsonw_array_begin(w);
 	for (int k = 0; k < d->judged.nrules; k++)

@@ -150,33 +150,102 @@ int subject_record(struct subject *s, bool first, struct err *err)
 		WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
 }
 
-static void mark_unsteady(struct comparison *c, const struct trace *old, const struct trace *again)
-{
-	struct comparison *noise = comparison_make(old, again, c->calls_only);
+/* The runs of a pair, and of them the two that were found to be most alike. */
+struct runs {
+	const struct study *study;
+	struct trace *old[PAIR_RUNS_MAX], *new[PAIR_RUNS_MAX];
+	unsigned nold, nnew;
+};
 
-	comparison_mark_unsteady(c, noise);
-	comparison_free(noise);
+/* Compares two of the runs; every other run of the old version tells what is unsteady. */
+static struct comparison *compare_runs(
+	const struct runs *r, unsigned old, unsigned new, bool calls_only)
+{
+	struct comparison *c = comparison_make(r->old[old], r->new[new], calls_only);
+
+	for (unsigned i = 0; i < r->nold; i++) {
+		struct comparison *noise;
+
+		if (i == old)
+			continue;
+		noise = comparison_make(r->old[old], r->old[i], calls_only);
+		comparison_mark_unsteady(c, noise);
+		comparison_free(noise);
+	}
+	return c;
+}
+
+/* How far two runs are apart: what no rule covers first, then all that is steady. */
+static uint64_t apartness(const struct comparison *c)
+{
+	struct forecast f;
+
+	forecast_make(c, &f);
+	return ((uint64_t)(f.known - f.covered + f.differ_in_end) << 40) + c->distance -
+	       c->unsteady;
+}
+
+/*
+ * Compares those with the last run of either version, and keeps the two that are most alike: what
+ * really differs does so in all of them.
+ */
+static void find_most_alike(const struct runs *r, struct pair *ret)
+{
+	for (unsigned i = 0; i < r->nold; i++) {
+		for (unsigned k = 0; k < r->nnew; k++) {
+			struct comparison *c;
+
+			if (ret->comparison && i + 1 < r->nold && k + 1 < r->nnew)
+				continue;
+			c = compare_runs(r, i, k, r->study->calls_only);
+			/* What was found before had fewer runs to tell it what is unsteady. */
+			if (ret->comparison && apartness(c) > apartness(ret->comparison)) {
+				comparison_free(c);
+				continue;
+			}
+			comparison_free(ret->comparison);
+			ret->comparison = c;
+			comparison_free(ret->names);
+			ret->names = compare_runs(r, i, k, true);
+		}
+	}
+}
+
+static int run_again(
+	struct runs *r, struct subject *old, struct subject *new, struct pair *ret, struct err *err)
+{
+	struct forecast f;
+	int rc;
+
+	for (unsigned i = 0; i < r->study->again && ret->comparison->n; i++) {
+		rc = record(old, &r->old[r->nold], err);
+		if (rc < 0)
+			return rc;
+		ret->again[ret->nagain++] = r->old[r->nold++];
+		find_most_alike(r, ret);
+		forecast_make(ret->comparison, &f);
+		if (!f.first && !f.differ_in_end)
+			continue;
+		rc = record(new, &r->new[r->nnew], err);
+		if (rc < 0)
+			return rc;
+		ret->again[ret->nagain++] = r->new[r->nnew++];
+		find_most_alike(r, ret);
+	}
+	return 0;
 }
 
 int pair_compare(const struct study *study, struct subject *old, struct subject *new,
 	struct pair *ret, struct err *err)
 {
-	struct trace *again;
-	int rc = 0;
+	struct runs runs = {
+		.study = study, .old = { old->trace }, .new = { new->trace }, .nold = 1, .nnew = 1
+	};
+	int rc;
 
 	*ret = (struct pair){ 0 };
-	ret->names = comparison_make(old->trace, new->trace, true);
-	ret->comparison =
-		study->calls_only ? ret->names : comparison_make(old->trace, new->trace, false);
-	for (unsigned i = 0; i < study->again && ret->comparison->n && rc == 0; i++) {
-		rc = record(old, &again, err);
-		if (rc < 0)
-			break;
-		mark_unsteady(ret->names, old->trace, again);
-		if (!study->calls_only)
-			mark_unsteady(ret->comparison, old->trace, again);
-		trace_free(again);
-	}
+	find_most_alike(&runs, ret);
+	rc = run_again(&runs, old, new, ret, err);
 	if (rc == 0 && old->sources && new->sources) {
 		ret->has_lines = true;
 		rc = sources_compare(old->sources, new->sources, &ret->lines, err);
@@ -193,9 +262,10 @@ int pair_compare(const struct study *study, struct subject *old, struct subject 
 
 void pair_free(struct pair *p)
 {
-	if (p->comparison != p->names)
-		comparison_free(p->comparison);
+	comparison_free(p->comparison);
 	comparison_free(p->names);
+	for (unsigned i = 0; i < p->nagain; i++)
+		trace_free(p->again[i]);
 	outlook_free(&p->outlook);
 	*p = (struct pair){ 0 };
 }

@@ -11,7 +11,7 @@ struct study {
 	const char *files;	      /* for place_new() */
 	const char *argv0;	      /* what all versions are called by; NULL: as they are given */
 	bool here;		      /* they start where the caller is */
-	unsigned again;		      /* runs of the old version that tell what is unsteady */
+	unsigned again;		      /* runs that tell what is unsteady; below PAIR_RUNS_MAX */
 	bool calls_only, no_recovery; /* see compare.h */
 };
 
@@ -42,16 +42,25 @@ void subject_free(struct subject *s);
  */
 MUST_CHECK int subject_record(struct subject *s, bool first, struct err *err);
 
+/* The most runs of one version. */
+#define PAIR_RUNS_MAX 16
+
 struct pair {
 	struct comparison *comparison;
 	struct comparison *names; /* the same without arguments */
 	struct outlook outlook;
 	struct forecast forecast;
+	struct trace *again[2 * PAIR_RUNS_MAX];
+	unsigned nagain;
 	bool has_lines;
 	uint64_t lines; /* of the sources, deleted and inserted */
 };
 
-/* Of two subjects that were recorded. The old one may be run again. */
+/*
+ * Of two subjects that were recorded. Where they differ the old one is run again, to learn what is
+ * unsteady; where something remains that no rule covers the new one is, too, and the two runs are
+ * taken that are most alike.
+ */
 MUST_CHECK int pair_compare(const struct study *study, struct subject *old, struct subject *new,
 	struct pair *ret, struct err *err);
 void pair_free(struct pair *p);
