@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Gives two redis servers the same random commands and compares the replies.
 
-    mixed.py PORT OTHER-PORT COMMANDS SEED [CRASH-EVERY]
+    mixed.py PORT OTHER-PORT COMMANDS SEED [CRASH-EVERY [LOG]]
 
 Every CRASH-EVERY-th command is one on which the demo's new version crashes (HMGET of a string, which
-it takes for a table: of a short one it may make an empty table). Says how many commands there were;
+it takes for a table: of a short one it may make an empty table). With the event log of MX each waits
+until the version has come back from the one before, and the crashes are as many. Says how many commands there were;
 any difference ends it with status 1, and is shown.
 """
 
 import random
 import sys
+import time
 
 from redis_client import Server
 
@@ -64,14 +66,31 @@ def in_order(words, reply):
     return sorted(reply)
 
 
+def recoveries(log):
+    with open(log, encoding="utf-8") as file:
+        return sum('"event":"recovered"' in line for line in file)
+
+
+def await_recovery(log, count):
+    end = time.monotonic() + 60
+    while recoveries(log) < count:
+        if time.monotonic() > end:
+            sys.exit(f"no recovery {count} within 60 s")
+        time.sleep(0.005)
+
+
 def main():
     port, other, commands, seed = (int(word) for word in sys.argv[1:5])
     crash_every = int(sys.argv[5]) if len(sys.argv) > 5 else 0
+    log = sys.argv[6] if len(sys.argv) > 6 else None
+    before = recoveries(log) if log else 0
     servers = [Server(port), Server(other)]
     rng = random.Random(seed)
     crashes = 0
     for i in range(commands):
         if crash_every and i % crash_every == crash_every - 1:
+            if log:
+                await_recovery(log, before + crashes)
             crashes += 1
             for server in servers:
                 server.ask(["SET", "color", "blue" * 20])
@@ -82,6 +101,8 @@ def main():
         if replies[0] != replies[1]:
             print(f"command {i}: {words}: {replies[0]} and {replies[1]} (seed {seed})")
             return 1
+    if log:
+        await_recovery(log, before + crashes)
     print(f"{commands} commands, {crashes} crashes, seed {seed}")
     return 0
 
