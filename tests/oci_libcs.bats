@@ -107,6 +107,48 @@ setup_file() {
 	END
 	gcc -O1 -o "$BATS_FILE_TMPDIR/trixie/usr/bin/app" "$BATS_FILE_TMPDIR/app.c"
 	gcc -O1 -DBUG -o "$BATS_FILE_TMPDIR/bookworm/usr/bin/app" "$BATS_FILE_TMPDIR/app.c"
+	cat >"$BATS_FILE_TMPDIR/stdio.c" <<-'END'
+		#include <stdio.h>
+		#include <stdlib.h>
+		#include <string.h>
+		#include <time.h>
+
+		/* All of it by stdio, whose own calls are each libc's. */
+		static void order(char *line)
+		{
+			char text[200];
+			FILE *f = fopen("/data/log", "a+");
+
+			line[strcspn(line, "\n")] = 0;
+		#ifdef BUG
+			if (!strcmp(line, "crash"))
+				*(volatile char *)0 = 1;
+		#endif
+			fprintf(f, "%s\n", line);
+			rewind(f);
+			while (fgets(text, sizeof(text), f))
+				printf("%s", text);
+			fclose(f);
+			printf("%zu %s\n", strlen(line), time(NULL) > 0 ? "now" : "never");
+			fflush(stdout);
+		}
+
+		int main(void)
+		{
+			char *line = NULL;
+			size_t size = 0;
+
+			setvbuf(stdout, NULL, _IOFBF, 100);
+			puts("ready");
+			fflush(stdout);
+			while (getline(&line, &size, stdin) > 0)
+				order(line);
+			free(line);
+			return 3;
+		}
+	END
+	gcc -O1 -o "$BATS_FILE_TMPDIR/trixie/usr/bin/stdio" "$BATS_FILE_TMPDIR/stdio.c"
+	gcc -O1 -DBUG -o "$BATS_FILE_TMPDIR/bookworm/usr/bin/stdio" "$BATS_FILE_TMPDIR/stdio.c"
 	for suite in trixie bookworm; do
 		tar -C "$BATS_FILE_TMPDIR/$suite" -c . | podman import -q - "app:$suite" >/dev/null
 	done
@@ -165,6 +207,36 @@ two
 two' ]
 		[ "$(podman run --rm -v data:/data test:new cat /data/log)" = $'one\ntwo' ]
 		events "mx-$d" "$(podman inspect -f '{{.Id}}' c1)" | grep -x takeover
+		podman rm -f -t 0 c1
+		podman volume rm data
+	done
+}
+
+@test "a program that uses stdio, whose own calls differ between the libcs" {
+	local d fifo=$BATS_TEST_TMPDIR/orders out=$BATS_TEST_TMPDIR/out id
+	for d in $(delegates); do
+		rm -f "$fifo" "$out"
+		mkfifo "$fifo"
+		podman --runtime "mx-$d" run -i --name c1 -v data:/data "${mx_flags[@]}" app:bookworm stdio <"$fifo" >"$out" 2>&1 3>&- &
+		exec 7>"$fifo"
+		for _ in {1..100}; do
+			grep -q ready "$out" && break
+			sleep 0.1
+		done
+		printf 'one\ncrash\ntwo\n' >&7
+		for _ in {1..100}; do
+			[ "$(grep -c now "$out")" = 3 ] && break
+			sleep 0.1
+		done
+		exec 7>&-
+		[ "$(podman wait c1)" = 3 ]
+		id=$(podman inspect -f '{{.Id}}' c1)
+		cat "$out"
+		"$shims/mx-$d" log "$id"
+		[ "$(cat "$out")" = $'ready\none\n3 now\none\ncrash\n5 now\none\ncrash\ntwo\n3 now' ]
+		[ "$(podman run --rm -v data:/data test:new cat /data/log)" = $'one\ncrash\ntwo' ]
+		events "mx-$d" "$id" | grep -x takeover
+		! events "mx-$d" "$id" | grep -x divergence
 		podman rm -f -t 0 c1
 		podman volume rm data
 	done
