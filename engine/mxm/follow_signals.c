@@ -64,7 +64,8 @@ void follow_take_signal(struct task *task, struct event *event)
 	if (task->state == TASK_RUNNING) {
 		/* Into user mode: the tracee is stopped first, signals_interrupted() gives it. */
 		if (task->nheld < HELD_MAX)
-			task->held[task->nheld++] = (struct held_signal){ info, 0, event_clock() };
+			task->held[task->nheld++] =
+				(struct held_signal){ info, 0, event_clock(), 0 };
 		if (!task->interrupted && tracee_interrupt(&task->tracee) == 0)
 			task->interrupted = true;
 		event_consumed(event, task->version);

@@ -50,6 +50,8 @@ void baton_take(struct task *task);
 void baton_give_up(struct task *task);
 /* Another task waits for the baton: its holder is stopped when it has computed for too long. */
 void baton_claim(struct group *group, int version);
+/* CPU time of its process in ns; 0: it is gone. */
+uint64_t task_cpu_time(const struct task *task);
 
 /* lead.c */
 

@@ -6,10 +6,12 @@
  */
 #include <cpuid.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <x86intrin.h>
 
+#include "base/io.h"
 #include "mxm/agent.h"
 #include "mxm/events.h"
 #include "mxm/group.h"
@@ -17,7 +19,11 @@
 #include "mxm/posix_timers.h"
 #include "mxm/special.h"
 
-/* A held signal breaks into user mode after this time without a call, in ns. */
+/*
+ * A held signal breaks into user mode when so much CPU time has gone without a call, in ns. What
+ * the task waits for a CPU does not count: a place in user mode cannot be found again in a
+ * follower.
+ */
 #define HOLD_NS 50000000ul
 
 /* rdtsc is an event with a number of its own. */
@@ -146,7 +152,8 @@ static bool was_raised(const struct task *task, int sig, const siginfo_t *info)
 static void hold(struct task *task, const siginfo_t *info, int broke)
 {
 	if (task->nheld < HELD_MAX)
-		task->held[task->nheld++] = (struct held_signal){ *info, broke, event_clock() };
+		task->held[task->nheld++] =
+			(struct held_signal){ *info, broke, event_clock(), task_cpu_time(task) };
 	task->tuple->group->wants_ticks = true;
 }
 
@@ -348,9 +355,31 @@ void signals_group_stop(struct task *task, int sig)
 		task_resume(task, RESUME_LISTEN, 0);
 }
 
+/* Running, but asleep: in a call of its version's own, which was let go without a stop. */
+static bool is_asleep(const struct task *task)
+{
+	cleanup_str struct str stat = STR_INIT;
+	char path[64];
+	const char *at;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", task->tracee.tid);
+	if (io_read_file(path, 4096, &stat, NULL) < 0)
+		return false;
+	at = strrchr(str_text(&stat), ')');
+	return at && at[1] == ' ' && at[2] == 'S';
+}
+
+static bool held_for_long(const struct task *task)
+{
+	const struct held_signal *held = &task->held[0];
+
+	if (event_clock() - held->since_ns < HOLD_NS)
+		return false;
+	return task_cpu_time(task) - held->since_cpu_ns > HOLD_NS || is_asleep(task);
+}
+
 void signals_tick(struct group *group)
 {
-	uint64_t now = event_clock();
 	struct task *holder = group->baton[group->leader];
 
 	group->wants_ticks = false;
@@ -360,8 +389,7 @@ void signals_tick(struct group *group)
 		if (!task->nheld)
 			continue;
 		group->wants_ticks = true;
-		if (task->state == TASK_RUNNING && !task->interrupted &&
-			now - task->held[0].since_ns > HOLD_NS &&
+		if (task->state == TASK_RUNNING && !task->interrupted && held_for_long(task) &&
 			tracee_interrupt(&task->tracee) == 0)
 			task->interrupted = true;
 	}

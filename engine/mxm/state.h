@@ -158,6 +158,7 @@ struct held_signal {
 	siginfo_t info;
 	int broke; /* the kernel's code for the call of an agent that it broke into, or 0 */
 	uint64_t since_ns;
+	uint64_t since_cpu_ns; /* its process's CPU time then */
 };
 
 #define HELD_MAX 16

@@ -203,13 +203,12 @@ void baton_take(struct task *task)
 	group->slice_begun[task->version] = 0;
 }
 
-/* CPU time of a process in ns; 0: it is gone. */
-static uint64_t cpu_time(pid_t pid)
+uint64_t task_cpu_time(const struct task *task)
 {
 	struct timespec ts;
 	clockid_t clock;
 
-	if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &ts) < 0)
+	if (clock_getcpuclockid(task->tracee.tgid, &clock) != 0 || clock_gettime(clock, &ts) < 0)
 		return 0;
 	return ts.tv_sec * 1000000000ul + ts.tv_nsec + 1;
 }
@@ -222,7 +221,7 @@ void baton_claim(struct group *group, int version)
 	group->wants_ticks = true;
 	if (!holder || holder->state != TASK_RUNNING || holder->interrupted)
 		return;
-	now = cpu_time(holder->tracee.tgid);
+	now = task_cpu_time(holder);
 	if (!group->slice_begun[version])
 		group->slice_begun[version] = now;
 	else if (now - group->slice_begun[version] > SLICE_NS &&
