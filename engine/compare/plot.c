@@ -9,12 +9,12 @@
 
 #include "compare/series.h"
 
-#define LEFT	56.0
+#define LEFT	92.0
 #define RIGHT	16.0
 #define TOP	34.0
 #define PANEL	150.0
 #define MIDDLE	34.0
-#define LABELS	150.0
+#define LABELS	170.0
 #define BAR_MIN 7.0
 #define BAR_MAX 26.0
 
@@ -80,7 +80,7 @@ static void put_bar(struct str *out, const struct frame *f, double base, int top
 	str_printf(out, "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\">",
 		class, x, base - high, f->step * 0.7, high);
 	str_printf(out, "<title>");
-	put_escaped(out, label);
+	put_escaped(out, series_name(label));
 	str_printf(out, ": %lu</title></rect>\n", n);
 }
 
