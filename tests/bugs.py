@@ -215,7 +215,7 @@ def lost(log):
         raise RuntimeError(json.dumps(refused[0]))
 
 
-def talk(client, native, log, times, rng):
+def talk(client, native, process, log, times, rng):
     """Meets the bug that often. Returns the times that the recoveries took, in ms."""
     took = []
     for i in range(times):
@@ -227,6 +227,8 @@ def talk(client, native, log, times, rng):
 
         def is_back():
             lost(log)
+            if process.poll() is not None:
+                raise RuntimeError(f"mx ended with {process.returncode}")
             return len(events(log, "recovered")) > i
 
         wait_for(f"recovery {i + 1}", 60, is_back)
@@ -260,7 +262,7 @@ def once(mx, builds, server, kind, buggy, leader, times, options):
             for command in native, [*run, "--", *words]:
                 processes.append(subprocess.Popen(command, stdout=out, stderr=out, cwd="/"))
             clients = [connect(server, port, process) for port, process in zip(ports, processes)]
-            took = talk(clients[1], clients[0], log, times, random.Random(kind + buggy + leader))
+            took = talk(clients[1], clients[0], processes[1], log, times, random.Random(kind + buggy + leader))
             if len(events(log, "crash")) != times:
                 failure = f"{len(events(log, 'crash'))} crashes"
         except (OSError, RuntimeError, http.client.HTTPException) as error:
