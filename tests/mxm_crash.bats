@@ -156,3 +156,20 @@ print(len(done), os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))'
 		! grep not-carried-over "$LOG"
 	done
 }
+
+@test "members of a set that the versions know by each other's numbers" {
+	local leader
+	for leader in old new; do
+		LOG=$BATS_TEST_TMPDIR/events.$leader.log
+		start "$MX" run --leader "$leader" --max-recoveries 0 --log "$LOG" \
+			"$(victim members_old)" "$(victim members_new)" -- "$BATS_TEST_TMPDIR/go.$leader"
+		wait_until 20 grep -q ready "$SERVER_LOG"
+		sleep 0.2
+		kill -KILL "$(version_pid leader "$(sed -n 's/ready //p' "$SERVER_LOG")")"
+		wait_until 20 grep -q takeover "$LOG"
+		touch "$BATS_TEST_TMPDIR/go.$leader"
+		wait "$SERVER"
+		grep -qx 'wrong == 0: yes' "$SERVER_LOG"
+		only_events crash discarded takeover
+	done
+}

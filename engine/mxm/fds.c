@@ -299,6 +299,30 @@ struct epoll_reg *fds_epoll_find(struct mxm *mxm, struct fdtab *fds, int set_fd,
 	return found;
 }
 
+int fds_epoll_own(
+	struct mxm *mxm, struct fdtab *fds, int set_fd, int fd, int version, uint64_t *data)
+{
+	struct ofd *set;
+	int found = -1;
+
+	pthread_mutex_lock(&mxm->lock);
+	set = ofd_of(fds, set_fd);
+	if (set) {
+		list_for_each (at, &set->members) {
+			struct epoll_reg *reg = container_of(at, struct epoll_reg, of_set);
+
+			if (reg->kernel != *data || reg->data[version] == *data || reg->fd == fd ||
+				!(reg->known & (1u << version)))
+				continue;
+			*data = reg->kernel = reg->data[version];
+			found = reg->fd;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&mxm->lock);
+	return found;
+}
+
 bool fds_epoll_is_plain(struct mxm *mxm, struct fdtab *fds, int fd, unsigned versions)
 {
 	struct ofd *set;

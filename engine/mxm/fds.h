@@ -52,6 +52,12 @@ struct epoll_reg *fds_epoll_set(
 void fds_epoll_delete(struct mxm *mxm, struct fdtab *fds, int set_fd, int fd);
 /* The member for which the kernel gave @data; NULL: none. */
 struct epoll_reg *fds_epoll_find(struct mxm *mxm, struct fdtab *fds, int set_fd, uint64_t data);
+/*
+ * A member of the set, other than @fd, that the kernel knows by *@data and @version by another
+ * number: from now on by that, which *@data is then. Returns its descriptor, -1: none.
+ */
+int fds_epoll_own(
+	struct mxm *mxm, struct fdtab *fds, int set_fd, int fd, int version, uint64_t *data);
 /* Is all that @fd's members hold, as far as @versions go, the same in them? False: @fd is no set.
  */
 bool fds_epoll_is_plain(struct mxm *mxm, struct fdtab *fds, int fd, unsigned versions);

@@ -4,10 +4,12 @@
  * is told in its own data, which is an address more often than not.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 
+#include "base/io.h"
 #include "base/xalloc.h"
 #include "mxm/agent.h"
 #include "mxm/fds.h"
@@ -24,6 +26,65 @@ static int read_data(struct task *task, uint64_t *ret_data)
 	if (rc == 0)
 		*ret_data = ev.data.u64;
 	return rc;
+}
+
+/* The events that the set watches @fd for. */
+static bool watched(const struct task *task, int set, int fd, uint32_t *ret_events)
+{
+	cleanup_str struct str info = STR_INIT;
+	char path[64];
+	const char *at;
+
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", task->tracee.tid, set);
+	if (io_read_file(path, 1 << 20, &info, NULL) < 0)
+		return false;
+	for (at = strstr(str_text(&info), "tfd:"); at; at = strstr(at + 1, "tfd:")) {
+		int tfd;
+
+		if (sscanf(at, "tfd: %d events: %x", &tfd, ret_events) == 2 && tfd == fd)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * After a take-over the kernel still holds data of the old leader's. Where the new leader puts in
+ * the same number for another member, the kernel is first told the new leader's data for the one
+ * that has it.
+ */
+static int epoll_lead(struct task *task, struct event *event)
+{
+	struct mxm *mxm = task->tuple->group->mxm;
+	struct fdtab *fds = task->tuple->proc->fds;
+	const uint64_t *a = task->call.args;
+	int set = (int)a[0], fd = (int)a[2], other, rc;
+	bool at_entry = true;
+	uint64_t data;
+	long r;
+
+	if (task->call.nr != SYS_epoll_ctl || a[1] == EPOLL_CTL_DEL || read_data(task, &data) < 0)
+		return 0;
+	while ((other = fds_epoll_own(mxm, fds, set, fd, task->version, &data)) >= 0) {
+		struct epoll_event ev = { .data.u64 = data };
+		uint32_t events;
+
+		if (!watched(task, set, other, &events))
+			continue;
+		ev.events = events;
+		rc = tracee_write(&task->tracee, raddr(GATEWAY_SCRATCH), &ev, sizeof(ev));
+		if (rc == 0)
+			rc = tracee_remote(&task->tracee, at_entry, &r, SYS_epoll_ctl,
+				(uint64_t)set, EPOLL_CTL_MOD, (uint64_t)other, GATEWAY_SCRATCH, 0,
+				0);
+		if (rc < 0)
+			return -ESRCH;
+		at_entry = false;
+	}
+	if (at_entry)
+		return 0;
+	rc = tracee_remote(&task->tracee, false, &r, SYS_epoll_ctl, a[0], a[1], a[2], a[3], 0, 0);
+	task->made_result = r;
+	return rc < 0 ? -ESRCH : SPECIAL_MADE;
 }
 
 static int ctl_led(struct task *task, struct event *event)
@@ -155,4 +216,6 @@ static int epoll_follow(struct task *task, struct event *event, enum follow_how 
 		       : 0;
 }
 
-const struct special special_epoll = { .led = epoll_led, .follow = epoll_follow };
+const struct special special_epoll = {
+	.lead = epoll_lead, .led = epoll_led, .follow = epoll_follow
+};
