@@ -89,7 +89,7 @@ redis_goes_on() {
 	local port native
 	port=$(free_port)
 	native=$(free_port)
-	PAIR_OPTIONS="--stats ${*:3}"
+	PAIR_OPTIONS="--stats --max-recoveries 1000000 ${*:3}"
 	start_server "$native" "$good" --port "$native" --bind 127.0.0.1 --save ""
 	start_pair "$port" "$1" "$2" --port "$port" --bind 127.0.0.1 --save ""
 	wait_until 20 redis-cli -p "$port" ping
@@ -99,8 +99,9 @@ redis_goes_on() {
 	[[ $(redis-cli -p "$port" hmget color red) = *WRONGTYPE* ]]
 	wait_until 30 recovered_times 1
 	redis-cli -p "$port" flushall
-	run -0 python3 "$ROOT/tests/mixed.py" "$port" "$native" $((crashes * 100)) $RANDOM 100 "$LOG"
+	run python3 "$ROOT/tests/mixed.py" "$port" "$native" $((crashes * 100)) $RANDOM 100 "$LOG"
 	echo "$output"
+	[ "$status" = 0 ] || fail "$(tail -n 5 "$LOG")"
 	[ "$(events divergence)" = 0 ]
 	[ "$(events crash) $(recoveries)" = "$((crashes + 1)) $((crashes + 1))" ] || fail "$(tail -n 5 "$LOG")"
 	# Both are alive, threads and all, and no process more.
