@@ -83,8 +83,9 @@ struct agent_slot {
 	uint32_t version; /* whose control page is its own */
 	uint32_t leader;  /* FOLLOW: whose ring it is */
 	uint64_t tuple;
-	uint64_t at; /* where in the ring its record began */
-	uint8_t stack[AGENT_SLOT_SIZE - 64];
+	uint64_t at;   /* where in the ring its record began */
+	uint64_t free; /* engine: it may read the time stamp counter */
+	uint8_t stack[AGENT_SLOT_SIZE - 72];
 };
 
 /* The registers of a call, as agent_entry has pushed them. */
@@ -118,6 +119,7 @@ struct agent_control {
 struct agent_process {
 	uint64_t private_fds[16];  /* below 1024: opened by this version alone */
 	uint64_t plain_epolls[16]; /* sets whose data is the same in all versions */
+	uint64_t clock_gettime;	   /* of its vDSO, 0: none; for threads that may read the counter */
 	uint32_t identity;	   /* its ids are those that the program knows */
 };
 

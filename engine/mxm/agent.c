@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
 #include "base/xalloc.h"
 #include "mxm/agent_arm.h"
@@ -137,6 +139,7 @@ static void give_slot(struct task *task)
 	slot.version = (uint32_t)task->version;
 	slot.leader = (uint32_t)task->tuple->group->leader;
 	slot.tuple = task->tuple->id;
+	slot.free = task->counter_free;
 	if (tracee_write(&task->tracee, raddr(task->slot), &slot,
 		    offsetof(struct agent_slot, stack)) < 0)
 		regs->gs_base = task->slot = AGENT_SLOTS;
@@ -152,7 +155,54 @@ static void set_mode(struct task *task)
 		task->mode = mode;
 }
 
-void agent_prepare(struct task *task)
+static bool was_broken_off(uint64_t rax)
+{
+	int64_t r = (int64_t)rax;
+
+	return r == -EINTR || (r <= -512 && r >= -530);
+}
+
+/* Whether the thread may read the time stamp counter: prctl(2), PR_SET_TSC. In user mode. */
+static void set_counter(struct task *task, bool free)
+{
+	uint64_t told = free;
+	long r;
+
+	if (tracee_remote(&task->tracee, false, &r, SYS_prctl, PR_SET_TSC,
+		    free ? PR_TSC_ENABLE : PR_TSC_SIGSEGV, 0, 0, 0, 0) < 0 ||
+		r < 0)
+		return;
+	task->counter_free = free;
+	if (task->slot > AGENT_SLOTS)
+		agent_tell(
+			task, task->slot + offsetof(struct agent_slot, free), &told, sizeof(told));
+}
+
+void agent_hold(struct task *task)
+{
+	const struct agent *agent = task->tuple->proc->agents[task->version];
+	struct user_regs_struct *regs = agent ? tracee_touch(&task->tracee) : NULL;
+
+	if (regs)
+		regs->rip = patches_site(agent->patches, regs->rip);
+	/* A child has what its parent had, which nobody has noted. */
+	set_counter(task, false);
+}
+
+/* Alone: nothing that it reads there has to be the same in another version. */
+static bool may_free_counter(struct task *task)
+{
+	const struct user_regs_struct *regs;
+
+	if (task->mode != AGENT_ALONE || task->counter_free || task->at_entry_stop ||
+		task->state != TASK_RUNNING)
+		return false;
+	regs = tracee_regs(&task->tracee);
+	/* A call that the kernel is to go on with is left alone. */
+	return regs && ((int64_t)regs->orig_rax < 0 || !was_broken_off(regs->rax));
+}
+
+void agent_prepare(struct task *task, bool can_call)
 {
 	struct proc *proc = task->tuple->proc;
 
@@ -161,6 +211,8 @@ void agent_prepare(struct task *task)
 	if (!task->slot || (task->slot == AGENT_SLOTS && proc->agents[task->version]))
 		give_slot(task);
 	set_mode(task);
+	if (can_call && may_free_counter(task))
+		set_counter(task, true);
 }
 
 void agent_refresh(struct group *group)
@@ -188,14 +240,9 @@ bool agent_is_inside(struct task *task)
 	if (task->slot <= AGENT_SLOTS)
 		return false;
 	regs = tracee_regs(&task->tracee);
-	return regs && regs->rip >= AGENT_CODE && regs->rip < AGENT_CODE + AGENT_CODE_SIZE;
-}
-
-static bool was_broken_off(uint64_t rax)
-{
-	int64_t r = (int64_t)rax;
-
-	return r == -EINTR || (r <= -512 && r >= -530);
+	/* Its own code, or the vDSO's on its stack. */
+	return regs && (regs->rip - AGENT_CODE < AGENT_CODE_SIZE ||
+			       regs->rsp - task->slot < AGENT_SLOT_SIZE);
 }
 
 static void bail(struct task *task)
@@ -406,15 +453,6 @@ void agent_free(struct proc *proc)
 {
 	for (int v = 0; v < MXM_VERSIONS_MAX; v++)
 		let_go(proc, v);
-}
-
-void agent_leave_stub(struct task *task)
-{
-	const struct agent *agent = task->tuple->proc->agents[task->version];
-	struct user_regs_struct *regs = agent ? tracee_touch(&task->tracee) : NULL;
-
-	if (regs)
-		regs->rip = patches_site(agent->patches, regs->rip);
 }
 
 int agent_part(const struct proc *proc, int from, int version, struct tracee *own,

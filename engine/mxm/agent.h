@@ -17,8 +17,11 @@
  * and makes its call again. */
 bool agent_serves(struct task *task);
 
-/* Before @task runs on in user mode: its slot, and what its agent is to do. */
-void agent_prepare(struct task *task);
+/*
+ * Before @task runs on in user mode: its slot, and what its agent is to do. @can_call: the stop may
+ * be used for a call in the task's place (no signal is given to it).
+ */
+void agent_prepare(struct task *task, bool can_call);
 
 /* Versions or the leader have changed: what every agent of the group is to do. */
 void agent_refresh(struct group *group);
@@ -41,8 +44,11 @@ bool agent_takes_signal(struct task *task, int sig, bool fault);
 /* The holder of the baton may sleep in its agent's call while another task needs the baton. */
 void agent_rouse(struct task *holder);
 
-/* Stopped between two calls in a stub: goes back to the site that leads there. */
-void agent_leave_stub(struct task *task);
+/*
+ * Stopped between two calls, to be copied: from a stub it goes back to the site that leads there,
+ * and it may not read the time stamp counter any more.
+ */
+void agent_hold(struct task *task);
 /*
  * @copy is a copy of @own, a process of @from's, and is to be @version's: the ring and the control
  * pages are given the protection that each now needs. Both are stopped in user mode.

@@ -13,6 +13,7 @@
 #include "mxm/install.h"
 #include "mxm/patch.h"
 #include "mxm/ring.h"
+#include "mxm/vdso.h"
 
 /* Has every version of the process its agent? */
 bool agent_is_complete(const struct group *group, const struct proc *proc)
@@ -111,6 +112,7 @@ static int map_all(struct task *task)
 	memcpy(process.private_fds, task->tuple->proc->private_fds[task->version],
 		sizeof(process.private_fds));
 	process.identity = group->mxm->versions[task->version].identity;
+	process.clock_gettime = vdso_function(task->tracee.tgid, "__vdso_clock_gettime");
 	rc = map_code(task);
 	if (rc == 0)
 		rc = map(task, AGENT_PROCESS, 4096, PROT_READ | PROT_WRITE,

@@ -216,6 +216,7 @@ static void make_faulting(struct task *task)
 	struct mxm *mxm = task->tuple->group->mxm;
 	long r;
 
+	task->counter_free = false;
 	if (tracee_remote(&task->tracee, false, &r, SYS_prctl, PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0,
 		    0) < 0)
 		return;

@@ -94,7 +94,7 @@ bool task_follows(const struct task *task)
 void task_resume(struct task *task, enum resume_how how, int sig)
 {
 	if (how == RESUME_RUN)
-		agent_prepare(task);
+		agent_prepare(task, sig == 0);
 	/* -ESRCH: it was killed meanwhile; its last stop is what the loop gets next. */
 	(void)tracee_resume(&task->tracee, how, sig);
 }

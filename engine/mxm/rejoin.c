@@ -214,7 +214,6 @@ static int hold(struct group *group, struct task *task)
 			group_stash(group, &stop);
 		return rc;
 	}
-	agent_leave_stub(task);
 	if (task->event)
 		event_free(task->event);
 	task->local_call = task->at_entry_stop = false;
@@ -251,6 +250,7 @@ static struct copy_thread *hold_all(struct group *group, int *ret_n)
 	for (int i = 0; i < n; i++) {
 		if (hold(group, threads[i].task) < 0)
 			return NULL;
+		agent_hold(threads[i].task);
 	}
 	*ret_n = n;
 	return take_ptr(threads);

@@ -215,6 +215,7 @@ struct task {
 	uint64_t clear_tid_at; /* CLONE_CHILD_CLEARTID: where the kernel clears its id, or 0 */
 	uint64_t slot;	       /* address of its agent's slot, 0: none yet */
 	uint32_t mode;	       /* enum agent_mode, as the slot has it */
+	bool counter_free;     /* it may read the time stamp counter */
 	bool bailed;	       /* its agent met a fault, and its call is to come by ptrace */
 };
 
