@@ -12,10 +12,10 @@
 #include <sys/syscall.h>
 #include <termios.h>
 
+#include "mxm/agent.h"
 #include "mxm/canon.h"
 #include "mxm/group.h"
 
-#include "mxm/agent.h"
 /* The most X's of a template: mkstemp(3) has 6, mktemp(1) 10. */
 #define RANDOM_CHARS 16
 
