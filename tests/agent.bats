@@ -70,3 +70,33 @@ calls_by_agent() {
 @test "a version that spoils what the agents share harms neither the engine nor the other one" {
 	"$BATS_TEST_DIRNAME/ring_faults.py" "$MX" "$(victim vandal)" 24 1
 }
+
+@test "a version alone has the right time, and it does not go back" {
+	need python3
+	local run
+	cd "$BATS_TEST_TMPDIR"
+	cat >clocks.py <<-'EOF'
+		import os, time
+		clocks = [time.time, time.monotonic, lambda: time.clock_gettime(time.CLOCK_BOOTTIME)]
+		last = [now() for now in clocks]
+		ends = last[1] + 4
+		while last[1] < ends:
+		    for i, now in enumerate(clocks):
+		        t = now()
+		        if t < last[i] or t > last[i] + 2:
+		            print("clock", i, "from", last[i], "to", t)
+		        last[i] = t
+		    os.stat("clocks.py")
+		print("at", int(last[0]))
+	EOF
+	mx_run --control control --stats --sync stream "$(command -v python3)" "$(command -v python3)" -- clocks.py >shown 2>stats &
+	run=$!
+	wait_until 10 test -S control
+	sleep 1.5
+	"$MX" promote --control control
+	wait "$run"
+	cat shown stats
+	[ "$(wc -l <shown)" = 1 ]
+	[ $(($(date +%s) - $(sed -n 's/^at //p' shown))) -le 2 ]
+	[ "$(calls_by_agent new)" -gt $((2 * $(calls_by_agent old))) ]
+}

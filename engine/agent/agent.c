@@ -345,29 +345,48 @@ static int follow(struct agent_frame *f, struct agent_slot *slot, const struct a
 	return DONE;
 }
 
-/* Clocks that the vDSO knows: clock_gettime(2). The others would come by a call of its own. */
-#define VDSO_CLOCKS	 0xf3 /* REALTIME, MONOTONIC, RAW, the coarse ones, BOOTTIME */
+#define NR_GETTIMEOFDAY	 96
+#define NR_TIME		 201
 #define NR_CLOCK_GETTIME 228
+#define VDSO_CLOCKS	 0xf3 /* REALTIME, MONOTONIC, RAW, the coarse ones, BOOTTIME */
 
-static int has_vdso_clock(const struct agent_frame *f, const struct agent_slot *slot)
+/* The vDSO's function for the call; 0: it has none, or would make the call itself. */
+static uint64_t vdso_function(const struct agent_frame *f, const struct agent_slot *slot)
 {
-	return f->rax == NR_CLOCK_GETTIME && slot->free && process->clock_gettime && f->rdi < 8 &&
-	       (VDSO_CLOCKS >> f->rdi & 1);
+	if (!slot->free)
+		return 0;
+	switch (f->rax) {
+	case NR_CLOCK_GETTIME:
+		return f->rdi < 8 && (VDSO_CLOCKS >> f->rdi & 1) ? process->clock_gettime : 0;
+	case NR_GETTIMEOFDAY:
+		return process->gettimeofday;
+	case NR_TIME:
+		return process->time;
+	}
+	return 0;
+}
+
+/* A fault there is led to agent_bail like one here. */
+static uint64_t ask_vdso(const struct agent_frame *f, uint64_t function)
+{
+	int64_t (*ask)(uint64_t, uint64_t) = (int64_t(*)(uint64_t, uint64_t))function;
+	int64_t result = ask(f->rdi, f->rsi);
+
+	/* The others return an int. */
+	return f->rax == NR_TIME ? (uint64_t)result : (uint64_t)(int64_t)(int32_t)result;
 }
 
 static int alone(struct agent_frame *f, struct agent_slot *slot, const struct agent_row *row)
 {
 	struct agent_control *own = control_of(slot->version);
+	uint64_t a[6], function;
 	int64_t result;
-	uint64_t a[6];
 
 	if ((row->flags & AGENT_IDS) && !process->identity)
 		return SLOW;
-	if (has_vdso_clock(f, slot)) {
-		int (*now)(uint64_t clock, uint64_t ts) = (void *)process->clock_gettime;
-
-		/* A fault there is led to agent_bail like one here. */
-		f->rax = (uint64_t)(int64_t)now(f->rdi, f->rsi);
+	function = vdso_function(f, slot);
+	if (function) {
+		f->rax = ask_vdso(f, function);
 		own->calls++;
 		return DONE;
 	}

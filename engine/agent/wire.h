@@ -119,8 +119,9 @@ struct agent_control {
 struct agent_process {
 	uint64_t private_fds[16];  /* below 1024: opened by this version alone */
 	uint64_t plain_epolls[16]; /* sets whose data is the same in all versions */
-	uint64_t clock_gettime;	   /* of its vDSO, 0: none; for threads that may read the counter */
-	uint32_t identity;	   /* its ids are those that the program knows */
+	/* Of its vDSO, 0: none; for threads that may read the time stamp counter. */
+	uint64_t clock_gettime, gettimeofday, time;
+	uint32_t identity; /* its ids are those that the program knows */
 };
 
 enum agent_kind {

@@ -113,6 +113,8 @@ static int map_all(struct task *task)
 		sizeof(process.private_fds));
 	process.identity = group->mxm->versions[task->version].identity;
 	process.clock_gettime = vdso_function(task->tracee.tgid, "__vdso_clock_gettime");
+	process.gettimeofday = vdso_function(task->tracee.tgid, "__vdso_gettimeofday");
+	process.time = vdso_function(task->tracee.tgid, "__vdso_time");
 	rc = map_code(task);
 	if (rc == 0)
 		rc = map(task, AGENT_PROCESS, 4096, PROT_READ | PROT_WRITE,
