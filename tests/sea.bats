@@ -205,3 +205,41 @@ refusals() {
 	run -2 "$MX" analyze --time-limit 0 a b
 	run -2 "$MX" analyze -f x --json a b
 }
+
+@test "a structure that grew at its end is refused where it is allocated, scaled or cleared" {
+	local side kind
+	cd "$BATS_TEST_TMPDIR" || return
+	cat >rows.c <<-'C'
+		#include <stdio.h>
+		#include <stdlib.h>
+		#include <string.h>
+		struct row { int key; int hits; MORE };
+		static struct row *rows;
+		static int n;
+		__attribute__((noinline)) void resize(int m) { rows = realloc(rows, m * sizeof(*rows)); n = m; }
+		__attribute__((noinline)) struct row *one(void) { return calloc(1, sizeof(struct row)); }
+		__attribute__((noinline)) void wipe(struct row *r) { memset(r, 0, sizeof(*r)); }
+		__attribute__((noinline)) int sum(void) { int s = 0; for (int i = 0; i < n; i++) s += rows[i].key; return s; }
+		__attribute__((noinline)) int untouched(int a) { return printf("%d\n", a ^ 5); }
+		int main(int c, char **v) { struct row *o = one(); resize(c * 4); wipe(o); return untouched(sum() + o->key); }
+	C
+	gcc -O2 '-DMORE=' -o old.full rows.c
+	gcc -O2 '-DMORE=long when;' -o new.full rows.c
+	# Another way to a size: no power of two.
+	gcc -O2 '-DMORE=long when[2];' -o wide.full rows.c
+	for side in old new wide; do
+		strip -o $side.stripped $side.full
+	done
+	for kind in new wide; do
+		"$MX" analyze --json old.full $kind.full >map.json
+		for side in resize one wipe sum; do
+			jq -e --arg f $side '.objects[0] | [(.old_functions, .new_functions)[] | select(.name == $f) | .refused != null] == [true, true]' \
+				map.json || fail "$side is not refused ($kind)"
+		done
+		# No function that uses it may stand in: of those that differ, main alone.
+		"$MX" analyze old.stripped $kind.stripped >report
+		cat report
+		grep -q 'a crash of the new version: [01] of' report
+		grep -q 'a crash of the old version: [01] of' report
+	done
+}

@@ -2,7 +2,8 @@
 /*
  * Signs that a structure is laid out otherwise in the other version, from code alone: the same
  * instruction reads another offset, walks with another stride, or asks for objects of another
- * size. A function that shows one must not run on the other version's data.
+ * size; a size is computed otherwise; as much as is used of what an argument points to differs. A
+ * function that shows one must not run on the other version's data.
  */
 #include "sea/analysis.h"
 
@@ -15,6 +16,8 @@
 #define MAX_SIZES   64
 #define MAX_WRAPPER 120 /* instructions of a function that passes a size on to the allocator */
 #define MAX_OBJECT  65536
+#define NEAR_CALL   8  /* instructions in which a size is computed */
+#define MAX_USES    32 /* of arguments, that are compared */
 
 struct sizes {
 	uint32_t small, big;
@@ -25,6 +28,7 @@ struct layout {
 	uint8_t *allocates[2]; /* by function: hands memory out */
 	struct sizes sizes[MAX_SIZES];
 	uint32_t n_sizes;
+	bool grew; /* some function shows it */
 };
 
 static bool is_allocator(const char *name)
@@ -208,8 +212,18 @@ static bool is_stride(const struct sea_insn *in)
 						 !is_frame_reg(in->reg) && is_wide(in->reg));
 }
 
-static void both(struct sea_analysis *a, uint32_t fo, uint32_t fn, const char *why)
+/* An index is made a distance in bytes, or the other way round. */
+static bool is_scale(const struct sea_insn *in)
 {
+	return (in->id == X86_INS_SHL || in->id == X86_INS_SAL || in->id == X86_INS_SAR) &&
+	       is_wide(in->reg) && in->imm >= 2 && in->imm <= 16;
+}
+
+static void both(struct layout *l, uint32_t fo, uint32_t fn, const char *why)
+{
+	struct sea_analysis *a = l->a;
+
+	l->grew = true;
 	sea_refuse(a, SEA_OLD, fo, xstrdup(why));
 	sea_refuse(a, SEA_NEW, fn, xstrdup(why));
 }
@@ -254,8 +268,147 @@ static void compare_insns(
 		is_object_size(y->imm))
 		why = xasprintf("walks in steps of %d in the old version, of %d in the new", x->imm,
 			y->imm);
+	if (!why && x->imm != y->imm && is_scale(x) && is_scale(y))
+		why = xasprintf("scales by %d in the old version, by %d in the new", 1 << x->imm,
+			1 << y->imm);
 	if (why)
-		both(a, fo, fn, why);
+		both(l, fo, fn, why);
+}
+
+/* lea (%reg,%reg,scale) and lea (,%reg,scale) multiply: by how much; 0: it is another one. */
+static uint32_t lea_factor(const struct sea_image *im, const struct sea_func *f, uint32_t insn)
+{
+	const struct sea_insn *in = &im->insns[insn];
+	const uint8_t *p = sea_bytes(im, f->addr + in->off, in->len);
+	uint8_t rex = p && (p[0] & 0xf0) == 0x40 ? *p++ : 0;
+	uint8_t base, index, mod;
+
+	/* modrm.rm 4: a scaled index follows. */
+	if (in->id != X86_INS_LEA || in->ref != SEA_NONE || !p || in->len < 4 || p[0] != 0x8d ||
+		(p[1] & 7) != 4)
+		return 0;
+	mod = p[1] >> 6;
+	base = (p[2] & 7) | (rex & 1) << 3;
+	index = (p[2] >> 3 & 7) | (rex & 2) << 2;
+	if (mod == 0 && (p[2] & 7) == 5)
+		return 1u << (p[2] >> 6);
+	return base == index ? (1u << (p[2] >> 6)) + 1 : 0;
+}
+
+/* What the size that the call at @call asks for is computed with, in the instructions before. */
+static uint64_t size_computation(
+	const struct sea_image *im, const struct sea_func *f, uint32_t call)
+{
+	uint32_t i = call - f->insn > NEAR_CALL ? call - NEAR_CALL : f->insn;
+	uint64_t sum = 0;
+
+	for (; i < call; i++) {
+		const struct sea_insn *in = &im->insns[i];
+
+		if (in->kind != SEA_I_PLAIN && in->kind != SEA_I_PADDING)
+			sum = 0; /* for something else */
+		else if (is_scale(in) || in->id == X86_INS_IMUL)
+			sum = sum * 31 + in->id + ((uint64_t)(uint32_t)in->imm << 16);
+		else if (lea_factor(im, f, i) > 1)
+			sum = sum * 31 + in->id + ((uint64_t)lea_factor(im, f, i) << 16);
+	}
+	return sum;
+}
+
+/* The next call of the allocator from *@at on, as an index of instruction; SEA_NONE: none. */
+static uint32_t next_allocation(struct layout *l, enum sea_side side, uint32_t func, uint32_t at)
+{
+	const struct sea_image *im = l->a->im[side];
+	const struct sea_func *f = &im->funcs[func];
+
+	for (; at < f->insn + f->n_insn; at++)
+		if (im->insns[at].ref != SEA_NONE &&
+			leads_to_allocator(l, side, &im->refs[im->insns[at].ref]))
+			return at;
+	return SEA_NONE;
+}
+
+static void compare_allocations(struct layout *l, uint32_t fo, uint32_t fn)
+{
+	const struct sea_image *o = l->a->im[0], *n = l->a->im[1];
+	uint32_t io = o->funcs[fo].insn, in = n->funcs[fn].insn;
+
+	for (;; io++, in++) {
+		io = next_allocation(l, SEA_OLD, fo, io);
+		in = next_allocation(l, SEA_NEW, fn, in);
+		if (io == SEA_NONE || in == SEA_NONE)
+			return;
+		if (size_computation(o, &o->funcs[fo], io) !=
+			size_computation(n, &n->funcs[fn], in)) {
+			both(l, fo, fn, "computes the size of what it allocates otherwise");
+			return;
+		}
+	}
+}
+
+/* How much of what each argument points to is used at each offset, before anything is called. */
+struct uses {
+	struct use {
+		uint16_t base, size;
+		int32_t disp;
+	} v[MAX_USES];
+	uint32_t n;
+};
+
+/* The whole register of which @reg may be a part. */
+static uint16_t whole(uint16_t reg)
+{
+	switch (reg) {
+	case X86_REG_EDI:
+		return X86_REG_RDI;
+	case X86_REG_ESI:
+		return X86_REG_RSI;
+	case X86_REG_EDX:
+		return X86_REG_RDX;
+	default:
+		return reg;
+	}
+}
+
+static void find_uses(const struct sea_image *im, const struct sea_func *f, struct uses *ret)
+{
+	bool own[3] = { true, true, true };
+	static const uint16_t regs[] = { X86_REG_RDI, X86_REG_RSI, X86_REG_RDX };
+
+	ret->n = 0;
+	for (uint32_t i = f->insn; i < f->insn + f->n_insn && ret->n < MAX_USES; i++) {
+		const struct sea_insn *in = &im->insns[i];
+
+		if (in->kind != SEA_I_PLAIN && in->kind != SEA_I_PADDING)
+			return;
+		for (size_t k = 0; k < ARRAY_SIZE(regs); k++) {
+			if (own[k] && in->base == regs[k] && in->mem_size && in->id != X86_INS_LEA)
+				ret->v[ret->n++] = (struct use){ regs[k], in->mem_size, in->disp };
+			if (in->writes && whole(in->reg) == regs[k])
+				own[k] = false;
+		}
+	}
+}
+
+static void compare_uses(struct layout *l, uint32_t fo, uint32_t fn)
+{
+	struct uses o, n;
+
+	find_uses(l->a->im[0], &l->a->im[0]->funcs[fo], &o);
+	find_uses(l->a->im[1], &l->a->im[1]->funcs[fn], &n);
+	for (uint32_t i = 0; i < o.n; i++)
+		for (uint32_t k = 0; k < n.n; k++) {
+			cleanup_free char *why = NULL;
+
+			if (o.v[i].base != n.v[k].base || o.v[i].disp != n.v[k].disp ||
+				o.v[i].size == n.v[k].size)
+				continue;
+			why = xasprintf("uses %u bytes at offset %#x of an argument in the old "
+					"version, %u in the new",
+				o.v[i].size, (unsigned)o.v[i].disp, n.v[k].size);
+			both(l, fo, fn, why);
+			return;
+		}
 }
 
 static void compare_pair(struct layout *l, uint32_t fo, uint32_t fn)
@@ -275,6 +428,8 @@ static void compare_pair(struct layout *l, uint32_t fo, uint32_t fn)
 			compare_insns(l, fo, fn, al[i].o, al[i].n, fp);
 	}
 	free(al);
+	compare_allocations(l, fo, fn);
+	compare_uses(l, fo, fn);
 }
 
 /* References to data whose layout is in conflict. */
@@ -341,6 +496,26 @@ static void check_growth(struct layout *l, enum sea_side side, uint32_t func)
 	}
 }
 
+/*
+ * Where structures grew, a function that may have a partner, but none that stands out, may be one
+ * of those that use them.
+ */
+static void check_ambiguous(struct layout *l, enum sea_side side, uint32_t func)
+{
+	const struct sea_image *im = l->a->im[side];
+	const struct sea_func *f = &im->funcs[func];
+
+	if (!l->a->func[side][func].ambiguous)
+		return;
+	for (uint32_t i = f->insn; i < f->insn + f->n_insn; i++)
+		if (im->insns[i].base && !is_frame_reg(im->insns[i].base)) {
+			sea_refuse(l->a, side, func,
+				xstrdup("structures are laid out otherwise, and which function of "
+					"the other version it corresponds to is not known"));
+			return;
+		}
+}
+
 void sea_judge_layout(struct sea_analysis *a)
 {
 	struct layout l = { .a = a };
@@ -356,6 +531,8 @@ void sea_judge_layout(struct sea_analysis *a)
 				check_conflicts(a, s, i);
 				if (l.n_sizes && a->func[s][i].verdict != SEA_V_CONSTANTS)
 					check_growth(&l, s, i);
+				if (l.grew)
+					check_ambiguous(&l, s, i);
 			}
 	free(l.allocates[0]);
 	free(l.allocates[1]);
