@@ -198,20 +198,21 @@ static bool is_directory(const char *path)
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* A relative name among the arguments that is a file here will not be one there. */
-static void warn_of_files(char *const *args)
+/*
+ * A relative name among the arguments that is a file here would not be one there, and what was
+ * compared would be how the versions complain of that.
+ */
+static int check_files(char *const *args)
 {
 	struct stat st;
 
-	for (; *args; args++) {
-		if ((*args)[0] == '/' || (*args)[0] == '-' || stat(*args, &st) < 0)
-			continue;
-		fprintf(stderr,
-			"mx compare: %s is a file here, but the versions start in a directory of "
-			"their own: see --files and --here\n",
-			*args);
-		return;
-	}
+	for (; *args; args++)
+		if ((*args)[0] != '/' && (*args)[0] != '-' && stat(*args, &st) == 0)
+			return cmd_usage_error(&cmd_compare,
+				"%s is a file here, but the versions would start in a directory of "
+				"their own: --here starts them here, --files=DIR in a copy of DIR",
+				*args);
+	return 0;
 }
 
 static int failed(int rc, const struct err *err)
@@ -377,9 +378,7 @@ static int parse_words(struct request *r, int argc, char **argv)
 	/* As mx run calls them. */
 	if (!r->study.argv0 && !is_directory(r->given[r->ngiven - 1]))
 		r->study.argv0 = r->given[r->ngiven - 1];
-	if (!r->study.here && !r->study.files)
-		warn_of_files(r->args);
-	return 0;
+	return r->study.here || r->study.files ? 0 : check_files(r->args);
 }
 
 static int run(int argc, char **argv)

@@ -4,22 +4,16 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
-#include <poll.h>
-#include <stdatomic.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "base/io.h"
 #include "base/xalloc.h"
 #include "caps.h"
 #include "cmd.h"
-#include "control.h"
-#include "director.h"
+#include "front.h"
 #include "mxm/rulefile.h"
 #include "oci/json.h"
 
@@ -136,12 +130,11 @@ static const char help[] =
 	"executed; 127: a program was not found.\n";
 
 struct run_options {
-	struct director_config config;
-	const char *argv0, *log_path, *control, *rules;
+	struct front front;
+	const char *argv0, *rules;
 	const char *old_args, *new_only_if, *map_if;
 	const char **shared;
 	int nshared;
-	bool init, verbose;
 };
 
 static int choose(const char *text, const char *const *names)
@@ -199,7 +192,7 @@ static int parse_option(struct run_options *o, int opt, const char *arg)
 	static const char *const versions[] = { "old", "new", NULL };
 	static const char *const syncs[] = { "lockstep", "barrier", "stream", NULL };
 	static const char *const prefers[] = { "new", "old", "leader", "stop", NULL };
-	struct mxm_config *mxm = &o->config.mxm;
+	struct mxm_config *mxm = &o->front.config.mxm;
 	long n;
 	int choice;
 
@@ -210,7 +203,7 @@ static int parse_option(struct run_options *o, int opt, const char *arg)
 		return choice < 0 ? -EINVAL : 0;
 	case OPT_PREFER:
 		choice = choose(arg, prefers);
-		o->config.prefer = choice;
+		o->front.config.prefer = choice;
 		return choice < 0 ? -EINVAL : 0;
 	case OPT_SYNC:
 		choice = choose(arg, syncs);
@@ -224,34 +217,34 @@ static int parse_option(struct run_options *o, int opt, const char *arg)
 		mxm->patience = (unsigned)n;
 		return 0;
 	case OPT_LOG:
-		o->log_path = arg;
+		o->front.log_path = arg;
 		return 0;
 	case OPT_RULES:
 		o->rules = arg;
 		return 0;
 	case OPT_CONTROL:
-		o->control = arg;
+		o->front.control = arg;
 		return 0;
 	case OPT_PROMOTE_AFTER:
-		return parse_promote(arg, &o->config);
+		return parse_promote(arg, &o->front.config);
 	case OPT_ABORT_AFTER:
 		if (str_to_long(arg, 1, 1000000, &n) < 0)
 			return -EINVAL;
-		o->config.abort_after = (unsigned)n;
+		o->front.config.abort_after = (unsigned)n;
 		return 0;
 	case OPT_MAX_RECOVERIES:
 		if (str_to_long(arg, 0, 1000000, &n) < 0)
 			return -EINVAL;
-		o->config.max_recoveries = (unsigned)n;
+		o->front.config.max_recoveries = (unsigned)n;
 		return 0;
 	case OPT_MAP:
-		o->config.map = arg;
+		o->front.config.map = arg;
 		return 0;
 	case OPT_MAP_IF:
 		o->map_if = arg;
 		return 0;
 	case OPT_CORE:
-		o->config.core_dir = arg;
+		o->front.config.core_dir = arg;
 		return 0;
 	case OPT_ARGV0:
 		o->argv0 = arg;
@@ -270,7 +263,7 @@ static int parse_option(struct run_options *o, int opt, const char *arg)
 		o->shared[o->nshared] = NULL;
 		return 0;
 	case OPT_INIT:
-		o->init = true;
+		o->front.init = true;
 		return 0;
 	case OPT_DROP_CHROOT:
 		mxm->drop_chroot = caps_drop_chroot;
@@ -282,7 +275,7 @@ static int parse_option(struct run_options *o, int opt, const char *arg)
 		o->new_only_if = arg;
 		return 0;
 	case OPT_STATS:
-		o->config.stats = true;
+		o->front.config.stats = true;
 		return 0;
 	case OPT_AGENT:
 		mxm->agent = true;
@@ -294,228 +287,10 @@ static int parse_option(struct run_options *o, int opt, const char *arg)
 		mxm->lock_memory_ways = true;
 		return 0;
 	case 'v':
-		o->verbose = true;
+		o->front.verbose = true;
 		return 0;
 	}
 	return -ENOENT;
-}
-
-/* What of the caller's side the engine looks after while the program runs. */
-struct passer {
-	struct director *d;
-	int sigfd;
-	bool init;
-	int status_fd;	   /* to the front, or -1 */
-	atomic_bool ended; /* the front was told how the program ended, and may be gone */
-};
-
-static void report_end(void *arg, int status)
-{
-	struct passer *p = arg;
-
-	/* Before the front can know of it: its end is no reason to end any more. */
-	p->ended = true;
-	/* EPIPE: nobody to tell; the program's other processes go on as daemons would. */
-	if (p->status_fd >= 0)
-		(void)!io_write_all(p->status_fd, &status, sizeof(status));
-}
-
-/*
- * Signals are passed on; those of the terminal come to the program by themselves. A front that is
- * killed takes the engine with it, and PTRACE_O_EXITKILL the program.
- */
-static void *passer(void *arg)
-{
-	struct passer *p = arg;
-
-	for (;;) {
-		bool watch = p->status_fd >= 0 && !p->ended;
-		struct pollfd fds[2] = { { p->sigfd, POLLIN, 0 },
-			{ watch ? p->status_fd : -1, 0, 0 } };
-		struct signalfd_siginfo info;
-
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
-			return NULL;
-		if (fds[1].revents && !p->ended)
-			_exit(MX_EXIT_ENGINE);
-		if (!(fds[0].revents & POLLIN) ||
-			read(p->sigfd, &info, sizeof(info)) != sizeof(info))
-			continue;
-		if (info.ssi_code != SI_KERNEL || p->init)
-			director_signal(p->d, (int)info.ssi_signo);
-	}
-}
-
-static void passed_signals(sigset_t *set)
-{
-	static const int sigs[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM,
-		SIGWINCH, SIGCONT, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU, SIGIO, SIGPWR };
-
-	sigemptyset(set);
-	for (unsigned i = 0; i < ARRAY_SIZE(sigs); i++)
-		sigaddset(set, sigs[i]);
-}
-
-static int exit_status(int status)
-{
-	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-}
-
-/* Encodes a failure to start as a wait status, so that the front can say it like any end. */
-static int failure_status(int rc)
-{
-	int code = rc == -ENOENT		     ? MX_EXIT_NO_FILE
-		   : rc == -EACCES || rc == -ENOEXEC ? MX_EXIT_NO_EXEC
-						     : MX_EXIT_ENGINE;
-
-	return code << 8;
-}
-
-/* The last part of the name that the program is called by. */
-static const char *app_name(const struct run_options *o)
-{
-	const char *name = o->config.mxm.versions[o->config.mxm.leader].argv[0];
-	const char *slash = strrchr(name, '/');
-
-	return slash && slash[1] ? slash + 1 : name;
-}
-
-static int start(struct run_options *o, struct director **ret_d, struct control **ret_control,
-	struct err *err)
-{
-	bool ticks = o->control || o->config.promote_after;
-	struct control *control = NULL;
-	int rc = 0;
-
-	if (ticks)
-		rc = control_open(
-			     o->control, app_name(o), o->log_path, o->config.log, &control, err) < 0
-			     ? -EIO
-			     : 0;
-	if (rc == 0)
-		rc = director_start(&o->config, ret_d, err);
-	if (rc == 0 && control)
-		rc = control_start(control, *ret_d, err);
-	if (rc < 0)
-		control_close(control);
-	else
-		*ret_control = control;
-	return rc;
-}
-
-static int engine(struct run_options *o, int status_fd)
-{
-	struct passer p = { .init = o->init, .status_fd = status_fd };
-	struct control *control = NULL;
-	struct director *d;
-	pthread_t thread;
-	struct err err;
-	sigset_t set;
-	int rc;
-
-	rc = eventlog_open(o->log_path, o->verbose, &o->config.log, &err);
-	if (rc < 0) {
-		fprintf(stderr, "mx run: %s\n", err.text);
-		return failure_status(-EIO);
-	}
-	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-	rc = start(o, &d, &control, &err);
-	if (rc < 0) {
-		fprintf(stderr, "mx run: %s\n", err.text);
-		return failure_status(rc);
-	}
-	/* The programs may have the engine's user id: its memory is not for them. */
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	passed_signals(&set);
-	p.d = d;
-	p.sigfd = signalfd(-1, &set, SFD_CLOEXEC);
-	director_on_end(d, report_end, &p);
-	if (p.sigfd >= 0 && pthread_create(&thread, NULL, passer, &p) == 0)
-		pthread_detach(thread);
-	rc = director_wait(d);
-	control_close(control);
-	eventlog_close(o->config.log);
-	return rc;
-}
-
-/*
- * The process that the caller started waits for the program's first process and ends as it did,
- * while the engine, its child, stays as long as any process of the program does: a program that
- * becomes a daemon goes on being two. Where the engine is to say something at its end, the front
- * stays as long.
- */
-static int front(pid_t pid, int status_fd, bool stays)
-{
-	sigset_t set;
-	int status = 0, word, sigfd;
-	bool told = false;
-
-	passed_signals(&set);
-	sigfd = signalfd(-1, &set, SFD_CLOEXEC);
-	for (;;) {
-		struct pollfd p[2] = { { status_fd, POLLIN, 0 }, { sigfd, POLLIN, 0 } };
-		struct signalfd_siginfo info;
-
-		if (poll(p, 2, -1) < 0 && errno != EINTR)
-			break;
-		if (p[1].revents && read(sigfd, &info, sizeof(info)) == sizeof(info) &&
-			info.ssi_code != SI_KERNEL)
-			kill(pid, (int)info.ssi_signo);
-		if (!p[0].revents)
-			continue;
-		if (read(status_fd, &word, sizeof(word)) != sizeof(word))
-			break;
-		status = word;
-		told = true;
-		if (!stays)
-			return status;
-	}
-	/* The engine has closed its end: it is over. */
-	if (told)
-		return status;
-	if (waitpid(pid, &status, 0) != pid || WIFSIGNALED(status))
-		return MX_EXIT_ENGINE << 8;
-	return status;
-}
-
-/* Ends as the program did, so that a caller's wait(2) sees the same. */
-static int end_like(int status)
-{
-	if (WIFSIGNALED(status)) {
-		struct rlimit none = { 0, 0 };
-		sigset_t set;
-
-		setrlimit(RLIMIT_CORE, &none);
-		signal(WTERMSIG(status), SIG_DFL);
-		sigemptyset(&set);
-		sigaddset(&set, WTERMSIG(status));
-		fflush(NULL);
-		sigprocmask(SIG_UNBLOCK, &set, NULL);
-		raise(WTERMSIG(status));
-	}
-	return exit_status(status);
-}
-
-static int run_with_front(struct run_options *o)
-{
-	int pipefd[2];
-	pid_t pid;
-
-	if (pipe2(pipefd, O_CLOEXEC) < 0) {
-		fprintf(stderr, "mx run: pipe: %s\n", strerror(errno));
-		return MX_EXIT_ENGINE;
-	}
-	pid = fork();
-	if (pid < 0) {
-		fprintf(stderr, "mx run: fork: %s\n", strerror(errno));
-		return MX_EXIT_ENGINE;
-	}
-	if (pid == 0) {
-		close(pipefd[0]);
-		_exit(exit_status(engine(o, pipefd[1])));
-	}
-	close(pipefd[1]);
-	return end_like(front(pid, pipefd[0], o->config.stats));
 }
 
 /* A JSON array of strings as an argument vector; the strings live as long as the process. */
@@ -547,14 +322,14 @@ static int read_args(const char *path, char ***ret_argv, struct err *err)
 /* The operator wants the new version without the old one where the two cannot be run together. */
 static void choose_new_only(struct run_options *o)
 {
-	struct mxm_config *mxm = &o->config.mxm;
+	struct mxm_config *mxm = &o->front.config.mxm;
 	cleanup_str struct str reason = STR_INIT;
 
 	if (!o->new_only_if || io_read_file(o->new_only_if, NEW_ONLY_MAX, &reason, NULL) < 0)
 		return;
 	while (reason.len && reason.data[reason.len - 1] == '\n')
 		reason.data[--reason.len] = '\0';
-	o->config.new_only = xstrdup(str_text(&reason));
+	o->front.config.new_only = xstrdup(str_text(&reason));
 	mxm->versions[0] = mxm->versions[1];
 	mxm->nversions = 1;
 	mxm->leader = 0;
@@ -567,16 +342,17 @@ static void open_map_if(struct run_options *o)
 
 	if (!o->map_if)
 		return;
-	o->config.map_fd = open(o->map_if, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (o->config.map_fd >= 0 && (fstat(o->config.map_fd, &st) < 0 || st.st_size == 0)) {
-		close(o->config.map_fd);
-		o->config.map_fd = -1;
+	o->front.config.map_fd = open(o->map_if, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (o->front.config.map_fd >= 0 &&
+		(fstat(o->front.config.map_fd, &st) < 0 || st.st_size == 0)) {
+		close(o->front.config.map_fd);
+		o->front.config.map_fd = -1;
 	}
 }
 
 static int run(int argc, char **argv)
 {
-	struct run_options o = { .config = { .prefer = PREFER_NEW,
+	struct run_options o = { .front.config = { .prefer = PREFER_NEW,
 					 .max_recoveries = 1000,
 					 .map_fd = -1,
 					 .mxm = { .nversions = 2,
@@ -585,11 +361,10 @@ static int run(int argc, char **argv)
 						 .agent = true,
 						 .survive = 1ul << (SIGSEGV - 1),
 						 .patience = 30 } } };
-	struct mxm_config *mxm = &o.config.mxm;
+	struct mxm_config *mxm = &o.front.config.mxm;
 	cleanup_free char **args = NULL;
 	char cwd[PATH_MAX];
 	struct err err;
-	sigset_t set;
 	int opt, rc, n = 0;
 
 	mxm->versions[0].name = "old";
@@ -632,9 +407,7 @@ static int run(int argc, char **argv)
 	if ((mxm->versions[0].root || mxm->versions[1].root) && getcwd(cwd, sizeof(cwd)))
 		mxm->cwd = cwd;
 	sigprocmask(SIG_SETMASK, NULL, &mxm->sigmask);
-	passed_signals(&set);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	rc = o.init ? exit_status(engine(&o, -1)) : run_with_front(&o);
+	rc = front_run(&o.front);
 	free(o.shared);
 	return rc;
 }

@@ -11,39 +11,17 @@
 
 #include "base/xalloc.h"
 #include "crash_report.h"
-#include "ctl/state.h"
+#include "director_state.h"
 #include "rem/recovery.h"
 
 #define MINUTE_NS 60000000000ul
-
-struct director {
-	struct director_config config;
-	struct mxm *mxm;
-	pthread_mutex_t lock;
-	bool ended;
-	int status;
-	bool stopping;	/* the policy ends all versions */
-	int last_crash; /* signal, for a run that no version survived */
-	struct run_state *state;
-	enum run_phase after_loss; /* the phase that the loss of a version leads to */
-	_Atomic bool switching;	   /* the leader is let go to come back as the follower */
-	int functions;		   /* put into the copy that is being made */
-	struct recovery *recovery; /* NULL: a lost version stays lost */
-	struct limit {
-		uint64_t begun_ns; /* of the minute */
-		unsigned n;
-	} recoveries[MXM_VERSIONS_MAX];
-	_Atomic enum run_phase decided; /* promoted or aborted; else initializing */
-	void (*on_end)(void *arg, int status);
-	void *on_end_arg;
-};
 
 static const char *name_of(const struct director *d, int version)
 {
 	return version < 0 ? NULL : d->config.mxm.versions[version].name;
 }
 
-static void enter(struct director *d, enum run_phase phase, const char *reason)
+void director_enter(struct director *d, enum run_phase phase, const char *reason)
 {
 	enum run_phase former = state_enter(d->state, phase);
 	struct event_out ev;
@@ -57,8 +35,7 @@ static void enter(struct director *d, enum run_phase phase, const char *reason)
 	event_end(&ev);
 }
 
-/* -1: there is none of that name. */
-static int version_called(const struct director *d, const char *name)
+int director_version_called(const struct director *d, const char *name)
 {
 	for (int v = 0; v < d->config.mxm.nversions; v++) {
 		if (strcmp(d->config.mxm.versions[v].name, name) == 0)
@@ -70,7 +47,7 @@ static int version_called(const struct director *d, const char *name)
 /* Have there been as many failures as the operator allows? */
 static bool is_enough(struct director *d)
 {
-	return d->config.abort_after && state_lives(d->state, version_called(d, "old")) &&
+	return d->config.abort_after && state_lives(d->state, director_version_called(d, "old")) &&
 	       state_failures(d->state) >= d->config.abort_after;
 }
 
@@ -82,7 +59,7 @@ static void on_crash(void *arg, const struct mxm_crash *crash)
 	d->last_crash = crash->sig;
 	d->after_loss = PHASE_DEGRADED;
 	state_count_crash(d->state, crash->version);
-	if (crash->version == version_called(d, "new") && is_enough(d))
+	if (crash->version == director_version_called(d, "new") && is_enough(d))
 		d->decided = PHASE_ABORTED;
 	eventlog_begin(d->config.log, &ev, "crash");
 	event_version(&ev, name_of(d, crash->version), crash->known, (int64_t)crash->seq);
@@ -97,9 +74,9 @@ static int preferred(const struct director *d, const struct mxm_divergence *div)
 {
 	switch (d->config.prefer) {
 	case PREFER_OLD:
-		return version_called(d, "old");
+		return director_version_called(d, "old");
 	case PREFER_NEW:
-		return version_called(d, "new");
+		return director_version_called(d, "new");
 	case PREFER_LEADER:
 	case PREFER_STOP:
 		break;
@@ -117,7 +94,7 @@ static int on_divergence(void *arg, const struct mxm_divergence *div)
 	d->after_loss = PHASE_DIVERGED;
 	state_count_divergence(d->state, div->why);
 	enough = !stop && is_enough(d);
-	keep = enough ? version_called(d, "old") : preferred(d, div);
+	keep = enough ? director_version_called(d, "old") : preferred(d, div);
 	/* A leader that is gone is out of the question: the follower was draining its stream. */
 	if (!state_lives(d->state, keep))
 		keep = keep == div->leader ? div->follower : div->leader;
@@ -221,9 +198,10 @@ static bool on_drop(void *arg, int version, int leads, bool was_leader)
 	state_lost(d->state, version);
 	state_set_leader(d->state, leads);
 	if (d->decided)
-		enter(d, d->decided, "decision");
+		director_enter(d, d->decided, "decision");
 	else if (leads >= 0)
-		enter(d, comes_back ? PHASE_RECOVERING : d->after_loss, name_of(d, version));
+		director_enter(
+			d, comes_back ? PHASE_RECOVERING : d->after_loss, name_of(d, version));
 	if (!was_leader || leads < 0 || d->stopping)
 		return comes_back;
 	eventlog_begin(d->config.log, &ev, "takeover");
@@ -280,7 +258,7 @@ static void on_not_switched(void *arg, const char *why)
 	event_str(&ev, "decision", "switch");
 	event_str(&ev, "text", why);
 	event_end(&ev);
-	enter(d, PHASE_MIRRORING, "decision-failed");
+	director_enter(d, PHASE_MIRRORING, "decision-failed");
 }
 
 static void on_rejoined(void *arg, int version, uint64_t ns, const char *why)
@@ -291,7 +269,7 @@ static void on_rejoined(void *arg, int version, uint64_t ns, const char *why)
 
 	if (why) {
 		log_refusal(d, version, why);
-		enter(d, PHASE_DEGRADED, name_of(d, version));
+		director_enter(d, PHASE_DEGRADED, name_of(d, version));
 		return;
 	}
 	state_back(d->state, version);
@@ -305,7 +283,7 @@ static void on_rejoined(void *arg, int version, uint64_t ns, const char *why)
 	if (no_use)
 		event_str(&ev, "map_no_use", no_use);
 	event_end(&ev);
-	enter(d, PHASE_MIRRORING, name_of(d, version));
+	director_enter(d, PHASE_MIRRORING, name_of(d, version));
 }
 
 static void on_entered(void *arg)
@@ -313,7 +291,8 @@ static void on_entered(void *arg)
 	struct director *d = arg;
 
 	if (state_phase(d->state) == PHASE_INITIALIZING)
-		enter(d, d->config.mxm.nversions > 1 ? PHASE_MIRRORING : PHASE_DEGRADED, NULL);
+		director_enter(
+			d, d->config.mxm.nversions > 1 ? PHASE_MIRRORING : PHASE_DEGRADED, NULL);
 }
 
 static void on_note(void *arg, const char *event, int version, pid_t pid, const char *text)
@@ -471,7 +450,7 @@ int director_wait(struct director *d)
 	return d->status;
 }
 
-static void get_counts(struct director *d, struct state_counts *ret)
+void director_get_counts(struct director *d, struct state_counts *ret)
 {
 	struct mxm_stats stats;
 
@@ -491,7 +470,7 @@ void director_put_status(struct director *d, struct jsonw *w)
 {
 	struct state_counts counts;
 
-	get_counts(d, &counts);
+	director_get_counts(d, &counts);
 	state_put_status(d->state, &counts, w);
 }
 
@@ -499,104 +478,9 @@ void director_put_figures(struct director *d, struct jsonw *w)
 {
 	struct state_counts counts;
 
-	get_counts(d, &counts);
+	director_get_counts(d, &counts);
 	state_sample(d->state, &counts);
 	state_put_figures(d->state, w);
-}
-
-static void log_decision(struct director *d, const char *decision, const char *by)
-{
-	struct event_out ev;
-
-	eventlog_begin(d->config.log, &ev, "decision");
-	event_str(&ev, "decision", decision);
-	event_str(&ev, "by", by);
-	event_end(&ev);
-}
-
-int director_decide(struct director *d, enum decision decision, const char *by, struct err *err)
-{
-	bool promote = decision == DECIDE_PROMOTE;
-	const char *name = promote ? "new" : "old";
-	enum run_phase phase = promote ? PHASE_PROMOTED : PHASE_ABORTED;
-	enum run_phase undecided = PHASE_INITIALIZING;
-	int keep = version_called(d, name), rc;
-
-	if (keep < 0 || !state_lives(d->state, keep))
-		return err_set(err, EPERM, "the %s version does not run (any more)", name);
-	if (!atomic_compare_exchange_strong(&d->decided, &undecided, phase) && undecided != phase)
-		return err_set(err, EPERM, "the run is %s already", state_phase_name(undecided));
-	if (state_phase(d->state) == phase)
-		return 0;
-	log_decision(d, promote ? "promote" : "abort", by);
-	rc = mxm_keep(d->mxm, keep);
-	if (rc < 0) {
-		d->decided = PHASE_INITIALIZING;
-		return err_set(err, EPERM, "the %s version has just gone", name);
-	}
-	enter(d, phase, "decision");
-	return 0;
-}
-
-/* What stands against bringing a version back. */
-static int check_recovery(struct director *d, struct err *err)
-{
-	if (d->decided)
-		return err_set(err, EPERM, "the run is %s already",
-			state_phase_name(state_phase(d->state)));
-	if (!d->recovery)
-		return err_set(err, EPERM,
-			"the run was started with --max-recoveries 0, or with one version");
-	return 0;
-}
-
-int director_restart(struct director *d, const char *name, const char *by, struct err *err)
-{
-	int version = version_called(d, name), rc = check_recovery(d, err);
-
-	if (rc < 0)
-		return rc;
-	if (version < 0 || state_lives(d->state, version))
-		return err_set(err, EPERM, "the %s version runs", name);
-	log_decision(d, "restart", by);
-	enter(d, PHASE_RECOVERING, "decision");
-	mxm_want_back(d->mxm, version);
-	return 0;
-}
-
-int director_switch(struct director *d, const char *by, struct err *err)
-{
-	int rc = check_recovery(d, err);
-
-	if (rc < 0)
-		return rc;
-	if (state_living(d->state) < 2)
-		return err_set(err, EPERM, "only one version runs");
-	log_decision(d, "switch", by);
-	d->switching = true;
-	enter(d, PHASE_RECOVERING, "decision");
-	mxm_switch(d->mxm);
-	return 0;
-}
-
-void director_tick(struct director *d)
-{
-	const struct director_config *c = &d->config;
-	struct state_counts counts;
-	struct event_out ev;
-	struct err err;
-
-	get_counts(d, &counts);
-	state_sample(d->state, &counts);
-	if (!c->promote_after || state_phase(d->state) != PHASE_MIRRORING ||
-		state_calm_seconds(d->state) < c->promote_after ||
-		counts.events < c->promote_events)
-		return;
-	if (director_decide(d, DECIDE_PROMOTE, "promote-after", &err) == 0)
-		return;
-	eventlog_begin(c->log, &ev, "decision-failed");
-	event_str(&ev, "text", err.text);
-	event_end(&ev);
 }
 
 void director_free(struct director *d)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/markup.h"
 #include "base/version.h"
 
 static const char style[] =
@@ -37,34 +38,6 @@ static const char style[] =
 	".c3,.c5{color:var(--warn);stroke:var(--warn)}"
 	".key{stroke:none;margin-left:.8rem}figure{margin:1.2rem 0}";
 
-void report_text(struct str *out, const char *text)
-{
-	for (; text && *text; text++) {
-		switch (*text) {
-		case '&':
-			str_puts(out, "&amp;");
-			break;
-		case '<':
-			str_puts(out, "&lt;");
-			break;
-		case '>':
-			str_puts(out, "&gt;");
-			break;
-		case '"':
-			str_puts(out, "&quot;");
-			break;
-		case '\'':
-			str_puts(out, "&#39;");
-			break;
-		default:
-			/* Control characters are no characters of HTML. */
-			str_putc(out, (unsigned char)*text < ' ' && *text != '\n' && *text != '\t'
-					      ? '?'
-					      : *text);
-		}
-	}
-}
-
 double report_time(const struct json *event)
 {
 	const char *text = json_string(json_get(event, "time"));
@@ -94,7 +67,7 @@ static bool is(const struct json *event, const char *name)
 static void put_cell(struct str *out, const char *tag, const char *text)
 {
 	str_printf(out, "<%s>", tag);
-	report_text(out, text);
+	str_put_markup(out, text);
 	str_printf(out, "</%s>", tag);
 }
 
@@ -150,7 +123,7 @@ static void put_summary(const struct report *r, double begin, double end, struct
 	}
 	str_puts(out, "<table>\n<tr><th>outcome</th><td class=\"");
 	str_printf(out, "%s\"><strong>", class);
-	report_text(out, phase);
+	str_put_markup(out, phase);
 	str_puts(out, "</strong></td></tr>\n");
 	put_row(out, "old version", field(start, "old"));
 	put_row(out, "new version", field(start, "new"));
@@ -188,9 +161,9 @@ static void put_fields(struct str *out, const struct json *event)
 			str_puts(&text, json_string(value));
 		else
 			json_print(value, &text);
-		report_text(out, key);
+		str_put_markup(out, key);
 		str_puts(out, " <code>");
-		report_text(out, str_text(&text));
+		str_put_markup(out, str_text(&text));
 		str_puts(out, "</code> ");
 	}
 }
@@ -216,9 +189,9 @@ static void put_events(const struct report *r, double begin, struct str *out)
 static void put_side(struct str *out, const char *who, const char *role, const char *call)
 {
 	str_puts(out, "<div><strong>");
-	report_text(out, who);
+	str_put_markup(out, who);
 	str_printf(out, "</strong> %s<pre>", role);
-	report_text(out, call[0] ? call : "(no call)");
+	str_put_markup(out, call[0] ? call : "(no call)");
 	str_puts(out, "</pre></div>\n");
 }
 
@@ -233,7 +206,7 @@ static void put_divergences(const struct report *r, double begin, struct str *ou
 		if (!is(event, "divergence"))
 			continue;
 		str_printf(out, "<h3>After %.3f s: ", report_time(event) - begin);
-		report_text(out, field(event, "kind"));
+		str_put_markup(out, field(event, "kind"));
 		str_puts(out, "</h3>\n<div class=\"pair\">\n");
 		put_side(out, field(event, "leader"),
 			json_is_true(json_get(event, "executed"))
@@ -242,9 +215,9 @@ static void put_divergences(const struct report *r, double begin, struct str *ou
 			field(event, "leader_call"));
 		put_side(out, field(event, "version"), "followed", field(event, "follower_call"));
 		str_puts(out, "</div>\n<p>Policy: ");
-		report_text(out, field(event, "policy"));
+		str_put_markup(out, field(event, "policy"));
 		str_putc(out, ' ');
-		report_text(out, let_go[0] ? let_go : field(event, "stopped"));
+		str_put_markup(out, let_go[0] ? let_go : field(event, "stopped"));
 		str_puts(out, "</p>\n");
 	}
 }
@@ -261,24 +234,24 @@ static void put_crashes(const struct report *r, double begin, struct str *out)
 		if (!is(event, "crash"))
 			continue;
 		str_printf(out, "<h3>After %.3f s: ", report_time(event) - begin);
-		report_text(out, field(event, "signal"));
+		str_put_markup(out, field(event, "signal"));
 		str_puts(out, " in the ");
-		report_text(out, field(event, "version"));
+		str_put_markup(out, field(event, "version"));
 		str_puts(out, " version</h3>\n<p>");
 		put_fields(out, event);
 		str_puts(out, "</p>\n<pre>");
 		for (size_t k = 0; k < json_count(frames); k++) {
 			str_printf(out, "#%zu ", k);
-			report_text(out, json_string(json_at(frames, k)));
+			str_put_markup(out, json_string(json_at(frames, k)));
 			str_putc(out, '\n');
 		}
 		if (!json_count(frames))
 			str_puts(out, "(no backtrace)\n");
 		str_puts(out, "</pre>\n<details><summary>registers</summary><pre>");
 		for (size_t k = 0; k < json_count(regs); k++) {
-			report_text(out, json_key_at(regs, k));
+			str_put_markup(out, json_key_at(regs, k));
 			str_putc(out, ' ');
-			report_text(out, json_string(json_at(regs, k)));
+			str_put_markup(out, json_string(json_at(regs, k)));
 			str_putc(out, '\n');
 		}
 		str_puts(out, "</pre></details>\n");
@@ -298,9 +271,9 @@ static void put_rules(const struct report *r, struct str *out)
 
 		json_print(json_at(counts, i), &n);
 		str_puts(out, i ? ", " : "<p>Applied: ");
-		report_text(out, json_key_at(counts, i));
+		str_put_markup(out, json_key_at(counts, i));
 		str_putc(out, ' ');
-		report_text(out, str_text(&n));
+		str_put_markup(out, str_text(&n));
 	}
 	str_puts(out, json_count(counts) ? ".</p>\n" : "");
 	str_puts(out, "<p>The first of each kind:</p>\n<table>\n"
@@ -313,9 +286,9 @@ static void put_rules(const struct report *r, struct str *out)
 		str_puts(out, "<tr>");
 		put_cell(out, "td", field(event, "rule"));
 		str_puts(out, "<td><code>");
-		report_text(out, field(event, "leader_call"));
+		str_put_markup(out, field(event, "leader_call"));
 		str_puts(out, "</code></td><td><code>");
-		report_text(out, field(event, "follower_call"));
+		str_put_markup(out, field(event, "follower_call"));
 		str_puts(out, "</code></td></tr>\n");
 	}
 	str_puts(out, "</table>\n");
@@ -335,9 +308,9 @@ void report_put(const struct report *r, struct str *out)
 	str_puts(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
 		      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
 		      "<link rel=\"icon\" href=\"data:,\">\n<title>");
-	report_text(out, r->title);
+	str_put_markup(out, r->title);
 	str_printf(out, " - mx report</title>\n<style>%s</style>\n</head>\n<body>\n<h1>", style);
-	report_text(out, r->title);
+	str_put_markup(out, r->title);
 	str_puts(out, ": two versions as one</h1>\n");
 	put_summary(r, begin, end, out);
 	put_section(out, "Timeline");

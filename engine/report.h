@@ -20,8 +20,6 @@ struct report {
 
 void report_put(const struct report *r, struct str *out);
 
-/* Text in HTML, also inside quoted attributes. */
-void report_text(struct str *out, const char *text);
 /* Seconds since the epoch of an event's time; negative: none. */
 double report_time(const struct json *event);
 

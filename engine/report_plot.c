@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/markup.h"
 #include "base/xalloc.h"
 #include "report.h"
 
@@ -89,7 +90,7 @@ void report_timeline(const struct json *events, double begin, double end, struct
 			str_printf(out,
 				"<circle class=\"%s\" cx=\"%.1f\" cy=\"%.0f\" r=\"5\"><title>",
 				class, x_of(report_time(event), begin, end), y[r]);
-			report_text(out, name);
+			str_put_markup(out, name);
 			str_printf(
 				out, " at %.3f s</title></circle>\n", report_time(event) - begin);
 		}
@@ -153,17 +154,17 @@ static void put_plot(struct str *out, const struct plot *p)
 	double base = HEIGHT - BOTTOM, top = top_of(p);
 
 	str_puts(out, "<figure><figcaption>");
-	report_text(out, p->title);
+	str_put_markup(out, p->title);
 	for (int c = 0; c < p->ncurves; c++) {
 		str_printf(out, " <span class=\"key %s\">&#9644; ", p->curves[c].class);
-		report_text(out, p->curves[c].name);
+		str_put_markup(out, p->curves[c].name);
 		str_puts(out, "</span>");
 	}
 	str_printf(out,
 		"</figcaption>\n<svg class=\"plot\" viewBox=\"0 0 %.0f %.0f\" role=\"img\" "
 		"aria-label=\"",
 		WIDTH, HEIGHT);
-	report_text(out, p->title);
+	str_put_markup(out, p->title);
 	str_puts(out, "\">\n");
 	for (int i = 0; i <= 4; i++) {
 		double y = base - (base - TOP) * i / 4;

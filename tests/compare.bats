@@ -252,3 +252,15 @@ neighbours() {
 	run -125 "$MX" compare --series --read "$dir/bad.json"
 	[[ $output = *"pair 0: old is missing"* ]]
 }
+
+@test "a relative name that the versions would not find is asked about" {
+	cd "$BATS_TEST_TMPDIR"
+	seq 10 >numbers
+	run "$MX" compare --no-recovery "$(command -v md5sum)" "$(command -v sha1sum)" -- numbers
+	[ "$status" = 2 ]
+	grep -q 'numbers is a file here.*--here.*--files' <<<"$output"
+	run "$MX" compare --no-recovery --here "$(command -v md5sum)" "$(command -v sha1sum)" -- numbers
+	[ "$status" = 1 ]
+	run "$MX" compare --no-recovery --here "$(command -v md5sum)" "$(command -v md5sum)" -- numbers
+	[ "$status" = 0 ]
+}

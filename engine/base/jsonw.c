@@ -6,6 +6,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 void jsonw_init(struct jsonw *w, struct str *out, bool pretty)
 {
 	*w = (struct jsonw){ .out = out, .pretty = pretty };
@@ -82,30 +84,6 @@ void jsonw_array_end(struct jsonw *w)
 	end(w, ']');
 }
 
-/*
- * Length of the well-formed UTF-8 sequence at @s (Unicode 15, table 3-7: no surrogates, nothing
- * overlong, nothing above U+10FFFF), 0 where there is none; its code point in *@ret_code.
- */
-static size_t decode_utf8(const uint8_t *s, size_t len, uint32_t *ret_code)
-{
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t n = s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
-	uint32_t code;
-
-	if (n == 0 || n > len)
-		return 0;
-	code = s[0] & (0x7f >> n);
-	for (size_t i = 1; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		code = code << 6 | (s[i] & 0x3f);
-	}
-	if (code < least[n] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
-		return 0;
-	*ret_code = code;
-	return n;
-}
-
 static void put_escape(struct str *out, uint32_t code)
 {
 	static const char names[] = "\bb\ff\nn\rr\tt\"\"\\\\";
@@ -142,7 +120,7 @@ static void put_string(struct str *out, const uint8_t *s, size_t len)
 		i = plain;
 		if (i == len)
 			break;
-		n = decode_utf8(s + i, len - i, &code);
+		n = utf8_decode(s + i, len - i, &code);
 		if (n == 0) {
 			code = s[i];
 			n = 1;

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/markup.h"
 #include "compare/series.h"
 
 #define LEFT	92.0
@@ -22,29 +23,6 @@ struct frame {
 	double width, step;
 	size_t n;
 };
-
-static void put_escaped(struct str *out, const char *text)
-{
-	for (; *text; text++) {
-		switch (*text) {
-		case '&':
-			str_puts(out, "&amp;");
-			break;
-		case '<':
-			str_puts(out, "&lt;");
-			break;
-		case '>':
-			str_puts(out, "&gt;");
-			break;
-		case '"':
-			str_puts(out, "&quot;");
-			break;
-		default:
-			/* Control characters are no XML, and a file name need not be UTF-8. */
-			str_putc(out, *text < ' ' || *text > '~' ? '?' : *text);
-		}
-	}
-}
 
 static double level(uint64_t n, double top)
 {
@@ -80,7 +58,7 @@ static void put_bar(struct str *out, const struct frame *f, double base, int top
 	str_printf(out, "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\">",
 		class, x, base - high, f->step * 0.7, high);
 	str_printf(out, "<title>");
-	put_escaped(out, series_name(label));
+	str_put_markup(out, series_name(label));
 	str_printf(out, ": %lu</title></rect>\n", n);
 }
 
@@ -103,7 +81,7 @@ static void put_names(struct str *out, const struct frame *f, const struct serie
 			"<text class=\"name\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\" "
 			"transform=\"rotate(-60 %.1f %.1f)\">",
 			x, y, x, y);
-		put_escaped(out, series_name(s->pairs[i].new));
+		str_put_markup(out, series_name(s->pairs[i].new));
 		str_puts(out, "</text>\n");
 	}
 }
