@@ -15,6 +15,7 @@
 #include "mxm/fds.h"
 #include "mxm/group.h"
 #include "mxm/patch.h"
+#include "mxm/restart.h"
 #include "mxm/ring.h"
 
 /* Calls that an agent could have taken before a process is given one. */
@@ -155,13 +156,6 @@ static void set_mode(struct task *task)
 		task->mode = mode;
 }
 
-static bool was_broken_off(uint64_t rax)
-{
-	int64_t r = (int64_t)rax;
-
-	return r == -EINTR || (r <= -512 && r >= -530);
-}
-
 /* Whether the thread may read the time stamp counter: prctl(2), PR_SET_TSC. In user mode. */
 static void set_counter(struct task *task, bool free)
 {
@@ -199,7 +193,7 @@ static bool may_free_counter(struct task *task)
 		return false;
 	regs = tracee_regs(&task->tracee);
 	/* A call that the kernel is to go on with is left alone. */
-	return regs && ((int64_t)regs->orig_rax < 0 || !was_broken_off(regs->rax));
+	return regs && ((int64_t)regs->orig_rax < 0 || !call_was_broken_off((int64_t)regs->rax));
 }
 
 void agent_prepare(struct task *task, bool can_call)
@@ -269,7 +263,7 @@ int agent_break(struct task *task)
 		    &task->tracee, raddr(task->slot + SLOT_IN_CALL), &in_call, sizeof(in_call)) < 0)
 		return 0;
 	if (regs->rip >= AGENT_ALLOWED && regs->rip < header->gate_end) {
-		if (regs->rip == AGENT_ALLOWED && was_broken_off(regs->rax)) {
+		if (regs->rip == AGENT_ALLOWED && call_was_broken_off((int64_t)regs->rax)) {
 			/* Its own naps are nothing that the program knows of. */
 			code = in_call == AGENT_MAKING ? (int)-(int64_t)regs->rax : 0;
 			regs->rax = (uint64_t)-EINTR;
@@ -401,7 +395,7 @@ void agent_harvest(struct task *task)
 		if (regs->rip < AGENT_ALLOWED || regs->rip >= header->gate_end)
 			return;
 	}
-	if (was_broken_off((uint64_t)result) || result == -ENOSYS)
+	if (call_was_broken_off(result) || result == -ENOSYS)
 		return;
 	record = ring_record(group->ring, slot.at);
 	task->call = (struct call){ .nr = record->item.nr, .issued = record->item.nr };

@@ -17,6 +17,7 @@
 #include "mxm/install.h"
 #include "mxm/pieces.h"
 #include "mxm/posix_timers.h"
+#include "mxm/restart.h"
 #include "mxm/ring.h"
 #include "mxm/rules.h"
 #include "mxm/shadows.h"
@@ -301,7 +302,7 @@ void follow_left(struct task *task)
 	if (!regs)
 		return;
 	result = (int64_t)regs->rax;
-	if (result <= -512 && result >= -516) {
+	if (call_restarts(result)) {
 		task_enter(task, TASK_AGAIN);
 		task_resume(task, RESUME_RUN, 0);
 		return;

@@ -17,6 +17,7 @@
 #include "mxm/ids.h"
 #include "mxm/install.h"
 #include "mxm/pieces.h"
+#include "mxm/restart.h"
 #include "mxm/rules.h"
 #include "mxm/shadows.h"
 #include "mxm/special.h"
@@ -26,18 +27,6 @@
 /* How far the stream may grow before the leader waits for its followers. */
 #define LAG_EVENTS 4096
 #define LAG_BYTES  (16ul << 20)
-
-/* The kernel's own codes for "a signal broke in" (linux/errno.h); user mode never sees them. */
-#define ERESTARTSYS	      512
-#define ERESTARTNOINTR	      513
-#define ERESTARTNOHAND	      514
-#define ERESTART_RESTARTBLOCK 516
-
-static bool restarts(int64_t result)
-{
-	return result == -ERESTARTSYS || result == -ERESTARTNOINTR || result == -ERESTARTNOHAND ||
-	       result == -ERESTART_RESTARTBLOCK;
-}
 
 /* An open that makes a file, or empties one. */
 static bool opens_to_change(const struct call *call)
@@ -374,7 +363,7 @@ void lead_left(struct task *task)
 	regs = tracee_regs(&task->tracee);
 	if (!regs)
 		return;
-	if (restarts((int64_t)regs->rax)) {
+	if (call_restarts((int64_t)regs->rax)) {
 		/* The kernel now shows the signal, or goes back to the call by itself. */
 		task->broken_off = (int)-(int64_t)regs->rax;
 		task_enter(task, TASK_AGAIN);
@@ -558,7 +547,7 @@ void lead_harvest(struct task *task)
 	if (event->kind != EVENT_CALL || !regs || row->class != SYS_SHARED)
 		return;
 	result = (int64_t)regs->rax;
-	if (restarts(result) || result == -EINTR || result == -ENOSYS ||
+	if (call_restarts(result) || result == -EINTR || result == -ENOSYS ||
 		regs->orig_rax != task->call.issued)
 		return;
 	special_restore_args(task);

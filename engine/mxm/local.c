@@ -13,6 +13,7 @@
 #include "mxm/group.h"
 #include "mxm/ids.h"
 #include "mxm/paths.h"
+#include "mxm/restart.h"
 #include "mxm/rules.h"
 #include "mxm/special.h"
 
@@ -176,7 +177,7 @@ void local_left(struct task *task)
 	if (!regs)
 		return;
 	result = (int64_t)regs->rax;
-	if (result <= -512 && result >= -516) {
+	if (call_restarts(result)) {
 		/* A signal broke in, and is passed over: the kernel makes the call again. */
 		task_enter(task, TASK_AGAIN);
 		task_resume(task, RESUME_RUN, 0);

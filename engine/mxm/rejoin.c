@@ -18,6 +18,7 @@
 #include "mxm/ids.h"
 #include "mxm/install.h"
 #include "mxm/posix_timers.h"
+#include "mxm/restart.h"
 #include "mxm/special.h"
 
 #define PAUSE_FIRST_NS 200000ul
@@ -127,12 +128,6 @@ static bool can_be_stopped(const struct task *task)
 	return task->state == TASK_RUNNING;
 }
 
-/* The kernel's answer to a call that has done nothing yet. */
-static bool was_broken_off(int64_t rax)
-{
-	return rax == -EINTR || (rax <= -512 && rax >= -516);
-}
-
 /*
  * Stopped: it goes on by making the call that it was in once more, from the start. An interrupt
  * that is pending is used up on the way.
@@ -163,7 +158,7 @@ static int settle(struct task *task, const struct stop *stop)
 	regs = tracee_regs(&task->tracee);
 	if (!regs)
 		return -ESRCH;
-	in_call = (int64_t)regs->orig_rax >= 0 && was_broken_off((int64_t)regs->rax);
+	in_call = (int64_t)regs->orig_rax >= 0 && call_was_broken_off((int64_t)regs->rax);
 	if (task->state == TASK_CALLING && (stop->kind != STOP_EXIT_CALL || !in_call))
 		return -EAGAIN;
 	if (task->state == TASK_RUNNING && stop->kind != STOP_SECCOMP && stop->kind != STOP_NEW)
