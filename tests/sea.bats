@@ -220,8 +220,15 @@ refusals() {
 		__attribute__((noinline)) struct row *one(void) { return calloc(1, sizeof(struct row)); }
 		__attribute__((noinline)) void wipe(struct row *r) { memset(r, 0, sizeof(*r)); }
 		__attribute__((noinline)) int sum(void) { int s = 0; for (int i = 0; i < n; i++) s += rows[i].key; return s; }
+		__attribute__((noinline)) void order(int (*f)(const void *, const void *)) { qsort(rows, n, sizeof(*rows), f); }
+		__attribute__((noinline)) void save(FILE *f) { fwrite(rows, sizeof(*rows), n, f); }
 		__attribute__((noinline)) int untouched(int a) { return printf("%d\n", a ^ 5); }
-		int main(int c, char **v) { struct row *o = one(); resize(c * 4); wipe(o); return untouched(sum() + o->key); }
+		int main(int c, char **v)
+		{
+			struct row *o = one();
+			resize(c * 4), wipe(o), order((int (*)(const void *, const void *))strcmp), save(stderr);
+			return untouched(sum() + o->key);
+		}
 	C
 	gcc -O2 '-DMORE=' -o old.full rows.c
 	gcc -O2 '-DMORE=long when;' -o new.full rows.c
@@ -232,7 +239,7 @@ refusals() {
 	done
 	for kind in new wide; do
 		"$MX" analyze --json old.full $kind.full >map.json
-		for side in resize one wipe sum; do
+		for side in resize one wipe sum order save; do
 			jq -e --arg f $side '.objects[0] | [(.old_functions, .new_functions)[] | select(.name == $f) | .refused != null] == [true, true]' \
 				map.json || fail "$side is not refused ($kind)"
 		done

@@ -174,10 +174,12 @@ static bool is_wide(uint16_t reg)
 	       (reg >= X86_REG_R8 && reg <= X86_REG_R15);
 }
 
-static bool fills_memory(const struct sea_image *im, const struct sea_ref *r)
+/* Is it given the size of what a pointer leads to? */
+static bool takes_size(const struct sea_image *im, const struct sea_ref *r)
 {
 	static const char *const names[] = { "memset", "memcpy", "memmove", "mempcpy", "bzero",
-		"explicit_bzero", "__memset_chk", "__memcpy_chk", "__memmove_chk" };
+		"explicit_bzero", "__memset_chk", "__memcpy_chk", "__memmove_chk", "qsort",
+		"qsort_r", "bsearch", "fread", "fwrite", "write", "read" };
 	const char *name = sea_stub_import(im, r->target, NULL);
 
 	for (size_t i = 0; name && i < ARRAY_SIZE(names); i++)
@@ -203,7 +205,7 @@ static bool is_fill(const struct sea_image *im, const struct sea_func *f, uint32
 	if (in->reg != X86_REG_EDX && in->reg != X86_REG_RDX && in->reg != X86_REG_ESI)
 		return false;
 	call = next_call(im, f, insn);
-	return call && fills_memory(im, call);
+	return call && takes_size(im, call);
 }
 
 static bool is_stride(const struct sea_insn *in)
@@ -261,8 +263,8 @@ static void compare_insns(
 		}
 	}
 	if (!why && x->imm != y->imm && is_fill(a->im[0], &a->im[0]->funcs[fo], io))
-		why = xasprintf(
-			"fills or copies another amount (%d in the old version, %d in the new)",
+		why = xasprintf("fills, copies or hands on another amount (%d in the old version, "
+				"%d in the new)",
 			x->imm, y->imm);
 	if (!why && x->imm != y->imm && is_stride(x) && is_object_size(x->imm) &&
 		is_object_size(y->imm))
