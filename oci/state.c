@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -90,6 +91,22 @@ bool state_exists(const char *path)
 	cleanup_free char *plan = xasprintf("%s/" STATE_PLAN, path);
 
 	return access(plan, F_OK) == 0;
+}
+
+int state_hold(const char *path, int *ret_fd, struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_errno(err, errno, "open %s", path);
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		int error = errno;
+
+		close(fd);
+		return error == EWOULDBLOCK ? 0 : err_errno(err, error, "lock %s", path);
+	}
+	*ret_fd = fd;
+	return 1;
 }
 
 /* @own if it is set, @system for root, else @name in the folder of a rootless engine. */

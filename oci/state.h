@@ -36,6 +36,13 @@ char *state_mark(const char *root, const char *id);
 bool state_exists(const char *path);
 
 /*
+ * Holds the state, as the one who is making the container, until *@ret_fd is closed: 1, or 0 if
+ * somebody else holds it. While nobody does, a state whose container the delegate does not know is
+ * left over from one that was killed at a bad moment.
+ */
+MUST_CHECK int state_hold(const char *path, int *ret_fd, struct err *err);
+
+/*
  * Makes the folder and mounts its file system of @size bytes (not where the caller may not mount:
  * then the container's user is the caller, and can harm only himself). What an earlier container
  * of this id has left is removed first. @uid and @gid own state/.

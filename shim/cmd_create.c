@@ -25,6 +25,7 @@ struct job {
 	char *bundle; /* absolute */
 	const char *config_name;
 	char *state; /* set once the container's state exists */
+	int hold;    /* on it, until the container is there; -1 */
 };
 
 static void job_free(struct job *job)
@@ -33,6 +34,8 @@ static void job_free(struct job *job)
 	json_free(job->spec);
 	free(job->bundle);
 	free(job->state);
+	if (job->hold >= 0)
+		close(job->hold);
 }
 
 /*
@@ -73,6 +76,48 @@ static int check_parts(const struct config *config, struct err *err)
 	return 0;
 }
 
+/*
+ * What there is of an earlier container of this id. One that the delegate has, or that somebody is
+ * making, is in the way; what one has left that was killed at a bad moment is not.
+ */
+static int clear_state(const struct job *job, const char *state, struct err *err)
+{
+	cleanup_close int hold = -1;
+	int rc, free_now;
+
+	if (access(state, F_OK) < 0)
+		return 0;
+	free_now = state_hold(state, &hold, err);
+	if (free_now < 0)
+		return free_now;
+	if (free_now && !state_exists(state))
+		return 0;
+	rc = free_now ? delegate_knows(job->config, job->line, err) : 1;
+	if (rc < 0)
+		return rc;
+	if (rc > 0)
+		return err_set(err, EEXIST, "container %s exists already", job->line->id);
+	report_warning("the state of an earlier container of this id was left over, and is gone");
+	return state_remove(state, job->config, err);
+}
+
+static int make_state(struct job *job, const char *state, uid_t uid, gid_t gid, struct err *err)
+{
+	int rc = clear_state(job, state, err), held;
+
+	if (rc == 0)
+		rc = state_create(state, job->config->state_size, uid, gid, err);
+	if (rc < 0)
+		return rc;
+	held = state_hold(state, &job->hold, err);
+	if (held < 0)
+		return held;
+	if (held == 0)
+		return err_set(err, EEXIST, "container %s exists already", job->line->id);
+	job->state = xstrdup(state);
+	return 0;
+}
+
 static int prepare(struct job *job, struct err *err)
 {
 	const struct cmdline *line = job->line;
@@ -93,13 +138,9 @@ static int prepare(struct job *job, struct err *err)
 		rc = state_path(line->root, line->id, &state, err);
 	if (rc < 0)
 		return rc;
-	if (state_exists(state))
-		return err_set(err, EEXIST, "container %s exists already", line->id);
-	rc = state_create(state, job->config->state_size, uid, gid, err);
-	if (rc < 0)
-		return rc;
-	job->state = take_ptr(state);
-	rc = about_write(job->state, job->spec, err);
+	rc = make_state(job, state, uid, gid, err);
+	if (rc == 0)
+		rc = about_write(job->state, job->spec, err);
 	if (rc < 0)
 		return rc;
 	edit = (struct edit){
@@ -178,7 +219,7 @@ static int start(struct job *job, bool waits_for_end)
 static int create_or_run(
 	const struct cmdline *line, const struct config *config, bool waits_for_end)
 {
-	struct job job = { .line = line, .config = config };
+	struct job job = { .line = line, .config = config, .hold = -1 };
 	struct err err = { 0 };
 	int status = 1;
 

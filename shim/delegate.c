@@ -47,7 +47,16 @@ static void forward(pid_t child, const sigset_t *all)
 	}
 }
 
-int delegate_run(const struct config *config, char **argv, int *ret_status, struct err *err)
+static void be_quiet(void)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int i = 0; fd >= 0 && i <= 2; i++)
+		dup2(fd, i);
+}
+
+static int run(
+	const struct config *config, char **argv, bool quiet, int *ret_status, struct err *err)
 {
 	sigset_t all, before;
 	int status, pipe_fd[2], failed = 0;
@@ -63,6 +72,8 @@ int delegate_run(const struct config *config, char **argv, int *ret_status, stru
 	child = fork();
 	if (child == 0) {
 		sigprocmask(SIG_SETMASK, &before, NULL);
+		if (quiet)
+			be_quiet();
 		execv(config->delegate, argv);
 		failed = errno;
 		if (write(pipe_fd[1], &failed, sizeof(failed)) < 0)
@@ -88,4 +99,26 @@ int delegate_run(const struct config *config, char **argv, int *ret_status, stru
 		return err_errno(err, failed, "exec the delegate %s", config->delegate);
 	*ret_status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 	return 0;
+}
+
+int delegate_run(const struct config *config, char **argv, int *ret_status, struct err *err)
+{
+	return run(config, argv, false, ret_status, err);
+}
+
+int delegate_knows(const struct config *config, const struct cmdline *line, struct err *err)
+{
+	char *argv[6], **arg = argv;
+	int status, rc;
+
+	*arg++ = line->argv[0];
+	if (line->root) {
+		*arg++ = (char *)"--root";
+		*arg++ = (char *)line->root;
+	}
+	*arg++ = (char *)"state";
+	*arg++ = (char *)line->id;
+	*arg = NULL;
+	rc = run(config, argv, true, &status, err);
+	return rc < 0 ? rc : status == 0;
 }

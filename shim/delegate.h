@@ -19,4 +19,8 @@ int delegate_exec(const struct config *config, const struct cmdline *line, struc
 MUST_CHECK int delegate_run(
 	const struct config *config, char **argv, int *ret_status, struct err *err);
 
+/* 1 if the delegate has a container of the command line's id, 0 if not. Says nothing to anybody. */
+MUST_CHECK int delegate_knows(
+	const struct config *config, const struct cmdline *line, struct err *err);
+
 #endif

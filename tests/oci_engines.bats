@@ -200,24 +200,25 @@ start_containerd() {
 }
 
 @test "containerd: ctr run --runc-binary" {
+	local id=mx-test-$$
 	start_containerd
 	ctr images import "$BATS_FILE_TMPDIR/redis-new.tar"
 	ctr run -d --runc-binary "$shims/mx-runc" --net-host --annotation io.mx.old=/.mx/old \
-		--mount "type=bind,src=$old,dst=/.mx/old,options=rbind:ro" localhost/redis:new c1 "${server[@]}"
+		--mount "type=bind,src=$old,dst=/.mx/old,options=rbind:ro" localhost/redis:new "$id" "${server[@]}"
 	survives
-	"$shims/mx-runc" --root /run/containerd/runc/default log --json c1 >"$BATS_TEST_TMPDIR/log"
+	"$shims/mx-runc" --root /run/containerd/runc/default log --json "$id" >"$BATS_TEST_TMPDIR/log"
 	crashed "$BATS_TEST_TMPDIR/log"
-	ctr task exec --exec-id e1 c1 /.mx/mx --version
-	ctr task pause c1
-	ctr task resume c1
-	ctr task kill -s TERM c1
+	ctr task exec --exec-id e1 "$id" /.mx/mx --version
+	ctr task pause "$id"
+	ctr task resume "$id"
+	ctr task kill -s TERM "$id"
 	for _ in {1..50}; do
 		ctr task ls | grep -q STOPPED && break
 		sleep 0.1
 	done
 	ctr task ls | grep STOPPED
-	ctr task rm c1
-	ctr container rm c1
+	ctr task rm "$id"
+	ctr container rm "$id"
 }
 
 @test "containerd's CRI: a pod with a runtime class" {

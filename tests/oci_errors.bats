@@ -201,6 +201,26 @@ bundle() {
 	make_shim mx-operator '"allow": ["old"], "defaults": {"prefer": "leader"}'
 }
 
+@test "what a container has left that was killed at a bad moment is in nobody's way" {
+	local d id=mx-test-$$ state=/run/mx/default/mx-test-$$
+	command -v runc >/dev/null || skip "no runc to make a bundle with"
+	bundle
+	for d in $(delegates); do
+		"$shims/mx-$d" create --bundle "$bundle" "$id" </dev/null >/dev/null 2>&1 3>&-
+		run "$shims/mx-$d" create --bundle "$bundle" "$id"
+		[ "$status" = 1 ]
+		[[ "$output" = *"container $id exists already"* ]]
+		[ -s "$state/plan.json" ]
+		# The delegate lets it go, and the shim is not told.
+		"$d" delete --force "$id"
+		[ -s "$state/plan.json" ]
+		"$shims/mx-$d" create --bundle "$bundle" "$id" </dev/null >/dev/null 2>"$BATS_TEST_TMPDIR/said" 3>&-
+		grep 'left over' "$BATS_TEST_TMPDIR/said"
+		"$shims/mx-$d" delete --force "$id"
+		[ ! -e "$state" ]
+	done
+}
+
 @test "config.json is malformed: the delegate's own answer" {
 	local d
 	command -v runc >/dev/null || skip "no runc to make a bundle with"
