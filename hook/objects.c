@@ -178,7 +178,7 @@ static int hash_file(struct sha256 *sha, const char *name, int fd, struct err *e
 int objects_key(
 	const struct object_pairs *pairs, char ret_key[OBJECTS_KEY_LEN + 1], struct err *err)
 {
-	static const uint32_t format[] = { SEA_MAP_VERSION, 1 };
+	static const uint32_t format[] = { SEA_MAP_VERSION, SEA_ANALYSIS_VERSION };
 	uint8_t digest[SHA256_LEN];
 	struct sha256 sha;
 	int rc = 0;

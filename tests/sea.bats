@@ -250,3 +250,47 @@ refusals() {
 		grep -q 'a crash of the old version: [01] of' report
 	done
 }
+
+@test "a structure that grew is refused where an array of it is indexed, however that is compiled" {
+	local level more f
+	cd "$BATS_TEST_TMPDIR" || return
+	cat >points.c <<-'C'
+		#include <stdio.h>
+		struct point { int x; int y; MORE };
+		#define APART __attribute__((noinline, noclone))
+		APART int at(struct point *p, long i) { return p[i].x; }
+		APART void set(struct point *p, unsigned i, int v) { p[i].y = v; }
+		APART long sum(struct point *p, int n) { long s = 0; for (int i = 0; i < n; i++) s += p[i].x; return s; }
+		APART struct point *find(struct point *p, int n, int y) { for (int i = 0; i < n; i++) if (p[i].y == y) return p + i; return NULL; }
+		APART struct point *end(struct point *p, long n) { return p + n; }
+		APART int last(struct point *p, int n) { return p[n - 1].x; }
+		APART long both(struct point *p, long *q, int i) { return p[i].x + q[i]; }
+		APART int untouched(struct point *p, long *q, int i) { return p->x + q[i]; }
+		static struct point grid[40];
+		APART int cell(int i) { return grid[i].y; }
+		APART long index(struct point *p) { return p - grid; }
+		int main(int c, char **v)
+		{
+			static long q[40];
+			set(grid, c, c);
+			return printf("%d %ld %p %p %d %ld %d %d %ld\n", at(grid, c), sum(grid, c), (void *)find(grid, c, 3),
+				(void *)end(grid, c), last(grid, c), both(grid, q, c), cell(c), untouched(grid, q, c), index(grid + c));
+		}
+	C
+	for level in 0 1 2 3 s; do
+		gcc -w -O$level '-DMORE=' -o old.full points.c
+		strip -o old.stripped old.full
+		for more in 'int z;' 'long z;' 'long z[2];' 'char name[92];'; do
+			gcc -w -O$level "-DMORE=$more" -o new.full points.c
+			strip -o new.stripped new.full
+			"$MX" analyze --json old.stripped new.stripped >map.json
+			for f in at set sum find end last both cell index; do
+				jq -e --arg at "0x$(nm old.full | awk -v f=$f '$3 == f { sub(/^0*/, "", $1); print $1 }')" \
+					'.objects[0].old_functions[] | select(.address == $at) | .verdict != "identical" and .refused != null' \
+					map.json >/dev/null || fail "$f is not refused (-O$level, $more)"
+			done
+			jq -e --arg at "0x$(nm old.full | awk '$3 == "untouched" { sub(/^0*/, "", $1); print $1 }')" \
+				'.objects[0].old_functions[] | select(.address == $at) | .verdict == "identical" and .refused == null' map.json >/dev/null
+		done
+	done
+}

@@ -128,6 +128,8 @@ static bool memory_ref(const struct decoder *d, const cs_insn *in, const cs_x86_
 	ref->off = x->encoding.disp_offset;
 	ref->width = disp_width(in, op->mem.disp);
 	ref->access = op->size;
+	rec->index = op->mem.index;
+	rec->scale = op->mem.scale;
 	if (op->mem.base == X86_REG_RIP) {
 		ref->target = in->address + in->size + op->mem.disp;
 		if (in->id == X86_INS_LEA) {

@@ -80,11 +80,13 @@ struct sea_insn {
 	uint16_t reg;  /* register of the first operand, or 0 */
 	uint16_t from; /* register of the second, or 0 */
 	uint16_t mem_size;
-	uint16_t id; /* capstone's instruction number */
+	uint16_t index; /* index register of the memory operand, or 0 */
+	uint16_t id;	/* capstone's instruction number */
 	uint8_t len;
 	uint8_t kind;	/* enum sea_insn_kind */
 	uint8_t writes; /* the first operand is a register that is written */
 	uint8_t imm_off;
+	uint8_t scale; /* of the index */
 };
 
 enum sea_insn_kind {

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/xalloc.h"
+#include "sea/stride.h"
 
 #define MAX_SIZES   64
 #define MAX_WRAPPER 120 /* instructions of a function that passes a size on to the allocator */
@@ -178,8 +179,8 @@ static bool is_wide(uint16_t reg)
 static bool takes_size(const struct sea_image *im, const struct sea_ref *r)
 {
 	static const char *const names[] = { "memset", "memcpy", "memmove", "mempcpy", "bzero",
-		"explicit_bzero", "__memset_chk", "__memcpy_chk", "__memmove_chk", "qsort",
-		"qsort_r", "bsearch", "fread", "fwrite", "write", "read" };
+		"explicit_bzero", "__memset_chk", "__memcpy_chk", "__memmove_chk", "memcmp", "bcmp",
+		"qsort", "qsort_r", "bsearch", "fread", "fwrite", "write", "read" };
 	const char *name = sea_stub_import(im, r->target, NULL);
 
 	for (size_t i = 0; name && i < ARRAY_SIZE(names); i++)
@@ -221,13 +222,16 @@ static bool is_scale(const struct sea_insn *in)
 	       is_wide(in->reg) && in->imm >= 2 && in->imm <= 16;
 }
 
-static void both(struct layout *l, uint32_t fo, uint32_t fn, const char *why)
+static void refuse_both(struct layout *l, uint32_t fo, uint32_t fn, const char *why)
 {
-	struct sea_analysis *a = l->a;
+	sea_refuse(l->a, SEA_OLD, fo, xstrdup(why));
+	sea_refuse(l->a, SEA_NEW, fn, xstrdup(why));
+}
 
+static void grew(struct layout *l, uint32_t fo, uint32_t fn, const char *why)
+{
 	l->grew = true;
-	sea_refuse(a, SEA_OLD, fo, xstrdup(why));
-	sea_refuse(a, SEA_NEW, fn, xstrdup(why));
+	refuse_both(l, fo, fn, why);
 }
 
 static void compare_insns(
@@ -274,27 +278,7 @@ static void compare_insns(
 		why = xasprintf("scales by %d in the old version, by %d in the new", 1 << x->imm,
 			1 << y->imm);
 	if (why)
-		both(l, fo, fn, why);
-}
-
-/* lea (%reg,%reg,scale) and lea (,%reg,scale) multiply: by how much; 0: it is another one. */
-static uint32_t lea_factor(const struct sea_image *im, const struct sea_func *f, uint32_t insn)
-{
-	const struct sea_insn *in = &im->insns[insn];
-	const uint8_t *p = sea_bytes(im, f->addr + in->off, in->len);
-	uint8_t rex = p && (p[0] & 0xf0) == 0x40 ? *p++ : 0;
-	uint8_t base, index, mod;
-
-	/* modrm.rm 4: a scaled index follows. */
-	if (in->id != X86_INS_LEA || in->ref != SEA_NONE || !p || in->len < 4 || p[0] != 0x8d ||
-		(p[1] & 7) != 4)
-		return 0;
-	mod = p[1] >> 6;
-	base = (p[2] & 7) | (rex & 1) << 3;
-	index = (p[2] >> 3 & 7) | (rex & 2) << 2;
-	if (mod == 0 && (p[2] & 7) == 5)
-		return 1u << (p[2] >> 6);
-	return base == index ? (1u << (p[2] >> 6)) + 1 : 0;
+		grew(l, fo, fn, why);
 }
 
 /* What the size that the call at @call asks for is computed with, in the instructions before. */
@@ -311,8 +295,8 @@ static uint64_t size_computation(
 			sum = 0; /* for something else */
 		else if (is_scale(in) || in->id == X86_INS_IMUL)
 			sum = sum * 31 + in->id + ((uint64_t)(uint32_t)in->imm << 16);
-		else if (lea_factor(im, f, i) > 1)
-			sum = sum * 31 + in->id + ((uint64_t)lea_factor(im, f, i) << 16);
+		else if (sea_lea_factor(in) > 1)
+			sum = sum * 31 + in->id + ((uint64_t)sea_lea_factor(in) << 16);
 	}
 	return sum;
 }
@@ -342,7 +326,7 @@ static void compare_allocations(struct layout *l, uint32_t fo, uint32_t fn)
 			return;
 		if (size_computation(o, &o->funcs[fo], io) !=
 			size_computation(n, &n->funcs[fn], in)) {
-			both(l, fo, fn, "computes the size of what it allocates otherwise");
+			grew(l, fo, fn, "computes the size of what it allocates otherwise");
 			return;
 		}
 	}
@@ -408,9 +392,22 @@ static void compare_uses(struct layout *l, uint32_t fo, uint32_t fn)
 			why = xasprintf("uses %u bytes at offset %#x of an argument in the old "
 					"version, %u in the new",
 				o.v[i].size, (unsigned)o.v[i].disp, n.v[k].size);
-			both(l, fo, fn, why);
+			grew(l, fo, fn, why);
 			return;
 		}
+}
+
+static void compare_strides(struct layout *l, uint32_t fo, uint32_t fn)
+{
+	const struct sea_image *o = l->a->im[0], *n = l->a->im[1];
+	cleanup_free char *why = NULL;
+	uint32_t x, y;
+
+	if (!sea_strides_differ(o, &o->funcs[fo], n, &n->funcs[fn], &x, &y))
+		return;
+	why = xasprintf("indexes elements of %u bytes in the old version, of %u in the new", x, y);
+	l->grew |= is_object_size(x) && is_object_size(y);
+	refuse_both(l, fo, fn, why);
 }
 
 static void compare_pair(struct layout *l, uint32_t fo, uint32_t fn)
@@ -432,6 +429,7 @@ static void compare_pair(struct layout *l, uint32_t fo, uint32_t fn)
 	free(al);
 	compare_allocations(l, fo, fn);
 	compare_uses(l, fo, fn);
+	compare_strides(l, fo, fn);
 }
 
 /* References to data whose layout is in conflict. */
@@ -479,6 +477,7 @@ static void check_growth(struct layout *l, enum sea_side side, uint32_t func)
 	struct sea_aligned *al = NULL;
 	struct sizes sizes;
 	bool lockstep;
+	char *why;
 
 	if (peer != SEA_NONE)
 		sea_align(&l->a->m, side ? peer : func, side ? func : peer, &al, &n, &lockstep);
@@ -490,32 +489,43 @@ static void check_growth(struct layout *l, enum sea_side side, uint32_t func)
 
 		if (shared[i] || !is_past_end(l, in, &sizes))
 			continue;
-		sea_refuse(l->a, side, func,
-			xasprintf("may use offset %#x of objects that have %u bytes in one version "
-				  "and %u in the other",
-				in->disp, sizes.small, sizes.big));
+		why = xasprintf("may use offset %#x of objects that have %u bytes in one version "
+				"and %u in the other",
+			in->disp, sizes.small, sizes.big);
+		if (peer != SEA_NONE)
+			sea_refuse(l->a, !side, peer, xstrdup(why));
+		sea_refuse(l->a, side, func, why);
 		return;
 	}
 }
 
-/*
- * Where structures grew, a function that may have a partner, but none that stands out, may be one
- * of those that use them.
- */
-static void check_ambiguous(struct layout *l, enum sea_side side, uint32_t func)
+/* Whether it may have to do with what a pointer leads to: its fields, its size, a distance. */
+static bool may_use_structures(const struct sea_image *im, const struct sea_func *f)
 {
-	const struct sea_image *im = l->a->im[side];
-	const struct sea_func *f = &im->funcs[func];
-
-	if (!l->a->func[side][func].ambiguous)
-		return;
 	for (uint32_t i = f->insn; i < f->insn + f->n_insn; i++)
-		if (im->insns[i].base && !is_frame_reg(im->insns[i].base)) {
-			sea_refuse(l->a, side, func,
-				xstrdup("structures are laid out otherwise, and which function of "
-					"the other version it corresponds to is not known"));
-			return;
-		}
+		if ((im->insns[i].base && !is_frame_reg(im->insns[i].base)) ||
+			im->insns[i].id == X86_INS_SAR || is_fill(im, f, i))
+			return true;
+	return false;
+}
+
+/*
+ * Where structures grew, a function that has no partner, or none that stands out, may be one of
+ * those that use them.
+ */
+static void check_unpaired(struct layout *l, enum sea_side side, uint32_t func)
+{
+	const char *why =
+		"structures are laid out otherwise, and the other version has no function "
+		"that corresponds";
+
+	if (l->a->func[side][func].ambiguous)
+		why = "structures are laid out otherwise, and which function of the other version "
+		      "it corresponds to is not known";
+	else if (l->a->m.peer[side][func] != SEA_NONE)
+		return;
+	if (may_use_structures(l->a->im[side], &l->a->im[side]->funcs[func]))
+		sea_refuse(l->a, side, func, xstrdup(why));
 }
 
 void sea_judge_layout(struct sea_analysis *a)
@@ -534,7 +544,7 @@ void sea_judge_layout(struct sea_analysis *a)
 				if (l.n_sizes && a->func[s][i].verdict != SEA_V_CONSTANTS)
 					check_growth(&l, s, i);
 				if (l.grew)
-					check_ambiguous(&l, s, i);
+					check_unpaired(&l, s, i);
 			}
 	free(l.allocates[0]);
 	free(l.allocates[1]);

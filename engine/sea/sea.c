@@ -13,8 +13,6 @@
 #include "sea/sha256.h"
 #include "sea/walk.h"
 
-#define SEA_CACHE_VERSION 2 /* raised with every change of what the analysis finds */
-
 static const struct sea_opts no_opts;
 
 static bool hash_file(const char *path, uint8_t ret[SHA256_LEN])
@@ -38,8 +36,8 @@ static bool hash_file(const char *path, uint8_t ret[SHA256_LEN])
 static char *cache_path(
 	const char *const paths[2], const struct sea_opts *opts, uint8_t ret_sha[2][SHA256_LEN])
 {
-	uint32_t salt[] = { SEA_MAP_VERSION, SEA_CACHE_VERSION, opts->no_symbols, opts->no_exports,
-		opts->no_types };
+	uint32_t salt[] = { SEA_MAP_VERSION, SEA_ANALYSIS_VERSION, opts->no_symbols,
+		opts->no_exports, opts->no_types };
 	cleanup_str struct str name = STR_INIT;
 	uint8_t digest[SHA256_LEN];
 	struct sha256 sha;
