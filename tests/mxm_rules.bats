@@ -5,55 +5,12 @@
 # (tests/victims/differ.h).
 
 load lib
+load pairs
 
 setup() {
 	old=$(victim differ_old)
 	new=$(victim differ_new)
 	LOG=$BATS_TEST_TMPDIR/events.log
-}
-
-# harmless RULE CASE...: in each mode and with either leader, output and files are those of the new
-# version alone, nobody is let go, and the log names the rule.
-harmless() {
-	local rule=$1 what sync leader
-	shift
-	for what in "$@"; do
-		for sync in lockstep barrier stream; do
-			for leader in old new; do
-				MX_TEST_OPTIONS="--sync $sync --leader $leader --patience 10" \
-					compare_native "$old" "$new" -- "$what" || fail "$what, $sync, $leader leads"
-				jq -e --arg rule "$rule" -s 'any(.event == "rule" and .rule == $rule)' "$LOG" >/dev/null ||
-					fail "$what, $sync, $leader leads: no rule '$rule': $(cat "$LOG")"
-			done
-		done
-	done
-}
-
-# harmful CASE...: in each mode, with either leader and either policy, there is a divergence. But for
-# stream mode, whose leader is ahead, the outcome is that of the preferred version alone.
-harmful() {
-	local what sync leader prefer
-	prepare() {
-		printf 'precious\n' >text
-		chmod 600 text
-	}
-	for what in "$@"; do
-		for sync in lockstep barrier stream; do
-			for leader in old new; do
-				for prefer in old new; do
-					rm -f "$LOG"
-					RESULT=$BATS_TEST_TMPDIR/mx in_fresh_folder "$MX" run --log "$LOG" --sync "$sync" \
-						--leader "$leader" --prefer "$prefer" --patience 10 "$old" "$new" -- "$what"
-					[ "$(events divergence)" -ge 1 ] ||
-						fail "$what, $sync, $leader leads: accepted: $(cat "$LOG")"
-					[ "$sync" != stream ] || continue
-					RESULT=$BATS_TEST_TMPDIR/native in_fresh_folder "$(victim "differ_$prefer")" "$what"
-					diff -r "$BATS_TEST_TMPDIR/native" "$BATS_TEST_TMPDIR/mx" ||
-						fail "$what, $sync, $leader leads, $prefer is preferred"
-				done
-			done
-		done
-	done
 }
 
 @test "ids asked for one by one, or all at once" {

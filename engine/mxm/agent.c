@@ -75,7 +75,8 @@ static uint32_t wanted_mode(const struct task *task)
 	if (!group->ring || task->starting || proc->no_agent)
 		return AGENT_OFF;
 	/* Bytes that were matched in part, or are kept for it: pieces.h. */
-	if (task->done || task->ahead.bytes.len || !list_is_empty(&proc->surplus))
+	if (task->done || task->ahead.bytes.len || !list_is_empty(&proc->surplus) ||
+		!list_is_empty(&proc->apart))
 		return AGENT_OFF;
 	if (!group->followers && !group->bereft)
 		return AGENT_ALONE;

@@ -171,6 +171,16 @@ void fds_set_cloexec(struct mxm *mxm, struct fdtab *fds, int fd, bool cloexec)
 	pthread_mutex_unlock(&mxm->lock);
 }
 
+bool fds_is_open(struct mxm *mxm, struct fdtab *fds, int fd)
+{
+	bool open;
+
+	pthread_mutex_lock(&mxm->lock);
+	open = ofd_of(fds, fd) != NULL;
+	pthread_mutex_unlock(&mxm->lock);
+	return open;
+}
+
 void fds_exec(struct mxm *mxm, struct fdtab *fds)
 {
 	pthread_mutex_lock(&mxm->lock);

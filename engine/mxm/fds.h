@@ -27,6 +27,8 @@ void fds_set_cloexec(struct mxm *mxm, struct fdtab *fds, int fd, bool cloexec);
 /* exec: what is close-on-exec goes. */
 void fds_exec(struct mxm *mxm, struct fdtab *fds);
 
+/* Does the program have a descriptor @fd? */
+bool fds_is_open(struct mxm *mxm, struct fdtab *fds, int fd);
 /* Is @fd the last descriptor of its open file description in the program? */
 bool fds_is_last(struct mxm *mxm, struct fdtab *fds, int fd);
 

@@ -15,6 +15,7 @@
 #include "mxm/group.h"
 #include "mxm/ids.h"
 #include "mxm/install.h"
+#include "mxm/modes.h"
 #include "mxm/pieces.h"
 #include "mxm/posix_timers.h"
 #include "mxm/restart.h"
@@ -22,6 +23,7 @@
 #include "mxm/rules.h"
 #include "mxm/shadows.h"
 #include "mxm/special.h"
+#include "mxm/waits.h"
 #include "mxm/wanted.h"
 
 void follow_asks(struct task *task)
@@ -48,14 +50,20 @@ void follow_asks(struct task *task)
 /* Why the follower's call is not the event's; NULL: it is, or a rule makes it so. */
 static const char *mismatch(struct task *task, const struct event *event)
 {
+	if (task->call.row != event->call.row && rules_same_copy(&task->call, &event->call)) {
+		rules_note(task, event, RULE_FLAGS);
+		return NULL;
+	}
 	if (task->call.nr != event->call.nr)
-		return "call";
+		return waits_are_same(&task->call, &task->in, &event->call, &event->in) ? NULL
+											: "call";
 	if (task->call.row != event->call.row)
 		return "operation";
 	if (task->in.len == event->in.len &&
 		memcmp(str_text(&task->in), str_text(&event->in), task->in.len) == 0)
 		return NULL;
-	if (rules_same_flags(&task->call, &task->in, &event->call, &event->in)) {
+	if (rules_same_flags(&task->call, &task->in, &event->call, &event->in,
+		    modes_may_part(task, &event->call))) {
 		rules_note(task, event, RULE_FLAGS);
 		return NULL;
 	}
@@ -83,12 +91,23 @@ void follow_vanish(struct task *task)
 /* A call that this version alone needs. It may wait there for another task, without the baton. */
 void follow_make_alone(struct task *task, const struct event *event)
 {
-	rules_note(task, event, task->call.nr == SYS_futex ? RULE_FUTEX : RULE_LOOK);
+	int64_t mode;
+
+	rules_note(task, event, rules_look_name(task->call.nr));
+	if (task->call.nr == SYS_nanosleep) {
+		/* The time that the leader's version took is over for this one too. */
+		follow_answer(task, 0);
+		return;
+	}
 	if (task->call.nr == SYS_futex) {
 		task->at_entry_stop = false;
 		task->local_call = true;
 		task_enter(task, TASK_CALLING);
 		task_resume(task, RESUME_TO_EXIT, 0);
+		return;
+	}
+	if (modes_tell(task, &mode)) {
+		follow_answer(task, mode);
 		return;
 	}
 	if (rules_tell_clock(task)) {
@@ -121,6 +140,8 @@ enum relation follow_relate(struct task *task, const struct event *event, const 
 	*ret_why = NULL;
 	if (rules_is_unshared(task->tuple->proc, task->version, event))
 		return REL_PASS_OVER;
+	if (modes_are_asked(task))
+		return REL_ALONE;
 	if (rules_is_look(&task->call) && rules_is_extra_look(task, event))
 		return rules_is_look(&event->call) && rules_look_is_to_come(task, event)
 			       ? REL_PASS_OVER
@@ -128,6 +149,10 @@ enum relation follow_relate(struct task *task, const struct event *event, const 
 	if (rules_is_look(&event->call))
 		return task->call.nr == event->call.nr ? REL_SAME : REL_PASS_OVER;
 	*ret_why = mismatch(task, event);
+	if (!*ret_why && modes_forbid(task, event)) {
+		*ret_why = "descriptor-mode";
+		return REL_NEVER;
+	}
 	if (!*ret_why)
 		return REL_SAME;
 	if (rules_opens_source(task))
@@ -162,9 +187,13 @@ static void finish(struct task *task, struct event *event)
 
 static void copy_results(struct task *task, struct event *event)
 {
+	cleanup_str struct str other = STR_INIT;
+	int64_t result = event->result;
 	bool runs;
-	int rc = canon_apply(task, event->result, &event->out);
+	int rc = waits_translate(task, event, &other, &result);
 
+	if (rc >= 0)
+		rc = canon_apply(task, result, rc ? &other : &event->out);
 	if (rc == 0 && event->result > 0)
 		rc = posix_timers_waited(task);
 	if (rc == -EBADMSG || rc == -EFAULT) {
@@ -195,7 +224,7 @@ static void copy_results(struct task *task, struct event *event)
 		return;
 	}
 	if (!event->sig)
-		follow_give_result(task, event->result);
+		follow_give_result(task, result);
 	finish(task, event);
 }
 
@@ -238,6 +267,12 @@ void follow_answer(struct task *task, int64_t result)
 	go_on(task);
 }
 
+static void forget_descriptor(struct task *task, int fd)
+{
+	pieces_forget(task->tuple->proc, task->version, fd);
+	modes_forget(task->tuple->proc, task->version, fd);
+}
+
 static void consume_call(struct task *task, struct event *event)
 {
 	const struct special *special = special_of(task->call.row);
@@ -246,9 +281,9 @@ static void consume_call(struct task *task, struct event *event)
 	if (task->call.issued != event->call.issued)
 		rules_note(task, event, RULE_SAME_CALL);
 	rules_share(task, event);
+	modes_share(task, event);
 	if (task->call.nr == SYS_close || task->call.nr == SYS_dup2 || task->call.nr == SYS_dup3)
-		pieces_forget(task->tuple->proc, task->version,
-			(int)task->call.args[task->call.nr == SYS_close ? 0 : 1]);
+		forget_descriptor(task, (int)task->call.args[task->call.nr == SYS_close ? 0 : 1]);
 	if (task->call.row->special == SPECIAL_EXIT) {
 		baton_take(task);
 		event_consumed(event, task->version);
@@ -398,11 +433,25 @@ bool follow_alone(struct task *task, const struct event *event, enum wanted want
 		return true;
 	case WANTED_ANSWER:
 		rules_note(task, event, v->rule);
+		if (event)
+			modes_settled(task, event, v);
 		follow_answer(task, v->result);
 		return true;
 	default:
 		return false;
 	}
+}
+
+static void carry_mode(struct task *task, struct event *event)
+{
+	int rc = modes_carry(task, event);
+
+	event_consumed(event, task->version);
+	if (rc == 0)
+		return;
+	follow_vanish(task);
+	if (rc > 0)
+		task_resume(task, RESUME_RUN, 0);
 }
 
 /* Neither the same nor pieces of the same. False: it waits for what may still come. */
@@ -424,6 +473,7 @@ static bool consume_different(struct task *task, struct event *event, const char
 	case WANTED_PASS_OVER:
 		rules_note(task, event, v.rule);
 		rules_pass_over(task, event);
+		modes_settled(task, event, &v);
 		answered = wanted_passed(task, event, &result);
 		event_consumed(event, task->version);
 		if (answered)
@@ -432,6 +482,10 @@ static bool consume_different(struct task *task, struct event *event, const char
 	case WANTED_LATER:
 		rules_note(task, v.later, v.rule);
 		consume_call(task, v.later);
+		return true;
+	case WANTED_CARRY:
+		rules_note(task, event, v.rule);
+		carry_mode(task, event);
 		return true;
 	case WANTED_HOLD:
 		task->held_back = true;
@@ -450,7 +504,7 @@ static const char *name_passed_over(const struct event *event)
 
 	if (source)
 		return source;
-	return event->call.nr == SYS_futex ? RULE_FUTEX : RULE_LOOK;
+	return rules_look_name(event->call.nr);
 }
 
 /* A call that the leader has made, where the follower asks for one. */
@@ -485,7 +539,15 @@ static bool consume_made(struct task *task, struct event *event)
 	case REL_PASS_OVER:
 		rules_note(task, event, name_passed_over(event));
 		rules_pass_over(task, event);
+		if (event->sig && event->pending == 1u << task->version) {
+			/* The call was the leader's own, the signal that broke into it is not. */
+			event->kind = EVENT_SIGNAL;
+			return true;
+		}
 		event_consumed(event, task->version);
+		return true;
+	case REL_NEVER:
+		drop_diverged(task, NULL, event, why);
 		return true;
 	case REL_DIFFERENT:
 		break;

@@ -6,6 +6,7 @@
 
 #include "mxm/pieces.h"
 #include "mxm/rules.h"
+#include "mxm/waits.h"
 #include "mxm/wanted.h"
 
 static struct call call_of(const struct foreseen *f)
@@ -22,7 +23,7 @@ const char *foresee_look(const struct foreseen *f)
 
 	if (!rules_is_look(&call))
 		return NULL;
-	return f->nr == SYS_futex ? RULE_FUTEX : RULE_LOOK;
+	return rules_look_name(f->nr);
 }
 
 const char *foresee_source(const struct foreseen *f)
@@ -48,6 +49,14 @@ bool foresee_same(const struct foreseen *a, const struct foreseen *b, const char
 	size_t first, len;
 
 	*ret_rule = NULL;
+	if (waits_are_same(&x, &a->in, &y, &b->in)) {
+		*ret_rule = RULE_SAME_CALL;
+		return true;
+	}
+	if (rules_same_copy(&x, &y) && (a->nr != b->nr || a->row != b->row)) {
+		*ret_rule = RULE_FLAGS;
+		return true;
+	}
 	if (a->nr != b->nr || a->row != b->row)
 		return false;
 	if (a->in.len == b->in.len && memcmp(str_text(&a->in), str_text(&b->in), a->in.len) == 0) {
@@ -55,7 +64,7 @@ bool foresee_same(const struct foreseen *a, const struct foreseen *b, const char
 			*ret_rule = RULE_SAME_CALL;
 		return true;
 	}
-	if (rules_same_flags(&x, &a->in, &y, &b->in))
+	if (rules_same_flags(&x, &a->in, &y, &b->in, false))
 		*ret_rule = RULE_FLAGS;
 	else if (rules_differ_in_temporary(&x, &a->in, &b->in, &first, &len))
 		*ret_rule = RULE_TEMPORARY;

@@ -16,6 +16,7 @@
 #include "mxm/group.h"
 #include "mxm/ids.h"
 #include "mxm/install.h"
+#include "mxm/modes.h"
 #include "mxm/pieces.h"
 #include "mxm/restart.h"
 #include "mxm/rules.h"
@@ -234,6 +235,8 @@ void lead_asks(struct task *task)
 		return;
 	}
 	if (local_call(task))
+		return;
+	if (!list_is_empty(&task->tuple->proc->apart) && modes_take_over(task))
 		return;
 	if ((task->ahead.bytes.len || task->done) && pieces_take_over(task))
 		return;

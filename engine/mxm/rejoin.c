@@ -108,6 +108,8 @@ static const char *obstacle(struct group *group, const struct proc *proc, int le
 		return "the program has mapped writable shared memory";
 	if (!list_is_empty(&proc->surplus) || proc->has_to_carry)
 		return "the old leader's place is still being taken over";
+	if (!list_is_empty(&proc->apart))
+		return "the mode of a descriptor is still to be set";
 	return NULL;
 }
 

@@ -22,100 +22,6 @@
 /* Where a descriptor goes that one version alone has: far above those of the program. */
 #define FAR_FD 900
 
-static bool is_empty(struct task *task, uint64_t path)
-{
-	char first = 1;
-
-	return path && tracee_read(&task->tracee, raddr(path), &first, 1) == 0 && !first;
-}
-
-static void rename_to(
-	struct call *call, uint64_t nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3)
-{
-	*call = (struct call){ .nr = nr, .issued = call->issued, .args = { a0, a1, a2, a3 } };
-}
-
-void rules_rename(struct task *task)
-{
-	struct call *c = &task->call;
-	const uint64_t *a = c->args;
-
-	switch (c->nr) {
-	case SYS_newfstatat:
-		if ((uint32_t)a[3] == AT_EMPTY_PATH && is_empty(task, a[1]))
-			rename_to(c, SYS_fstat, a[0], a[2], 0, 0);
-		break;
-	case SYS_stat:
-		rename_to(c, SYS_newfstatat, (uint32_t)AT_FDCWD, a[0], a[1], 0);
-		break;
-	case SYS_lstat:
-		rename_to(c, SYS_newfstatat, (uint32_t)AT_FDCWD, a[0], a[1], AT_SYMLINK_NOFOLLOW);
-		break;
-	case SYS_open:
-		rename_to(c, SYS_openat, (uint32_t)AT_FDCWD, a[0], a[1], a[2]);
-		break;
-	case SYS_creat:
-		rename_to(c, SYS_openat, (uint32_t)AT_FDCWD, a[0], O_CREAT | O_WRONLY | O_TRUNC,
-			a[1]);
-		break;
-	case SYS_access:
-		rename_to(c, SYS_faccessat, (uint32_t)AT_FDCWD, a[0], a[1], 0);
-		break;
-	case SYS_readlink:
-		rename_to(c, SYS_readlinkat, (uint32_t)AT_FDCWD, a[0], a[1], (uint32_t)a[2]);
-		break;
-	case SYS_dup3:
-		if (!(uint32_t)a[2] && (uint32_t)a[0] != (uint32_t)a[1])
-			rename_to(c, SYS_dup2, a[0], a[1], 0, 0);
-		break;
-	case SYS_mkdir:
-		rename_to(c, SYS_mkdirat, (uint32_t)AT_FDCWD, a[0], a[1], 0);
-		break;
-	case SYS_unlink:
-		rename_to(c, SYS_unlinkat, (uint32_t)AT_FDCWD, a[0], 0, 0);
-		break;
-	case SYS_rmdir:
-		rename_to(c, SYS_unlinkat, (uint32_t)AT_FDCWD, a[0], AT_REMOVEDIR, 0);
-		break;
-	case SYS_chmod:
-		rename_to(c, SYS_fchmodat, (uint32_t)AT_FDCWD, a[0], a[1], 0);
-		break;
-	case SYS_pipe:
-		rename_to(c, SYS_pipe2, a[0], 0, 0, 0);
-		break;
-	case SYS_epoll_create:
-		if ((int)a[0] > 0)
-			rename_to(c, SYS_epoll_create1, 0, 0, 0, 0);
-		break;
-	case SYS_inotify_init:
-		rename_to(c, SYS_inotify_init1, 0, 0, 0, 0);
-		break;
-	case SYS_eventfd:
-		rename_to(c, SYS_eventfd2, a[0], 0, 0, 0);
-		break;
-	case SYS_accept:
-		rename_to(c, SYS_accept4, a[0], a[1], a[2], 0);
-		break;
-	}
-}
-
-uint64_t rules_other_name(uint64_t nr)
-{
-	static const uint16_t names[][2] = { { SYS_stat, SYS_newfstatat },
-		{ SYS_lstat, SYS_newfstatat }, { SYS_open, SYS_openat }, { SYS_creat, SYS_openat },
-		{ SYS_access, SYS_faccessat }, { SYS_readlink, SYS_readlinkat },
-		{ SYS_mkdir, SYS_mkdirat }, { SYS_unlink, SYS_unlinkat },
-		{ SYS_rmdir, SYS_unlinkat }, { SYS_chmod, SYS_fchmodat }, { SYS_pipe, SYS_pipe2 },
-		{ SYS_epoll_create, SYS_epoll_create1 }, { SYS_inotify_init, SYS_inotify_init1 },
-		{ SYS_eventfd, SYS_eventfd2 }, { SYS_accept, SYS_accept4 } };
-
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		if (names[i][0] == nr)
-			return names[i][1];
-	}
-	return nr;
-}
-
 static bool makes_new_file(const struct call *call)
 {
 	switch (call->nr) {
@@ -226,6 +132,7 @@ bool rules_is_look(const struct call *call)
 	case SYS_getcpu:
 	case SYS_futex:
 	case SYS_sched_yield:
+	case SYS_nanosleep:
 	case SYS_getuid:
 	case SYS_geteuid:
 	case SYS_getgid:
@@ -265,6 +172,11 @@ bool rules_is_look(const struct call *call)
 		return true;
 	}
 	return is_looking_operation(call);
+}
+
+const char *rules_look_name(uint64_t nr)
+{
+	return nr == SYS_futex ? RULE_FUTEX : nr == SYS_nanosleep ? RULE_SLEEP : RULE_LOOK;
 }
 
 bool rules_is_extra_look(const struct task *task, const struct event *event)
@@ -415,11 +327,13 @@ const char *rules_opened_source(const struct event *event)
 }
 
 /* Bits of argument @i that make no difference. */
-static uint32_t idle_bits(const struct call *call, int i)
+static uint32_t idle_bits(const struct call *call, int i, bool may_part)
 {
 	const struct sys_row *row = call->row;
 	uint32_t bits = i == row->cloexec_arg ? row->cloexec : 0;
 
+	if (may_part && i == row->cloexec_arg)
+		bits |= O_NONBLOCK;
 	if (call->nr == SYS_openat && i == 2)
 		bits |= O_NOCTTY;
 	return bits;
@@ -437,7 +351,7 @@ static bool same_protocol(const struct call *a, const struct call *b)
 }
 
 bool rules_same_flags(const struct call *a, const struct str *our_in, const struct call *b,
-	const struct str *their_in)
+	const struct str *their_in, bool may_part)
 {
 	cleanup_str struct str ours = STR_INIT;
 	size_t at = 0;
@@ -454,7 +368,7 @@ bool rules_same_flags(const struct call *a, const struct str *our_in, const stru
 
 		if (!value || x == y)
 			continue;
-		if (((x ^ y) & ~idle_bits(a, i)) && !(i == 2 && same_protocol(a, b)))
+		if (((x ^ y) & ~idle_bits(a, i, may_part)) && !(i == 2 && same_protocol(a, b)))
 			return false;
 		for (; at + 4 <= ours.len; at++) {
 			if (memcmp(ours.data + at, &x, 4) == 0 &&
@@ -467,6 +381,27 @@ bool rules_same_flags(const struct call *a, const struct str *our_in, const stru
 		at += 4;
 	}
 	return memcmp(ours.data, their_in->data, ours.len) == 0;
+}
+
+bool rules_copy_cloexec(const struct call *call)
+{
+	return call->nr == SYS_dup3 ? (call->args[2] & O_CLOEXEC) != 0
+				    : call->nr == SYS_fcntl && call->args[1] == F_DUPFD_CLOEXEC;
+}
+
+bool rules_same_copy(const struct call *a, const struct call *b)
+{
+	bool to_number = a->nr == SYS_dup2 || a->nr == SYS_dup3;
+
+	if (!a->row || !b->row || a->row->special != SPECIAL_DUP ||
+		b->row->special != SPECIAL_DUP || (int)a->args[0] != (int)b->args[0])
+		return false;
+	if (to_number) /* to itself is an error for dup3(2) only */
+		return (b->nr == SYS_dup2 || b->nr == SYS_dup3) &&
+		       (int)a->args[1] == (int)b->args[1] && (int)a->args[0] != (int)a->args[1] &&
+		       !((a->nr == SYS_dup3 ? a->args[2] & ~(uint64_t)O_CLOEXEC : 0) |
+			       (b->nr == SYS_dup3 ? b->args[2] & ~(uint64_t)O_CLOEXEC : 0));
+	return a->nr == SYS_fcntl && b->nr == SYS_fcntl && (int)a->args[2] == (int)b->args[2];
 }
 
 static uint64_t *unshared_bits(struct proc *proc, int version, int fd)

@@ -18,10 +18,10 @@ bool rules_differ_in_temporary(const struct call *call, const struct str *ours,
 	const struct str *theirs, size_t *ret_first, size_t *ret_len);
 
 /*
- * Calls that say the same by another name, which libcs change from version to version: stat, lstat
- * and open are their *at forms from the current directory, newfstatat of an empty path is fstat.
- * The arguments in task->call become those of the other name; the program's registers stay. Safe:
- * the kernel runs the same code for both.
+ * Calls that say the same by another name, which libcs change from version to version: rename.c has
+ * the list. What comes in another shape, too, is in waits.h. The arguments in task->call become
+ * those of the other name; the program's registers stay. Safe: the kernel runs the same code for
+ * both.
  */
 void rules_rename(struct task *task);
 /* The number that a call is always renamed to; the same where it is not. */
@@ -32,10 +32,13 @@ uint64_t rules_other_name(uint64_t nr);
  * what a file is, what a descriptor is set to; draws of random bytes; and futex calls, which depend
  * on where a time slice ended. One that only the follower makes is answered for it alone, a clock
  * as it was last told, and the event is still to come; one that only the leader made is passed
- * over. Safe: nobody outside sees them, and what follows from the answer is compared like all
- * else. Not among them: SO_ERROR, which takes the error away; anything that consumes.
+ * over. A sleep is among them: all that it does is to take time, which a follower need not take.
+ * Safe: nobody outside sees them, and what follows from the answer is compared like all else. Not
+ * among them: SO_ERROR, which takes the error away; anything that consumes.
  */
 bool rules_is_look(const struct call *call);
+/* The name of the rule that such a call falls under. */
+const char *rules_look_name(uint64_t nr);
 /* The follower looks, and the event is not the same look. */
 bool rules_is_extra_look(const struct task *task, const struct event *event);
 /* Does @task ask for a look that is the same as one of the leader's a little further on, with
@@ -53,10 +56,16 @@ void rules_learn_clock(const struct task *task, const struct event *event);
 /*
  * Calls that make a descriptor and differ only in whether it is closed on exec, in O_NOCTTY, or in
  * naming a socket's default protocol. Both get what the leader asked for. Safe: until an exec
- * nobody can tell, and what is executed inherits the same in both.
+ * nobody can tell, and what is executed inherits the same in both. With @may_part they may also
+ * differ in O_NONBLOCK: modes.h sees to that.
  */
 bool rules_same_flags(const struct call *a, const struct str *our_in, const struct call *b,
-	const struct str *their_in);
+	const struct str *their_in, bool may_part);
+
+/* Copies of the same descriptor, close-on-exec or not. */
+bool rules_same_copy(const struct call *a, const struct call *b);
+/* Is the copy that the call makes closed on exec? */
+bool rules_copy_cloexec(const struct call *call);
 
 /*
  * A version that reads /dev/urandom or /dev/random, or a file by which the kernel tells of the
@@ -81,6 +90,7 @@ MUST_CHECK int rules_move_fd(struct task *task, int fd, bool cloexec);
 /* Names of the built-in rules, as the log and the manual have them. */
 #define RULE_LOOK      "look"
 #define RULE_FUTEX     "wait-order"
+#define RULE_SLEEP     "sleep"
 #define RULE_SAME_CALL "same-call"
 #define RULE_TEMPORARY "temporary-name"
 #define RULE_RANDOM    "random-source"

@@ -13,6 +13,7 @@
 #include "mxm/fds.h"
 #include "mxm/install.h"
 #include "mxm/group.h"
+#include "mxm/rules.h"
 #include "mxm/special.h"
 
 #define STALE_MAX 64
@@ -136,8 +137,7 @@ static int dup_lead(struct task *task, struct event *event)
 static int dup_led(struct task *task, struct event *event, int64_t *result)
 {
 	const uint64_t *a = task->call.args;
-	bool cloexec = (task->call.nr == SYS_dup3 && (a[2] & O_CLOEXEC)) ||
-		       (task->call.nr == SYS_fcntl && a[1] == F_DUPFD_CLOEXEC);
+	bool cloexec = rules_copy_cloexec(&task->call);
 
 	if (*result < 0)
 		return 0;
@@ -152,13 +152,14 @@ static int dup_led(struct task *task, struct event *event, int64_t *result)
  */
 static int dup_follow(struct task *task, struct event *event, enum follow_how *ret_how)
 {
-	const uint64_t *a = task->call.args;
-	bool cloexec = task->call.nr == SYS_fcntl && a[1] == F_DUPFD_CLOEXEC;
+	bool cloexec =
+		rules_copy_cloexec(&event->call); /* as the leader asked: rules_same_copy() */
 	struct user_regs_struct *regs;
 	int rc;
 
 	*ret_how = event->result < 0 ? FOLLOW_SKIP : FOLLOW_TO_EXIT;
-	if (event->result < 0 || (task->call.nr != SYS_dup && task->call.nr != SYS_fcntl))
+	if (event->result < 0 ||
+		(task->call.nr != SYS_fcntl && rules_copy_cloexec(&task->call) == cloexec))
 		return 0;
 	rc = special_set_arg(task, 1, event->result);
 	if (rc == 0)

@@ -12,6 +12,7 @@
 #include "mxm/fds.h"
 #include "mxm/group.h"
 #include "mxm/ids.h"
+#include "mxm/modes.h"
 #include "mxm/pieces.h"
 #include "mxm/shadows.h"
 
@@ -103,6 +104,7 @@ struct proc *proc_new(struct mxm *mxm)
 	list_init(&proc->locks);
 	list_init(&proc->posix_timers);
 	list_init(&proc->surplus);
+	list_init(&proc->apart);
 	return proc;
 }
 
@@ -155,6 +157,7 @@ void proc_put(struct mxm *mxm, struct proc *proc)
 	if (--proc->refs)
 		return;
 	pieces_forget(proc, -1, -1);
+	modes_forget(proc, -1, -1);
 	fds_put(mxm, proc->fds);
 	carry_free(proc);
 	shadows_release(mxm, proc);

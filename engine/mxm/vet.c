@@ -18,6 +18,7 @@ static bool vet_wanted(struct task *task, struct event *event)
 	case WANTED_SAME:
 	case WANTED_PASS_OVER:
 	case WANTED_LATER:
+	case WANTED_CARRY:
 	case WANTED_HOLD:
 		event->excused |= 1u << task->version;
 		return true;
@@ -54,6 +55,9 @@ static bool vet_ask(struct task *task, struct task *leader, struct event *event)
 		return true;
 	case REL_SAME:
 		event->vetted |= 1u << task->version;
+		return true;
+	case REL_NEVER:
+		drop_diverged(task, leader, event, why);
 		return true;
 	case REL_DIFFERENT:
 		break;

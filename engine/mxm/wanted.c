@@ -8,6 +8,7 @@
 
 #include "mxm/canon.h"
 #include "mxm/group.h"
+#include "mxm/modes.h"
 #include "mxm/rules.h"
 
 static int side_of(const struct mxm *mxm, int version)
@@ -267,10 +268,16 @@ enum wanted wanted_judge(
 	str_free(&t.theirs);
 	if (w != WANTED_NOT || going)
 		return w;
-	if (made)
-		return by_order(task, event, ret);
-	ret->rule = may_pass(task, event, &window);
-	return ret->rule ? WANTED_HOLD : WANTED_NOT;
+	w = modes_judge(task, event, ret);
+	if (w != WANTED_NOT)
+		return w;
+	if (made) {
+		w = by_order(task, event, ret);
+	} else {
+		ret->rule = may_pass(task, event, &window);
+		w = ret->rule ? WANTED_HOLD : WANTED_NOT;
+	}
+	return w != WANTED_NOT ? w : modes_judge_cloexec(task, event, ret);
 }
 
 /* The rule of a sequence that begins with these two. */

@@ -17,6 +17,7 @@ enum wanted {
 	WANTED_OPENS,	  /* the same, and it makes a descriptor */
 	WANTED_ANSWER,	  /* the follower's call is not made: *ret_result */
 	WANTED_LATER,	  /* it is the same as *ret_later, which comes out of its turn */
+	WANTED_CARRY,	  /* the event is a mode of a descriptor, which becomes the follower's */
 	WANTED_HOLD,	  /* that may still come */
 };
 

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * poll, ppoll, select and pselect6 ask the same of the kernel in four shapes. Both calls' normal
+ * forms are read into one form (which descriptor, which of its states, how long), and compared; the
+ * leader's answer is then written in the shape that the follower wants. Calls that change the
+ * signal mask meanwhile are not among them. Safe: the kernel has one piece of code for what they
+ * wait for, and each of the descriptors' states is told as it was.
+ */
+#ifndef MX_MXM_WAITS_H
+#define MX_MXM_WAITS_H
+
+#include "mxm/state.h"
+
+/* Do two calls of different names wait for the same? */
+bool waits_are_same(
+	const struct call *a, const struct str *in_a, const struct call *b, const struct str *in_b);
+
+/*
+ * The event's answer in the shape of @task's call, which waits for the same by another name: 1, and
+ * what canon_apply() takes, and the result. 0: the names are the same. -EBADMSG: it cannot be said
+ * in that shape.
+ */
+MUST_CHECK int waits_translate(const struct task *task, const struct event *event,
+	struct str *ret_out, int64_t *ret_result);
+
+#endif
