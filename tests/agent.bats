@@ -9,9 +9,13 @@ setup() {
 	unset MX_NO_AGENT
 }
 
-# calls_by_agent VERSION: from what --stats has printed to the file stats.
+# calls_by_agent VERSION, calls_by_ptrace VERSION: from what --stats has printed to the file stats.
 calls_by_agent() {
 	sed -n "s/^mx: $1: \([0-9]*\) calls by its agent.*/\1/p" stats
+}
+
+calls_by_ptrace() {
+	sed -n "s/^mx: $1: .* \([0-9]*\) by ptrace/\1/p" stats
 }
 
 @test "hot calls in every circumstance are as they are alone" {
@@ -50,7 +54,7 @@ calls_by_agent() {
 	cp "$SERVER_LOG" stats
 	cat stats
 	[ "$(calls_by_agent old)" -gt 20000 ]
-	[ "$(calls_by_agent old)" -gt $((9 * $(sed -n 's/^mx: old: .* \([0-9]*\) by ptrace/\1/p' stats))) ]
+	[ "$(calls_by_agent old)" -gt $((9 * $(calls_by_ptrace old))) ]
 }
 
 @test "a version that writes other bytes is found out among the agent's calls" {
@@ -99,4 +103,44 @@ calls_by_agent() {
 	[ "$(wc -l <shown)" = 1 ]
 	[ $(($(date +%s) - $(sed -n 's/^at //p' shown))) -le 2 ]
 	[ "$(calls_by_agent new)" -gt $((2 * $(calls_by_agent old))) ]
+	# Its files, too.
+	[ $(($(calls_by_ptrace new) - $(calls_by_ptrace old))) -lt 1000 ]
+}
+
+@test "when it is decided that one version goes on, its files and descriptors need no stop, in several processes too" {
+	need nginx curl
+	local verb kept=new
+	site=$BATS_TEST_TMPDIR
+	cd "$site"
+	mkdir www
+	seq 100 >www/page
+	for verb in promote abort; do
+		port=$(free_port)
+		cat >nginx.conf <<-END
+			user root; worker_processes 1; daemon off; pid $site/nginx.pid; error_log $site/error.log;
+			events { worker_connections 100; }
+			http {
+				access_log off; keepalive_requests 100000;
+				client_body_temp_path $site/t1; proxy_temp_path $site/t2; fastcgi_temp_path $site/t3;
+				uwsgi_temp_path $site/t4; scgi_temp_path $site/t5;
+				server { listen 127.0.0.1:$port; root $site/www; }
+			}
+		END
+
+		PAIR_OPTIONS="--stats --control $site/control" start_pair "$port" "$(command -v nginx)" \
+			"$(command -v nginx)" -c "$site/nginx.conf" -p "$site"
+		wait_until 20 curl -sf -o first "http://127.0.0.1:$port/page"
+		cmp first www/page
+		"$MX" "$verb" --control control
+		curl -s "http://127.0.0.1:$port/page?[1-2000]" >pages
+		[ "$(wc -l <pages)" = 200000 ]
+		kill -QUIT "$SERVER"
+		wait "$SERVER"
+		cp "$SERVER_LOG" stats
+		cat stats
+		# Five calls and more for each request, of which one by ptrace would be 2000.
+		[ "$(calls_by_agent "$kept")" -gt 8000 ]
+		[ "$(calls_by_ptrace "$kept")" -lt 3000 ]
+		kept=old
+	done
 }

@@ -376,15 +376,12 @@ static uint64_t ask_vdso(const struct agent_frame *f, uint64_t function)
 	return f->rax == NR_TIME ? (uint64_t)result : (uint64_t)(int64_t)(int32_t)result;
 }
 
-static int alone(struct agent_frame *f, struct agent_slot *slot, const struct agent_row *row)
+static int alone(struct agent_frame *f, struct agent_slot *slot)
 {
 	struct agent_control *own = control_of(slot->version);
-	uint64_t a[6], function;
+	uint64_t a[6], function = vdso_function(f, slot);
 	int64_t result;
 
-	if ((row->flags & AGENT_IDS) && !process->identity)
-		return SLOW;
-	function = vdso_function(f, slot);
 	if (function) {
 		f->rax = ask_vdso(f, function);
 		own->calls++;
@@ -410,6 +407,30 @@ static int has_bit(const uint64_t bits[16], uint64_t fd)
 	return fd < 1024 && (bits[fd / 64] >> (fd % 64) & 1);
 }
 
+/* None, or an absolute one that does not lead through a folder called anything like proc. */
+static int is_plain_path(const char *path)
+{
+	if (!path || (path[0] && path[0] != '/'))
+		return 0;
+	for (const char *p = path; *p; p++) {
+		if (p[0] == 'p' && p[1] == 'r' && p[2] == 'o' && p[3] == 'c')
+			return 0;
+	}
+	return 1;
+}
+
+/* /proc/PID is another process to a version whose ids the program does not know. */
+static int is_free(const struct agent_frame *f)
+{
+	uint8_t how = table->free[f->rax];
+
+	if (how == AGENT_NOT_FREE)
+		return 0;
+	if (how == AGENT_FREE_ALWAYS || process->identity)
+		return 1;
+	return how <= AGENT_FREE_PATH_LAST && is_plain_path((const char *)value(f, how - 1));
+}
+
 int agent_call(struct agent_frame *f, struct agent_slot *slot);
 
 /* 0: the call is made or taken, its result in rax. Else it goes by ptrace. */
@@ -421,6 +442,8 @@ int agent_call(struct agent_frame *f, struct agent_slot *slot)
 
 	if (f->rax >= AGENT_CALLS)
 		return SLOW;
+	if (mode == AGENT_FREE && is_free(f))
+		return alone(f, slot);
 	index = table->row_of[f->rax];
 	if (!index || index >= AGENT_ROWS)
 		return SLOW;
@@ -434,8 +457,8 @@ int agent_call(struct agent_frame *f, struct agent_slot *slot)
 			!has_bit(process->plain_epolls, (uint32_t)f->rdi))
 			return SLOW;
 	}
-	if (mode == AGENT_ALONE)
-		return alone(f, slot, row);
+	if (mode == AGENT_ALONE || mode == AGENT_FREE)
+		return (row->flags & AGENT_IDS) && !process->identity ? SLOW : alone(f, slot);
 	if (mode == AGENT_LEAD)
 		return control_of(slot->version)->attention ? SLOW : lead(f, slot, row);
 	return mode == AGENT_FOLLOW ? follow(f, slot, row) : SLOW;

@@ -64,6 +64,7 @@ enum agent_mode {
 	AGENT_LEAD,   /* calls are made and recorded */
 	AGENT_FOLLOW, /* calls are compared with the ring */
 	AGENT_ALONE,  /* calls are made: no version follows */
+	AGENT_FREE,   /* and none ever will: also those that the engine keeps account of */
 };
 
 enum agent_in_call {
@@ -187,11 +188,19 @@ struct agent_row {
 	} args[6];
 };
 
+enum agent_free {
+	AGENT_NOT_FREE,
+	AGENT_FREE_PATH_LAST = 6,
+	AGENT_FREE_IF_SAME_IDS, /* several paths */
+	AGENT_FREE_ALWAYS,
+};
+
 #define AGENT_CALLS 512
 #define AGENT_ROWS  160
 
 struct agent_table {
 	uint8_t row_of[AGENT_CALLS]; /* 0: not the agent's */
+	uint8_t free[AGENT_CALLS];   /* with AGENT_FREE: enum agent_free, or 1 + its path's place */
 	struct agent_row rows[AGENT_ROWS];
 };
 

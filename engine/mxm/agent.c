@@ -44,6 +44,20 @@ static bool shares_memory(const struct task *task)
 	       !list_is_empty(&task->tuple->group->mxm->shadows);
 }
 
+/* A version that is let go has processes here still. */
+static bool is_ending_one(const struct group *group)
+{
+	list_for_each (at, &group->tuples) {
+		const struct tuple *tuple = container_of(at, struct tuple, link);
+
+		for (int v = 0; v < group->mxm->config.nversions; v++) {
+			if ((group->dropping & (1u << v)) && tuple->tasks[v].state != TASK_ABSENT)
+				return true;
+		}
+	}
+	return false;
+}
+
 static bool may_have(const struct task *task)
 {
 	const struct group *group = task->tuple->group;
@@ -51,7 +65,7 @@ static bool may_have(const struct task *task)
 	const struct proc *proc = task->tuple->proc;
 
 	if (proc->no_agent || task->starting || task->tracee.mm->no_gateway || group->bereft ||
-		group->dropping)
+		(group->dropping && is_ending_one(group)))
 		return false;
 	/* Alone it has nobody to agree with. */
 	if (!group->followers)
@@ -78,8 +92,11 @@ static uint32_t wanted_mode(const struct task *task)
 	if (task->done || task->ahead.bytes.len || !list_is_empty(&proc->surplus) ||
 		!list_is_empty(&proc->apart))
 		return AGENT_OFF;
+	/* What belongs to a process is taken over at a call by ptrace. */
+	if (proc->has_to_carry && !task_follows(task))
+		return AGENT_OFF;
 	if (!group->followers && !group->bereft)
-		return AGENT_ALONE;
+		return group->mxm->for_good ? AGENT_FREE : AGENT_ALONE;
 	if (shares_memory(task) || !is_of_one_process(group, proc) ||
 		group->mxm->config.sync == MXM_LOCKSTEP)
 		return AGENT_OFF;
@@ -91,14 +108,19 @@ static uint32_t wanted_mode(const struct task *task)
 	return AGENT_LEAD;
 }
 
+static bool has_call(const struct task *task)
+{
+	return agent_table_has(&task->call) ||
+	       (wanted_mode(task) == AGENT_FREE && agent_table_frees(&task->call));
+}
+
 bool agent_serves(struct task *task)
 {
 	struct proc *proc = task->tuple->proc;
 	struct agent *agent = proc->agents[task->version];
 
 	task->bailed = false;
-	if (!task->tuple->group->mxm->config.agent || !may_have(task) ||
-		!agent_table_has(&task->call))
+	if (!task->tuple->group->mxm->config.agent || !may_have(task) || !has_call(task))
 		return false;
 	if (!agent) {
 		bool leads = !task_follows(task);
@@ -163,9 +185,11 @@ static void set_counter(struct task *task, bool free)
 	uint64_t told = free;
 	long r;
 
+	/* Where a call was skipped at its entry, the first stop is that one's and nothing was made.
+	 */
 	if (tracee_remote(&task->tracee, false, &r, SYS_prctl, PR_SET_TSC,
 		    free ? PR_TSC_ENABLE : PR_TSC_SIGSEGV, 0, 0, 0, 0) < 0 ||
-		r < 0)
+		r != 0)
 		return;
 	task->counter_free = free;
 	if (task->slot > AGENT_SLOTS)
@@ -189,8 +213,8 @@ static bool may_free_counter(struct task *task)
 {
 	const struct user_regs_struct *regs;
 
-	if (task->mode != AGENT_ALONE || task->counter_free || task->at_entry_stop ||
-		task->state != TASK_RUNNING)
+	if ((task->mode != AGENT_ALONE && task->mode != AGENT_FREE) || task->counter_free ||
+		task->at_entry_stop || task->state != TASK_RUNNING)
 		return false;
 	regs = tracee_regs(&task->tracee);
 	/* A call that the kernel is to go on with is left alone. */

@@ -116,17 +116,58 @@ static bool make_row(const struct sys_row *row, bool barrier, struct agent_row *
 	return true;
 }
 
+/* What needs no account of its own once no other version is to come: no ids, no processes. */
+static bool is_free(const struct sys_row *row)
+{
+	if (row->special == SPECIAL_CLOSE)
+		return true;
+	if (row->class != SYS_SHARED ||
+		(row->flags & (SYS_RAISES | SYS_ADDR_RESULT | SYS_FREE | SYS_PID_RESULT)) ||
+		(row->special != SPECIAL_NONE && row->special != SPECIAL_OPEN))
+		return false;
+	for (int i = 0; i < row->nargs; i++) {
+		if (row->args[i].kind == ARG_PID || row->args[i].kind == ARG_TID)
+			return false;
+	}
+	/* Whose data is the same in all versions is told for sets that the engine knows. */
+	return row->nr != SYS_epoll_create && row->nr != SYS_epoll_create1 &&
+	       row->nr != SYS_sched_yield;
+}
+
+static uint8_t how_free(const struct sys_row *row)
+{
+	uint8_t how = AGENT_FREE_ALWAYS;
+
+	if (!is_free(row))
+		return AGENT_NOT_FREE;
+	for (int i = 0; i < row->nargs; i++) {
+		if (row->args[i].kind == ARG_PATH)
+			how = how == AGENT_FREE_ALWAYS ? i + 1 : AGENT_FREE_IF_SAME_IDS;
+	}
+	return how;
+}
+
 void agent_table_build(struct agent_table *ret_table, bool barrier)
 {
 	uint8_t n = 1;
 
 	memset(ret_table, 0, sizeof(*ret_table));
-	for (uint32_t nr = 0; nr < AGENT_CALLS && nr <= sys_max() && n < AGENT_ROWS; nr++) {
+	for (uint32_t nr = 0; nr < AGENT_CALLS && nr <= sys_max(); nr++) {
 		const struct sys_row *row = sys_row(nr);
 
-		if (row && make_row(row, barrier, &ret_table->rows[n]))
+		if (row)
+			ret_table->free[nr] = how_free(row);
+		if (row && n < AGENT_ROWS && make_row(row, barrier, &ret_table->rows[n]))
 			ret_table->row_of[nr] = n++;
 	}
+}
+
+bool agent_table_frees(const struct call *call)
+{
+	const struct sys_row *row =
+		call->issued < AGENT_CALLS ? sys_row((uint32_t)call->issued) : NULL;
+
+	return row && is_free(row);
 }
 
 bool agent_table_has(const struct call *call)

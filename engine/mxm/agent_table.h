@@ -9,5 +9,7 @@
 /* @barrier: calls that cannot be taken back wait for the followers. */
 void agent_table_build(struct agent_table *ret_table, bool barrier);
 bool agent_table_has(const struct call *call);
+/* Those that it takes with AGENT_FREE only. */
+bool agent_table_frees(const struct call *call);
 
 #endif

@@ -58,6 +58,7 @@ int mxm_keep(struct mxm *mxm, int version)
 		if (v != version)
 			drop_version_locked(mxm, v);
 	}
+	mxm->for_good |= rc == 0;
 	pthread_mutex_unlock(&mxm->lock);
 	return rc;
 }
@@ -316,7 +317,6 @@ static void succeed(struct group *group, int heir)
 	list_for_each (at, &group->tuples)
 		container_of(at, struct tuple, link)->parted = 0;
 	group->dropping &= ~(1u << former);
-	agent_succeeded(group);
 	shadows_write_back(group->mxm, heir);
 	list_for_each_safe (at, &group->ready)
 		event_free(container_of(at, struct event, link));
@@ -325,6 +325,7 @@ static void succeed(struct group *group, int heir)
 
 		proc->has_to_carry |= proc->has_shadows[heir] || carry_needed(proc);
 	}
+	agent_succeeded(group);
 	note_behind(group, heir);
 	list_for_each_safe (at, &group->tuples)
 		promote(&container_of(at, struct tuple, link)->tasks[heir]);

@@ -111,6 +111,7 @@ int mxm_start(const struct mxm_config *config, const struct mxm_ops *ops, void *
 	list_init(&mxm->dead_ids);
 	list_init(&mxm->dead_tuples);
 	sched_getaffinity(0, sizeof(mxm->affinity), &mxm->affinity);
+	mxm->for_good = config->nversions == 1;
 	for (int v = 0; v < config->nversions; v++) {
 		struct version *version = &mxm->versions[v];
 

@@ -371,6 +371,7 @@ struct mxm {
 	cpu_set_t affinity; /* of the engine when it started */
 	bool has_roots;	    /* versions have roots of their own: paths can be private */
 	bool no_getfd;	    /* pidfd_getfd(2) was refused */
+	bool for_good;	    /* one version runs, and no other comes back; never unset */
 };
 
 #endif
