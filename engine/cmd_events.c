@@ -56,7 +56,7 @@ static bool is_history(const char *name)
 {
 	static const char *const names[] = { "start", "phase", "decision", "decision-failed",
 		"crash", "divergence", "takeover", "discarded", "unsupported-syscall", "new-only",
-		"replication-failed", "recovery", "rejoin", "exit" };
+		"replication-failed", "resync", "recovered", "recovery-refused", "exit" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		if (strcmp(name, names[i]) == 0)

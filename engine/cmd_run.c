@@ -45,6 +45,7 @@ enum {
 	OPT_PROMOTE_AFTER,
 	OPT_ABORT_AFTER,
 	OPT_MAX_RECOVERIES,
+	OPT_MAX_RESYNCS,
 	OPT_MAP,
 	OPT_MAP_IF,
 };
@@ -73,6 +74,7 @@ static const struct option options[] = {
 	{ "promote-after", required_argument, NULL, OPT_PROMOTE_AFTER },
 	{ "abort-after", required_argument, NULL, OPT_ABORT_AFTER },
 	{ "max-recoveries", required_argument, NULL, OPT_MAX_RECOVERIES },
+	{ "max-resyncs", required_argument, NULL, OPT_MAX_RESYNCS },
 	{ "map", required_argument, NULL, OPT_MAP },
 	{ "map-if", required_argument, NULL, OPT_MAP_IF },
 	{ "least-privilege", no_argument, NULL, OPT_LEAST },
@@ -100,6 +102,8 @@ static const char help[] =
 	"  --max-recoveries N      how often in a minute a crashed version is brought back before "
 	"it\n"
 	"                          is let go for good (default: 1000; 0: never)\n"
+	"  --max-resyncs N         the same for a version that diverged (default: 0: it stays "
+	"away)\n"
 	"  --map FILE              what mx analyze wrote of the two versions (default: they are\n"
 	"                          analysed when a version has to be brought back)\n"
 	"  --map-if FILE           the same, where FILE is there and has all that differs; else "
@@ -236,6 +240,11 @@ static int parse_option(struct run_options *o, int opt, const char *arg)
 		if (str_to_long(arg, 0, 1000000, &n) < 0)
 			return -EINVAL;
 		o->front.config.max_recoveries = (unsigned)n;
+		return 0;
+	case OPT_MAX_RESYNCS:
+		if (str_to_long(arg, 0, 1000000, &n) < 0)
+			return -EINVAL;
+		o->front.config.max_resyncs = (unsigned)n;
 		return 0;
 	case OPT_MAP:
 		o->front.config.map = arg;

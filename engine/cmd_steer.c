@@ -115,7 +115,7 @@ const struct cmd cmd_abort = {
 const struct cmd cmd_pause = {
 	.name = "pause",
 	.args = "[OPTION...] CONTAINER",
-	.summary = "pause the comparison (refused: see the manual page)",
+	.summary = "pause the comparison: the leader alone until mx resume",
 	.run = pause_run,
 	.help = HELP,
 };
@@ -123,7 +123,7 @@ const struct cmd cmd_pause = {
 const struct cmd cmd_resume = {
 	.name = "resume",
 	.args = "[OPTION...] CONTAINER",
-	.summary = "resume the comparison (refused: see the manual page)",
+	.summary = "resume the comparison: the other version comes back",
 	.run = resume,
 	.help = HELP,
 };

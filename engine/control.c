@@ -28,7 +28,6 @@ struct verb {
 	/* Appends fields to the answer; an error text becomes the answer instead. */
 	int (*answer)(struct control *c, const struct json *request, struct ctl_conn *conn,
 		struct jsonw *w, struct err *err);
-	const char *unsupported; /* why this engine cannot do it */
 };
 
 static void on_event(void *arg, const char *line, size_t len)
@@ -138,10 +137,17 @@ static int answer_restart(struct control *c, const struct json *request, struct 
 	return director_restart(c->director, version, "operator", err);
 }
 
-static const char not_paused[] =
-	"the comparison cannot be paused: a version that is not compared would be given the "
-	"results "
-	"of calls that it has not made; promote or abort ends the run of two instead";
+static int answer_pause(struct control *c, const struct json *request, struct ctl_conn *conn,
+	struct jsonw *w, struct err *err)
+{
+	return director_pause(c->director, "operator", err);
+}
+
+static int answer_resume(struct control *c, const struct json *request, struct ctl_conn *conn,
+	struct jsonw *w, struct err *err)
+{
+	return director_resume(c->director, "operator", err);
+}
 
 static const struct verb verbs[] = {
 	{ "status", answer_status },
@@ -149,8 +155,8 @@ static const struct verb verbs[] = {
 	{ "events", answer_events },
 	{ "promote", answer_promote },
 	{ "abort", answer_abort },
-	{ "pause", NULL, not_paused },
-	{ "resume", NULL, not_paused },
+	{ "pause", answer_pause },
+	{ "resume", answer_resume },
 	{ "switch", answer_switch },
 	{ "restart", answer_restart },
 };
@@ -223,10 +229,6 @@ static void on_request(void *arg, struct ctl_conn *conn, const char *line, size_
 	if (rc == 0 && !verb)
 		rc = err_set(&err, EINVAL,
 			name ? "there is no request \"%.100s\"" : "\"do\" is missing", name);
-	if (rc == 0 && verb->unsupported) {
-		code = CTL_CODE_UNSUPPORTED;
-		rc = err_set(&err, ENOTSUP, "%s", verb->unsupported);
-	}
 	if (rc == 0) {
 		jsonw_init(&w, &out, false);
 		jsonw_object_begin(&w);

@@ -60,6 +60,7 @@ int director_restart(struct director *d, const char *name, const char *by, struc
 	if (version < 0 || state_lives(d->state, version))
 		return err_set(err, EPERM, "the %s version runs", name);
 	log_decision(d, "restart", by);
+	d->came_from = "decision";
 	director_enter(d, PHASE_RECOVERING, "decision");
 	mxm_want_back(d->mxm, version);
 	return 0;
@@ -77,6 +78,40 @@ int director_switch(struct director *d, const char *by, struct err *err)
 	d->switching = true;
 	director_enter(d, PHASE_RECOVERING, "decision");
 	mxm_switch(d->mxm);
+	return 0;
+}
+
+int director_pause(struct director *d, const char *by, struct err *err)
+{
+	int rc = check_recovery(d, err);
+
+	if (rc < 0)
+		return rc;
+	if (d->paused >= 0)
+		return err_set(err, EPERM, "the comparison is paused already");
+	if (state_living(d->state) < 2)
+		return err_set(err, EPERM, "only one version runs");
+	if (state_phase(d->state) != PHASE_MIRRORING)
+		return err_set(
+			err, EPERM, "the run is %s", state_phase_name(state_phase(d->state)));
+	log_decision(d, "pause", by);
+	d->pausing = true;
+	mxm_pause(d->mxm);
+	return 0;
+}
+
+int director_resume(struct director *d, const char *by, struct err *err)
+{
+	int version = d->paused, rc = check_recovery(d, err);
+
+	if (rc < 0)
+		return rc;
+	if (version < 0 || state_lives(d->state, version))
+		return err_set(err, EPERM, "the comparison is not paused");
+	log_decision(d, "resume", by);
+	d->came_from = "pause";
+	director_enter(d, PHASE_RECOVERING, "decision");
+	mxm_want_back(d->mxm, version);
 	return 0;
 }
 

@@ -57,6 +57,7 @@ static void on_crash(void *arg, const struct mxm_crash *crash)
 	struct event_out ev;
 
 	d->last_crash = crash->sig;
+	d->pausing = false;
 	d->after_loss = PHASE_DEGRADED;
 	state_count_crash(d->state, crash->version);
 	if (crash->version == director_version_called(d, "new") && is_enough(d))
@@ -92,6 +93,7 @@ static int on_divergence(void *arg, const struct mxm_divergence *div)
 	struct event_out ev;
 
 	d->after_loss = PHASE_DIVERGED;
+	d->pausing = false;
 	state_count_divergence(d->state, div->why);
 	enough = !stop && is_enough(d);
 	keep = enough ? director_version_called(d, "old") : preferred(d, div);
@@ -165,30 +167,51 @@ static void log_refusal(struct director *d, int version, const char *why)
 	event_end(&ev);
 }
 
+static void log_resync(struct director *d, int version, unsigned n)
+{
+	struct event_out ev;
+
+	eventlog_begin(d->config.log, &ev, "resync");
+	event_version(&ev, name_of(d, version), 0, -1);
+	event_int(&ev, "in_this_minute", n);
+	event_int(&ev, "at_most", d->config.max_resyncs);
+	event_end(&ev);
+}
+
 /* Is the version that is let go to come back? */
 static bool may_recover(struct director *d, int version)
 {
-	struct limit *limit = &d->recoveries[version];
+	bool crashed = d->after_loss == PHASE_DEGRADED;
+	struct limit *limit = crashed ? &d->recoveries[version] : &d->resyncs[version];
 	uint64_t now = now_ns();
 
 	if (!d->recovery || d->decided || d->stopping)
 		return false;
-	if (atomic_exchange(&d->switching, false))
+	d->came_from = crashed ? "crash" : "divergence";
+	if (atomic_exchange(&d->switching, false)) {
+		d->came_from = "decision";
 		return true;
-	if (d->after_loss != PHASE_DEGRADED)
+	}
+	if (!crashed && !d->config.max_resyncs)
 		return false;
 	if (!limit->begun_ns || now - limit->begun_ns > MINUTE_NS)
 		*limit = (struct limit){ .begun_ns = now };
-	if (limit->n++ < d->config.max_recoveries)
+	if (limit->n++ < (crashed ? d->config.max_recoveries : d->config.max_resyncs)) {
+		if (!crashed)
+			log_resync(d, version, limit->n);
 		return true;
-	log_refusal(d, version, "it came back as often as --max-recoveries allows in a minute");
+	}
+	log_refusal(d, version,
+		crashed ? "it came back as often as --max-recoveries allows in a minute"
+			: "it came back as often as --max-resyncs allows in a minute");
 	return false;
 }
 
 static bool on_drop(void *arg, int version, int leads, bool was_leader)
 {
 	struct director *d = arg;
-	bool comes_back = leads >= 0 && may_recover(d, version);
+	bool pauses = atomic_exchange(&d->pausing, false) && leads >= 0 && !d->decided;
+	bool comes_back = leads >= 0 && !pauses && may_recover(d, version);
 	struct event_out ev;
 
 	eventlog_begin(d->config.log, &ev, "discarded");
@@ -196,9 +219,13 @@ static bool on_drop(void *arg, int version, int leads, bool was_leader)
 	event_str(&ev, "leader", leads < 0 || d->stopping ? "none" : name_of(d, leads));
 	event_end(&ev);
 	state_lost(d->state, version);
+	if (pauses)
+		d->paused = version;
 	state_set_leader(d->state, leads);
 	if (d->decided)
 		director_enter(d, d->decided, "decision");
+	else if (pauses)
+		director_enter(d, PHASE_PAUSED, "decision");
 	else if (leads >= 0)
 		director_enter(
 			d, comes_back ? PHASE_RECOVERING : d->after_loss, name_of(d, version));
@@ -253,12 +280,15 @@ static void on_not_switched(void *arg, const char *why)
 	struct director *d = arg;
 	struct event_out ev;
 
+	bool pauses = atomic_exchange(&d->pausing, false);
+
 	d->switching = false;
 	eventlog_begin(d->config.log, &ev, "decision-failed");
-	event_str(&ev, "decision", "switch");
+	event_str(&ev, "decision", pauses ? "pause" : "switch");
 	event_str(&ev, "text", why);
 	event_end(&ev);
-	director_enter(d, PHASE_MIRRORING, "decision-failed");
+	if (state_living(d->state) > 1)
+		director_enter(d, PHASE_MIRRORING, "decision-failed");
 }
 
 static void on_rejoined(void *arg, int version, uint64_t ns, const char *why)
@@ -269,14 +299,19 @@ static void on_rejoined(void *arg, int version, uint64_t ns, const char *why)
 
 	if (why) {
 		log_refusal(d, version, why);
-		director_enter(d, PHASE_DEGRADED, name_of(d, version));
+		director_enter(
+			d, d->paused >= 0 ? PHASE_PAUSED : d->after_loss, name_of(d, version));
 		return;
 	}
+	if (d->paused >= 0)
+		state_begin_calm(d->state);
+	d->paused = -1;
 	state_back(d->state, version);
 	state_count_recovery(d->state, "recovered", ns / 1e9);
 	eventlog_begin(d->config.log, &ev, "recovered");
 	event_version(&ev, name_of(d, version), 0, -1);
 	event_str(&ev, "rung", "rejoin");
+	event_str(&ev, "after", d->came_from);
 	event_printf(&ev, "ms", "%.3f", ns / 1e6);
 	event_int(&ev, "functions", d->functions);
 	event_str(&ev, "map", recovery_map_source(d->recovery, &no_use));
@@ -392,6 +427,7 @@ int director_start(
 		programs[v] = config->mxm.versions[v].program;
 	}
 	d->after_loss = PHASE_DEGRADED;
+	d->paused = -1;
 	d->state = state_new(config->mxm.nversions, names, programs);
 	state_set_leader(d->state, config->mxm.leader);
 	pthread_mutex_init(&d->lock, NULL);

@@ -23,6 +23,7 @@ struct director_config {
 	unsigned long promote_events; /* and at least so many events */
 	unsigned abort_after;	      /* divergences, and crashes of the new version, in all */
 	unsigned max_recoveries;      /* in a minute, of one version; 0: none comes back */
+	unsigned max_resyncs;	      /* the same after a divergence */
 	const char *map;	      /* of the two versions; NULL: made when it is needed */
 	int map_fd;		      /* one that may be of no use, or -1 */
 	struct eventlog *log;
@@ -57,6 +58,14 @@ MUST_CHECK int director_decide(
 MUST_CHECK int director_restart(
 	struct director *d, const char *name, const char *by, struct err *err);
 MUST_CHECK int director_switch(struct director *d, const char *by, struct err *err);
+
+/*
+ * The comparison is paused: the leader goes on alone, and the follower is let go once it is known
+ * that it could come back; the log says how it went. Resumed: it comes back as by
+ * director_restart(). -EPERM: why not. Any thread but a monitor's.
+ */
+MUST_CHECK int director_pause(struct director *d, const char *by, struct err *err);
+MUST_CHECK int director_resume(struct director *d, const char *by, struct err *err);
 
 /* To be called about every second, by one thread: takes samples, and what decisions time makes. */
 void director_tick(struct director *d);

@@ -19,12 +19,15 @@ struct director {
 	struct run_state *state;
 	enum run_phase after_loss; /* the phase that the loss of a version leads to */
 	_Atomic bool switching;	   /* the leader is let go to come back as the follower */
+	_Atomic bool pausing;	   /* the follower is let go until it is wanted back */
+	_Atomic int paused;	   /* the version that was let go so, -1: none */
+	const char *came_from;	   /* what the version that is wanted back was lost by */
 	int functions;		   /* put into the copy that is being made */
 	struct recovery *recovery; /* NULL: a lost version stays lost */
 	struct limit {
 		uint64_t begun_ns; /* of the minute */
 		unsigned n;
-	} recoveries[MXM_VERSIONS_MAX];
+	} recoveries[MXM_VERSIONS_MAX], resyncs[MXM_VERSIONS_MAX];
 	_Atomic enum run_phase decided; /* promoted or aborted; else initializing */
 	void (*on_end)(void *arg, int status);
 	void *on_end_arg;

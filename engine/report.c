@@ -106,7 +106,7 @@ static const char *outcome(const struct json *events, const char **ret_class)
 			phase = field(json_at(events, i), "phase");
 	}
 	*ret_class = strcmp(phase, "diverged") == 0 || strcmp(phase, "degraded") == 0 ? "bad"
-		     : strcmp(phase, "aborted") == 0				      ? "warn"
+		     : strcmp(phase, "aborted") == 0 || strcmp(phase, "paused") == 0  ? "warn"
 										      : "good";
 	return phase;
 }

@@ -247,6 +247,7 @@ static void append_plain_options(struct json *args, const struct options *option
 		{ OPTION_SYNC, "--sync" },
 		{ OPTION_PROMOTE_AFTER, "--promote-after" },
 		{ OPTION_ABORT_AFTER, "--abort-after" },
+		{ OPTION_MAX_RESYNCS, "--max-resyncs" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(plain); i++) {

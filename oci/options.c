@@ -85,6 +85,15 @@ static int check_abort(const char *text, struct err *err)
 	return 0;
 }
 
+static int check_resyncs(const char *text, struct err *err)
+{
+	long n;
+
+	if (str_to_long(text, 0, 1000000, &n) < 0)
+		return err_set(err, EINVAL, "\"%s\" is no number of times a minute", text);
+	return 0;
+}
+
 static int check_rules(const char *text, struct err *err)
 {
 	if (text[0] == '{' || text[0] == '[')
@@ -162,6 +171,7 @@ static const struct {
 	[OPTION_LOG] = { "log", .choices = "file|stderr|none" },
 	[OPTION_PROMOTE_AFTER] = { "promote-after", check_promote },
 	[OPTION_ABORT_AFTER] = { "abort-after", check_abort },
+	[OPTION_MAX_RESYNCS] = { "max-resyncs", check_resyncs },
 	[OPTION_EXEC] = { "exec", .choices = "plain|supervised" },
 };
 

@@ -24,6 +24,7 @@ enum option {
 	OPTION_EXEC,
 	OPTION_PROMOTE_AFTER, /* SECONDS[,EVENTS] of calm after which the new version runs alone */
 	OPTION_ABORT_AFTER,   /* failures after which the old version does */
+	OPTION_MAX_RESYNCS,   /* how often in a minute a version comes back that diverged */
 	OPTION_COUNT,
 };
 

@@ -158,15 +158,6 @@ phase() {
 	done
 }
 
-@test "pause and resume are refused with the reason" {
-	start_cat
-	for verb in pause resume; do
-		run -1 "$MX" $verb --control "$SOCKET"
-		[[ $output = "mx $verb: "*[a-z]* ]]
-	done
-	[ "$(phase)" = mirroring ]
-}
-
 @test "switch: leader and follower change places; restart: a version that was let go comes back" {
 	start_cat
 	run -1 "$MX" restart old --control "$SOCKET"

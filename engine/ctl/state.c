@@ -49,6 +49,7 @@ static const char *const phases[PHASES] = {
 	[PHASE_MIRRORING] = "mirroring",
 	[PHASE_DIVERGED] = "diverged",
 	[PHASE_RECOVERING] = "recovering",
+	[PHASE_PAUSED] = "paused",
 	[PHASE_PROMOTED] = "promoted",
 	[PHASE_ABORTED] = "aborted",
 	[PHASE_DEGRADED] = "degraded",
@@ -228,6 +229,12 @@ uint64_t state_failures(struct run_state *s)
 {
 	HOLD(s);
 	return sum(&s->divergences) + all_crashes(s);
+}
+
+void state_begin_calm(struct run_state *s)
+{
+	HOLD(s);
+	s->failed = now();
 }
 
 double state_calm_seconds(struct run_state *s)

@@ -18,6 +18,7 @@ enum run_phase {
 	PHASE_MIRRORING,    /* all versions run as one */
 	PHASE_DIVERGED,	    /* the versions did different things, and one was let go */
 	PHASE_RECOVERING,   /* a version is being brought back */
+	PHASE_PAUSED,	    /* by decision: one version alone until the other is wanted back */
 	PHASE_PROMOTED,	    /* by decision: the new version alone */
 	PHASE_ABORTED,	    /* by decision: the old version alone */
 	PHASE_DEGRADED,	    /* a version was lost, the others go on */
@@ -55,6 +56,8 @@ uint64_t state_count_rule(struct run_state *s, const char *rule);
 uint64_t state_failures(struct run_state *s);
 /* Seconds since the last divergence or crash, or since the start. */
 double state_calm_seconds(struct run_state *s);
+/* Both run from now on: what was calm while one ran alone does not count. */
+void state_begin_calm(struct run_state *s);
 
 /* What MXM counts; calls made since the last of these are a sample for the plots. */
 struct state_counts {

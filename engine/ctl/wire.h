@@ -20,9 +20,8 @@
 #define CTL_ANSWER_MAX	(8u << 20)
 
 /* Values of "code". */
-#define CTL_CODE_BAD	     "bad-request" /* not a request of this protocol */
-#define CTL_CODE_VERSION     "protocol"	   /* another version of it */
-#define CTL_CODE_REFUSED     "refused"	   /* cannot be done in this state; the text says why */
-#define CTL_CODE_UNSUPPORTED "unsupported" /* this engine cannot do it at all */
+#define CTL_CODE_BAD	 "bad-request" /* not a request of this protocol */
+#define CTL_CODE_VERSION "protocol"    /* another version of it */
+#define CTL_CODE_REFUSED "refused"     /* cannot be done in this state; the text says why */
 
 #endif

@@ -134,7 +134,7 @@ struct mxm_ops {
 		struct err *err);
 	/* @version follows again, @ns after it was wanted; or it will not, because of @why. */
 	void (*rejoined)(void *arg, int version, uint64_t ns, const char *why);
-	/* mxm_switch() was not done, because of @why. */
+	/* mxm_switch() or mxm_pause() was not done, because of @why. */
 	void (*not_switched)(void *arg, const char *why);
 	/* Plain news for the log, already worded. */
 	void (*note)(void *arg, const char *event, int version, pid_t pid, const char *text);
@@ -175,6 +175,9 @@ void mxm_drop(struct mxm *mxm, int version);
  * back. Any thread, without the lock.
  */
 void mxm_switch(struct mxm *mxm);
+
+/* The follower is to be let go until mxm_want_back(), if it could come back. As mxm_switch(). */
+void mxm_pause(struct mxm *mxm);
 
 /* Lets all versions go but @version. -ESRCH: that one is gone itself, and nothing was changed. */
 MUST_CHECK int mxm_keep(struct mxm *mxm, int version);

@@ -53,13 +53,24 @@ void mxm_want_back(struct mxm *mxm, int version)
 	pthread_mutex_unlock(&mxm->lock);
 }
 
-void mxm_switch(struct mxm *mxm)
+static void ask_for_switch(struct mxm *mxm, bool pauses)
 {
 	pthread_mutex_lock(&mxm->lock);
+	mxm->pauses = pauses;
 	__atomic_store_n(&mxm->switch_ns, now_ns(), __ATOMIC_RELEASE);
 	list_for_each (at, &mxm->groups)
 		group_poke(container_of(at, struct group, link));
 	pthread_mutex_unlock(&mxm->lock);
+}
+
+void mxm_switch(struct mxm *mxm)
+{
+	ask_for_switch(mxm, false);
+}
+
+void mxm_pause(struct mxm *mxm)
+{
+	ask_for_switch(mxm, true);
 }
 
 static int wanted(const struct group *group)
@@ -457,19 +468,18 @@ static int prepare(struct group *group, int version, int from, struct err *err)
 	return err_set(err, EAGAIN, "the program has no main thread");
 }
 
-/* -EAGAIN: not yet. */
-static int check_switch(struct group *group, struct err *err)
+/* Could @lost come back as a copy of @stays? -EAGAIN: not yet. */
+static int check_switch(struct group *group, int lost, int stays, struct err *err)
 {
-	const int follower = group->followers ? __builtin_ctz(group->followers) : -1;
 	const struct proc *proc = container_of(group->tuples.next, struct tuple, link)->proc;
 	const char *why;
 
-	if (follower < 0)
+	if (lost < 0 || stays < 0)
 		return err_set(err, ESRCH, "only one version runs");
-	why = obstacle(group, proc, follower);
+	why = obstacle(group, proc, stays);
 	if (why)
 		return err_set(err, ENOTSUP, "%s", why);
-	return prepare(group, group->leader, follower, err);
+	return prepare(group, lost, stays, err);
 }
 
 static void attend_switch(struct group *group)
@@ -477,12 +487,14 @@ static void attend_switch(struct group *group)
 	struct mxm *mxm = group->mxm;
 	const uint64_t since = __atomic_load_n(&mxm->switch_ns, __ATOMIC_ACQUIRE);
 	const uint64_t now = since ? now_ns() : 0;
+	const int follower = group->followers ? __builtin_ctz(group->followers) : -1;
+	const int lost = mxm->pauses ? follower : group->leader;
 	struct err err = { 0 };
 	int rc;
 
 	if (!since || group->bereft || now < group->rejoin.next_ns || list_is_empty(&group->tuples))
 		return;
-	rc = check_switch(group, &err);
+	rc = check_switch(group, lost, mxm->pauses ? group->leader : follower, &err);
 	if (rc == -EAGAIN && now - since < ANALYSIS_NS) {
 		group->rejoin.next_ns = now + PAUSE_MOST_NS;
 		return;
@@ -491,7 +503,7 @@ static void attend_switch(struct group *group)
 	if (rc < 0)
 		mxm->ops->not_switched(mxm->ops_arg, err.text);
 	else
-		drop_version(mxm, group->leader);
+		drop_version(mxm, lost);
 }
 
 void rejoin_attend(struct group *group)

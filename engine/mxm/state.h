@@ -365,6 +365,7 @@ struct mxm {
 	} ruled[64]; /* what the log has heard of already */
 	unsigned nruled;
 	uint64_t switch_ns;  /* since when leader and follower are to change places; 0: not */
+	bool pauses;	     /* ... or the follower is to be let go, to come back later */
 	unsigned entered;    /* versions whose first process has come to its entry */
 	bool no_cpuid_fault; /* arch_prctl(ARCH_SET_CPUID) was refused */
 	bool ticking;
