@@ -12,13 +12,14 @@
 #include <string.h>
 
 #include "base/xalloc.h"
+#include "sea/fields.h"
 #include "sea/stride.h"
 
 #define MAX_SIZES   64
 #define MAX_WRAPPER 120 /* instructions of a function that passes a size on to the allocator */
 #define MAX_OBJECT  65536
 #define NEAR_CALL   8  /* instructions in which a size is computed */
-#define MAX_USES    32 /* of arguments, that are compared */
+#define MAX_CHECKS  64 /* of a function's offsets; what is left counts as moved */
 
 struct sizes {
 	uint32_t small, big;
@@ -30,6 +31,9 @@ struct layout {
 	struct sizes sizes[MAX_SIZES];
 	uint32_t n_sizes;
 	bool grew; /* some function shows it */
+	/* Of the pair of functions that is compared. */
+	bool frame_pointer, lockstep;
+	uint32_t n_checks; /* of offsets */
 };
 
 static bool is_allocator(const char *name)
@@ -80,11 +84,6 @@ static void find_allocators(struct layout *l, enum sea_side side)
 				leads_to_allocator(l, side, r))
 				l->allocates[side][r->func] = 1;
 		}
-}
-
-static bool is_frame_reg(uint16_t reg)
-{
-	return reg == X86_REG_RSP || reg == X86_REG_ESP || reg == X86_REG_RIP || reg == 0;
 }
 
 /* Whether the function keeps its frame in rbp: then rbp + offset is its own. */
@@ -212,7 +211,7 @@ static bool is_fill(const struct sea_image *im, const struct sea_func *f, uint32
 static bool is_stride(const struct sea_insn *in)
 {
 	return in->id == X86_INS_IMUL || ((in->id == X86_INS_ADD || in->id == X86_INS_SUB) &&
-						 !is_frame_reg(in->reg) && is_wide(in->reg));
+						 !sea_is_frame_reg(in->reg) && is_wide(in->reg));
 }
 
 /* An index is made a distance in bytes, or the other way round. */
@@ -234,15 +233,28 @@ static void grew(struct layout *l, uint32_t fo, uint32_t fn, const char *why)
 	refuse_both(l, fo, fn, why);
 }
 
-static void compare_insns(
-	struct layout *l, uint32_t fo, uint32_t fn, uint32_t io, uint32_t in, bool frame_pointer)
+static bool reads_elsewhere(struct layout *l, uint32_t fo, uint32_t fn, const struct sea_insn *x,
+	const struct sea_insn *y)
+{
+	struct sea_analysis *a = l->a;
+
+	if (x->disp == y->disp || x->base != y->base || sea_is_frame_reg(x->base) ||
+		(l->frame_pointer && x->base == X86_REG_RBP))
+		return false;
+	/* Nothing else differs: even two fields that changed places show. */
+	if (l->lockstep || x->shape != y->shape)
+		return true;
+	return ++l->n_checks > MAX_CHECKS ||
+	       sea_offsets_moved(a->im[0], &a->im[0]->funcs[fo], a->im[1], &a->im[1]->funcs[fn], x);
+}
+
+static void compare_insns(struct layout *l, uint32_t fo, uint32_t fn, uint32_t io, uint32_t in)
 {
 	struct sea_analysis *a = l->a;
 	const struct sea_insn *x = &a->im[0]->insns[io], *y = &a->im[1]->insns[in];
 	cleanup_free char *why = NULL;
 
-	if (x->disp != y->disp && x->base == y->base && !is_frame_reg(x->base) &&
-		!(frame_pointer && x->base == X86_REG_RBP))
+	if (reads_elsewhere(l, fo, fn, x, y))
 		why = xasprintf("reads offset %#x of a structure where the other version reads %#x "
 				"(at +%#x)",
 			(unsigned)y->disp, (unsigned)x->disp, y->off);
@@ -332,69 +344,18 @@ static void compare_allocations(struct layout *l, uint32_t fo, uint32_t fn)
 	}
 }
 
-/* How much of what each argument points to is used at each offset, before anything is called. */
-struct uses {
-	struct use {
-		uint16_t base, size;
-		int32_t disp;
-	} v[MAX_USES];
-	uint32_t n;
-};
-
-/* The whole register of which @reg may be a part. */
-static uint16_t whole(uint16_t reg)
-{
-	switch (reg) {
-	case X86_REG_EDI:
-		return X86_REG_RDI;
-	case X86_REG_ESI:
-		return X86_REG_RSI;
-	case X86_REG_EDX:
-		return X86_REG_RDX;
-	default:
-		return reg;
-	}
-}
-
-static void find_uses(const struct sea_image *im, const struct sea_func *f, struct uses *ret)
-{
-	bool own[3] = { true, true, true };
-	static const uint16_t regs[] = { X86_REG_RDI, X86_REG_RSI, X86_REG_RDX };
-
-	ret->n = 0;
-	for (uint32_t i = f->insn; i < f->insn + f->n_insn && ret->n < MAX_USES; i++) {
-		const struct sea_insn *in = &im->insns[i];
-
-		if (in->kind != SEA_I_PLAIN && in->kind != SEA_I_PADDING)
-			return;
-		for (size_t k = 0; k < ARRAY_SIZE(regs); k++) {
-			if (own[k] && in->base == regs[k] && in->mem_size && in->id != X86_INS_LEA)
-				ret->v[ret->n++] = (struct use){ regs[k], in->mem_size, in->disp };
-			if (in->writes && whole(in->reg) == regs[k])
-				own[k] = false;
-		}
-	}
-}
-
 static void compare_uses(struct layout *l, uint32_t fo, uint32_t fn)
 {
-	struct uses o, n;
+	const struct sea_image *o = l->a->im[0], *n = l->a->im[1];
+	cleanup_free char *why = NULL;
+	struct sea_use x, y;
 
-	find_uses(l->a->im[0], &l->a->im[0]->funcs[fo], &o);
-	find_uses(l->a->im[1], &l->a->im[1]->funcs[fn], &n);
-	for (uint32_t i = 0; i < o.n; i++)
-		for (uint32_t k = 0; k < n.n; k++) {
-			cleanup_free char *why = NULL;
-
-			if (o.v[i].base != n.v[k].base || o.v[i].disp != n.v[k].disp ||
-				o.v[i].size == n.v[k].size)
-				continue;
-			why = xasprintf("uses %u bytes at offset %#x of an argument in the old "
-					"version, %u in the new",
-				o.v[i].size, (unsigned)o.v[i].disp, n.v[k].size);
-			grew(l, fo, fn, why);
-			return;
-		}
+	if (!sea_uses_differ(o, &o->funcs[fo], n, &n->funcs[fn], &x, &y))
+		return;
+	why = xasprintf("uses %u bytes at offset %#x of an argument in the old version, %u in the "
+			"new",
+		x.size, (unsigned)x.disp, y.size);
+	grew(l, fo, fn, why);
 }
 
 static void compare_strides(struct layout *l, uint32_t fo, uint32_t fn)
@@ -413,18 +374,19 @@ static void compare_strides(struct layout *l, uint32_t fo, uint32_t fn)
 static void compare_pair(struct layout *l, uint32_t fo, uint32_t fn)
 {
 	struct sea_analysis *a = l->a;
-	bool lockstep, fp = uses_frame_pointer(a->im[0], &a->im[0]->funcs[fo]) &&
-			    uses_frame_pointer(a->im[1], &a->im[1]->funcs[fn]);
 	struct sea_aligned *al;
 	uint32_t n;
 
-	sea_align(&a->m, fo, fn, &al, &n, &lockstep);
+	l->frame_pointer = uses_frame_pointer(a->im[0], &a->im[0]->funcs[fo]) &&
+			   uses_frame_pointer(a->im[1], &a->im[1]->funcs[fn]);
+	l->n_checks = 0;
+	sea_align(&a->m, fo, fn, &al, &n, &l->lockstep);
 	for (uint32_t i = 0; i < n; i++) {
 		const struct sea_insn *x = &a->im[0]->insns[al[i].o];
 		const struct sea_insn *y = &a->im[1]->insns[al[i].n];
 
 		if (x->disp != y->disp || x->imm != y->imm)
-			compare_insns(l, fo, fn, al[i].o, al[i].n, fp);
+			compare_insns(l, fo, fn, al[i].o, al[i].n);
 	}
 	free(al);
 	compare_allocations(l, fo, fn);
@@ -453,7 +415,7 @@ static void check_conflicts(struct sea_analysis *a, enum sea_side side, uint32_t
 
 static bool is_past_end(const struct layout *l, const struct sea_insn *in, struct sizes *ret)
 {
-	if (!in->base || is_frame_reg(in->base) || in->disp <= 0)
+	if (sea_is_frame_reg(in->base) || in->disp <= 0)
 		return false;
 	for (uint32_t k = 0; k < l->n_sizes; k++)
 		if ((uint32_t)in->disp < l->sizes[k].big &&
@@ -503,8 +465,8 @@ static void check_growth(struct layout *l, enum sea_side side, uint32_t func)
 static bool may_use_structures(const struct sea_image *im, const struct sea_func *f)
 {
 	for (uint32_t i = f->insn; i < f->insn + f->n_insn; i++)
-		if ((im->insns[i].base && !is_frame_reg(im->insns[i].base)) ||
-			im->insns[i].id == X86_INS_SAR || is_fill(im, f, i))
+		if (!sea_is_frame_reg(im->insns[i].base) || im->insns[i].id == X86_INS_SAR ||
+			is_fill(im, f, i))
 			return true;
 	return false;
 }
