@@ -5,13 +5,13 @@
  */
 #include "sea/image.h"
 
-#include <capstone/capstone.h>
 #include <elf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/xalloc.h"
+#include "sea/capstone.h"
 
 #define MAX_INSNS (10u << 20)
 #define MAX_FOUND 4096 /* functions found by references alone, beyond those that frames name */
@@ -502,7 +502,7 @@ int sea_disassemble(struct sea_image *im, struct sea_budget *b, struct err *err)
 	struct decoder d = { .im = im };
 	int rc;
 
-	if (cs_open(CS_ARCH_X86, CS_MODE_64, &d.cs) != CS_ERR_OK)
+	if (capstone_open(&d.cs) != CS_ERR_OK)
 		return err_set(err, ENOMEM, "the disassembler does not start");
 	cs_option(d.cs, CS_OPT_DETAIL, CS_OPT_ON);
 	d.insn = cs_malloc(d.cs);

@@ -2,12 +2,12 @@
 /* One function of both versions side by side. */
 #include "sea/sea.h"
 
-#include <capstone/capstone.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/xalloc.h"
+#include "sea/capstone.h"
 #include "sea/pair.h"
 
 #define COLUMN 52
@@ -183,7 +183,7 @@ int sea_report_function(const char *old_path, const char *new_path, const char *
 
 	sea_budget_start(&budget, opts->limit_ms ? opts->limit_ms : SEA_DEFAULT_LIMIT_MS);
 	rc = sea_analysis_run(&a, old_path, new_path, opts, &budget, err);
-	if (rc == 0 && cs_open(CS_ARCH_X86, CS_MODE_64, &v.cs) != CS_ERR_OK)
+	if (rc == 0 && capstone_open(&v.cs) != CS_ERR_OK)
 		rc = err_set(err, ENOMEM, "the disassembler does not start");
 	if (rc < 0) {
 		sea_analysis_free(&a);
