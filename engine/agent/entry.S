@@ -12,7 +12,7 @@
 	.text
 	.globl agent_start
 agent_start:
-	.long agent_entry, agent_bail, gate_end, 0
+	.long agent_entry, agent_bail, gate_end, agent_batch
 
 	.org AGENT_GATE - AGENT_CODE
 	.globl gate
@@ -79,5 +79,28 @@ agent_bail:
 	movl $0, %gs:SLOT_IN_CALL
 	mov $1, %eax
 	jmp leave
+
+	/*
+	 * For the engine: makes the r12 calls at rbx (struct agent_batched), one after the other, and
+	 * then one that stops.
+	 */
+	.globl agent_batch
+agent_batch:
+	mov (%rbx), %rax
+	mov 8(%rbx), %rdi
+	mov 16(%rbx), %rsi
+	mov 24(%rbx), %rdx
+	mov 32(%rbx), %r10
+	mov 40(%rbx), %r8
+	mov 48(%rbx), %r9
+	call gate
+	movl $0, %gs:SLOT_IN_CALL
+	mov %rax, (%rbx)
+	add $AGENT_BATCHED_SIZE, %rbx
+	dec %r12
+	jnz agent_batch
+	mov $39, %eax /* getpid */
+	syscall
+	int3
 
 	.section .note.GNU-stack,"",@progbits

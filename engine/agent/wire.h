@@ -46,6 +46,8 @@
 #define AGENT_FRAME_SIZE 64
 #define AGENT_SAVED_SIZE 48
 
+#define AGENT_BATCHED_SIZE 56
+
 #ifndef __ASSEMBLER__
 #include <stdint.h>
 
@@ -56,7 +58,12 @@ struct agent_header {
 	uint32_t entry;	   /* stubs jump here */
 	uint32_t bail;	   /* gives the call up that it is in: the stub's own one is made */
 	uint32_t gate_end; /* from AGENT_ALLOWED to here rax holds the call's result */
-	uint32_t size;
+	uint32_t batch;	   /* makes several calls for the engine */
+};
+
+/* A call of agent_batch's; its result stands in the place of its number. */
+struct agent_batched {
+	uint64_t nr, args[6];
 };
 
 enum agent_mode {
@@ -205,12 +212,13 @@ struct agent_table {
 };
 
 /* Longest inputs and outputs that are recorded inline, and what the engine's marks may need. */
-#define AGENT_IN_MAX  65536
+#define AGENT_IN_MAX  262144
 #define AGENT_OUT_MAX 262144
 #define AGENT_RESERVE 131072
 
 _Static_assert(sizeof(struct agent_slot) == AGENT_SLOT_SIZE, "a slot is a page");
 _Static_assert(sizeof(struct agent_frame) == AGENT_FRAME_SIZE, "entry.S pushes as much");
+_Static_assert(sizeof(struct agent_batched) == AGENT_BATCHED_SIZE, "entry.S goes on by as much");
 _Static_assert(sizeof(struct agent_table) <= AGENT_TABLE_MAX, "the table has its pages");
 _Static_assert(sizeof(struct agent_record) % 16 == 0, "items are aligned");
 #endif

@@ -19,7 +19,7 @@
 #include "mxm/ring.h"
 
 /* Calls that an agent could have taken before a process is given one. */
-#define AGENT_HOT 64
+#define AGENT_HOT 16
 
 #define SLOTS_BEGIN (AGENT_SLOTS + AGENT_SLOT_SIZE) /* the first one is off for ever */
 

@@ -35,19 +35,20 @@ static int remote(struct task *task, long *ret, long nr, uint64_t a, uint64_t b,
 	return rc;
 }
 
-static int map(
-	struct task *task, uint64_t at, uint64_t len, int prot, int flags, int fd, uint64_t offset)
+/* What is the process's own, in one piece; the control pages come to stand in the middle of it. */
+static int map_own(struct task *task)
 {
 	/* A forked process has what its parent had. */
 	int fixed = task->tuple->proc->agent_below[task->version] ? MAP_FIXED : MAP_FIXED_NOREPLACE;
 	long r;
-	int rc = remote(
-		task, &r, SYS_mmap, at, len, prot, flags | fixed, (uint64_t)(int64_t)fd, offset);
+	int rc = remote(task, &r, SYS_mmap, AGENT_CODE,
+		AGENT_SLOTS + AGENT_NSLOTS * AGENT_SLOT_SIZE - AGENT_CODE, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | fixed, (uint64_t)-1, 0);
 
-	return rc < 0 ? rc : r != (long)at ? -EEXIST : 0;
+	return rc < 0 ? rc : r != AGENT_CODE ? -EEXIST : 0;
 }
 
-static int map_code(struct task *task)
+static int fill_code(struct task *task)
 {
 	const size_t image = agent_image_end - agent_image;
 	struct agent_table table;
@@ -55,10 +56,7 @@ static int map_code(struct task *task)
 	int rc;
 
 	agent_table_build(&table, task->tuple->group->mxm->config.sync == MXM_BARRIER);
-	rc = map(task, AGENT_CODE, AGENT_CONTROL - AGENT_CODE, PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (rc == 0)
-		rc = tracee_write(&task->tracee, raddr(AGENT_CODE), agent_image, image);
+	rc = tracee_write(&task->tracee, raddr(AGENT_CODE), agent_image, image);
 	if (rc == 0)
 		rc = tracee_write(&task->tracee, raddr(AGENT_TABLE), &table, sizeof(table));
 	if (rc == 0)
@@ -67,18 +65,39 @@ static int map_code(struct task *task)
 	return rc < 0 ? rc : (int)r;
 }
 
+static struct agent_batched mmap_of(
+	uint64_t at, uint64_t len, int prot, int flags, int fd, uint64_t offset)
+{
+	return (struct agent_batched){ SYS_mmap,
+		{ at, len, (uint64_t)prot, (uint64_t)flags, (uint64_t)fd, offset } };
+}
+
 /* The control pages and the ring. Only the leader may write to the ring, each to its own page. */
 static int map_ring(struct task *task, int fd)
 {
-	int ring = PROT_READ | (task_follows(task) ? 0 : PROT_WRITE), rc = 0;
+	const struct agent_header *header = (const struct agent_header *)agent_image;
+	const uint64_t control = AGENT_VERSIONS * 4096ul;
+	const int ring = PROT_READ | (task_follows(task) ? 0 : PROT_WRITE);
+	const int fixed =
+		task->tuple->proc->agent_below[task->version] ? MAP_FIXED : MAP_FIXED_NOREPLACE;
+	struct agent_batched calls[] = {
+		mmap_of(AGENT_CONTROL, control, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0),
+		{ SYS_mprotect,
+			{ AGENT_CONTROL + task->version * 4096ul, 4096, PROT_READ | PROT_WRITE } },
+		mmap_of(AGENT_RING, AGENT_RING_SIZE, ring, MAP_SHARED | fixed, fd, control),
+		mmap_of(AGENT_RING + AGENT_RING_SIZE, AGENT_RING_SIZE, ring, MAP_SHARED | fixed, fd,
+			control),
+		{ SYS_close, { (uint64_t)fd } },
+	};
+	const uint64_t right[] = { AGENT_CONTROL, 0, AGENT_RING, AGENT_RING + AGENT_RING_SIZE, 0 };
+	int rc = tracee_remote_batch(
+		&task->tracee, task->at_entry_stop, header->batch, calls, ARRAY_SIZE(calls));
 
-	for (int v = 0; v < AGENT_VERSIONS && rc == 0; v++)
-		rc = map(task, AGENT_CONTROL + v * 4096ul, 4096,
-			PROT_READ | (v == task->version ? PROT_WRITE : 0), MAP_SHARED, fd,
-			v * 4096ul);
-	for (int half = 0; half < 2 && rc == 0; half++)
-		rc = map(task, AGENT_RING + half * (uint64_t)AGENT_RING_SIZE, AGENT_RING_SIZE, ring,
-			MAP_SHARED, fd, AGENT_VERSIONS * 4096ul);
+	task->at_entry_stop = false;
+	for (unsigned i = 0; i < ARRAY_SIZE(calls) && rc == 0; i++) {
+		if (calls[i].nr != right[i])
+			rc = (int64_t)calls[i].nr < 0 ? (int)calls[i].nr : -EEXIST;
+	}
 	return rc;
 }
 
@@ -106,32 +125,21 @@ static int map_all(struct task *task)
 {
 	struct group *group = task->tuple->group;
 	struct agent_process process = { 0 };
-	long r;
 	int there, rc;
 
 	memcpy(process.private_fds, task->tuple->proc->private_fds[task->version],
 		sizeof(process.private_fds));
 	process.identity = group->mxm->versions[task->version].identity;
-	process.clock_gettime = vdso_function(task->tracee.tgid, "__vdso_clock_gettime");
-	process.gettimeofday = vdso_function(task->tracee.tgid, "__vdso_gettimeofday");
-	process.time = vdso_function(task->tracee.tgid, "__vdso_time");
-	rc = map_code(task);
+	vdso_functions(
+		task->tracee.tgid, &process.clock_gettime, &process.gettimeofday, &process.time);
+	rc = map_own(task);
 	if (rc == 0)
-		rc = map(task, AGENT_PROCESS, 4096, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		rc = fill_code(task);
 	if (rc == 0)
 		rc = tracee_write(&task->tracee, raddr(AGENT_PROCESS), &process, sizeof(process));
 	if (rc == 0)
-		rc = map(task, AGENT_SLOTS, AGENT_NSLOTS * AGENT_SLOT_SIZE, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (rc == 0)
 		rc = install_send(task, group->ring->fd, &there);
-	if (rc < 0)
-		return rc;
-	rc = map_ring(task, there);
-	if (remote(task, &r, SYS_close, there, 0, 0, 0, 0, 0) < 0)
-		return -ESRCH;
-	return rc;
+	return rc < 0 ? rc : map_ring(task, there);
 }
 
 /* Writes into the agent's pages; one that vanished will be seen by the loop. */

@@ -22,6 +22,7 @@
 #include "mxm/posix_timers.h"
 #include "mxm/shadows.h"
 #include "mxm/told.h"
+#include "mxm/tsc.h"
 
 struct clone_call {
 	uint64_t flags, pidfd, parent_tid, child_tid;
@@ -207,19 +208,14 @@ static void random_of_exec(struct task *task, uint8_t random[16])
 }
 
 /*
- * Time stamp counter and CPUID fault, so that versions cannot differ by them. Where the machine
- * cannot make CPUID fault (ENODEV), that is said once: programs that draw from rdrand by themselves
- * differ then.
+ * CPUID faults, so that versions cannot differ by it. Where the machine cannot make it fault
+ * (ENODEV), that is said once: programs that draw from rdrand by themselves differ then.
  */
-static void make_faulting(struct task *task)
+static void make_cpuid_fault(struct task *task)
 {
 	struct mxm *mxm = task->tuple->group->mxm;
 	long r;
 
-	task->counter_free = false;
-	if (tracee_remote(&task->tracee, false, &r, SYS_prctl, PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0,
-		    0) < 0)
-		return;
 	if (mxm->no_cpuid_fault ||
 		tracee_remote(&task->tracee, false, &r, SYS_arch_prctl, ARCH_SET_CPUID, 0, 0, 0, 0,
 			0) < 0 ||
@@ -228,6 +224,21 @@ static void make_faulting(struct task *task)
 	mxm->no_cpuid_fault = true;
 	mxm->ops->note(mxm->ops_arg, "rdrand-not-masked", task->version, 0,
 		"this machine has no CPUID faulting: rdrand and rdseed stay visible");
+}
+
+/*
+ * The time stamp counter faults from the program's entry on: what a loader measures with it is its
+ * own. The monitor is made to fault too, since a switch between one that does and one that does not
+ * costs the processor a change of its modes.
+ */
+static void make_counter_fault(struct task *task)
+{
+	long r;
+
+	task->counter_free = false;
+	(void)!tracee_remote(
+		&task->tracee, false, &r, SYS_prctl, PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0, 0);
+	tsc_give_up();
 }
 
 static void note_entry(const struct task *task)
@@ -250,6 +261,7 @@ static void note_entry(const struct task *task)
 
 static void reach_entry(struct task *task)
 {
+	make_counter_fault(task);
 	task->starting = false;
 	note_entry(task);
 	baton_give_up(task);
@@ -290,7 +302,7 @@ static int begin_program(struct task *task, struct err *err)
 	if (rc < 0)
 		return rc;
 	note_set_id(task);
-	make_faulting(task);
+	make_cpuid_fault(task);
 	regs = tracee_regs(&task->tracee);
 	if (!regs)
 		return -ESRCH;

@@ -15,7 +15,6 @@
 #include "mxm/rejoin.h"
 #include "mxm/ring.h"
 #include "mxm/rules.h"
-#include "mxm/tsc.h"
 
 /* What can follow what. An edge that is not here is a bug, and ends the run with a word about it.
  */
@@ -344,7 +343,6 @@ void group_serve(struct group *group)
 	struct stop stop;
 	int rc;
 
-	tsc_give_up();
 	for (;;) {
 		handover_receive(group);
 		pump(group);

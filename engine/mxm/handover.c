@@ -8,6 +8,7 @@
 
 #include "base/xalloc.h"
 #include "mxm/group.h"
+#include "mxm/tsc.h"
 
 struct arrival {
 	struct list link;
@@ -33,6 +34,7 @@ bool handover_possible(const struct task *parent, uint64_t flags)
 static void *serve(void *arg)
 {
 	affinity_choose(arg);
+	tsc_give_up();
 	group_serve(arg);
 	return NULL;
 }

@@ -13,7 +13,7 @@
 #include "mxm/group.h"
 
 /* Calls at a site before it is patched, and sites that are counted. */
-#define HOT	  8
+#define HOT	  2
 #define SITES_MAX 512
 #define AREAS_MAX 32
 #define STUB_SIZE 48
@@ -94,7 +94,7 @@ uint64_t patches_origin(const struct patches *p, uint64_t rip)
 	return rip;
 }
 
-/* Is @at in a private mapping of a file, executable and not writable? */
+/* Is what lies around @at in a private mapping of a file, executable and not writable? */
 static bool is_file_code(const struct task *task, uint64_t at)
 {
 	cleanup_str struct str text = STR_INIT;
@@ -108,7 +108,7 @@ static bool is_file_code(const struct task *task, uint64_t at)
 
 		if (sscanf(line, "%lx-%lx %4s %*x %*s %lu", &begin, &end, mode, &inode) < 3)
 			continue;
-		if (at >= begin && at + 8 <= end)
+		if (at - 6 >= begin && at + 8 <= end)
 			return inode && strcmp(mode, "r-xp") == 0;
 	}
 	return false;
@@ -281,8 +281,7 @@ static bool apply(struct patches *p, struct task *task, struct site *site)
 	uint8_t jump[8];
 	uint64_t stub;
 
-	if (!is_file_code(task, site->at - 6) || !is_file_code(task, site->at) ||
-		!plan(task, site->at, &patch) ||
+	if (!is_file_code(task, site->at) || !plan(task, site->at, &patch) ||
 		tracee_read(&task->tracee, raddr(AGENT_CODE), &header, sizeof(header)) < 0)
 		return false;
 	stub = stub_room(p, task, site->at);

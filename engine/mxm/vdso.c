@@ -51,9 +51,19 @@ static uint64_t base_of(pid_t pid)
 	return 0;
 }
 
-uint64_t vdso_function(pid_t pid, const char *name)
+void vdso_functions(
+	pid_t pid, uint64_t *ret_clock_gettime, uint64_t *ret_gettimeofday, uint64_t *ret_time)
 {
-	uint64_t offset = offset_of(name), base = offset ? base_of(pid) : 0;
+	uint64_t base = base_of(pid);
+	const struct {
+		const char *name;
+		uint64_t *ret;
+	} wanted[] = { { "__vdso_clock_gettime", ret_clock_gettime },
+		{ "__vdso_gettimeofday", ret_gettimeofday }, { "__vdso_time", ret_time } };
 
-	return base ? base + offset : 0;
+	for (unsigned i = 0; i < ARRAY_SIZE(wanted); i++) {
+		uint64_t offset = base ? offset_of(wanted[i].name) : 0;
+
+		*wanted[i].ret = offset ? base + offset : 0;
+	}
 }

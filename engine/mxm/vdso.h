@@ -9,7 +9,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Where process @pid has the function @name ("__vdso_clock_gettime"); 0: it has none. */
-uint64_t vdso_function(pid_t pid, const char *name);
+/* Where process @pid has the functions; 0: it has none. */
+void vdso_functions(
+	pid_t pid, uint64_t *ret_clock_gettime, uint64_t *ret_gettimeofday, uint64_t *ret_time);
 
 #endif

@@ -12,6 +12,8 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 
+#include "agent/wire.h"
+
 void tracee_retry_call(struct tracee *t, uint64_t nr)
 {
 	struct user_regs_struct *regs = tracee_touch(t);
@@ -62,15 +64,13 @@ static int run_to_exit(struct tracee *t)
 	}
 }
 
-/* As tracee_remote(), by the syscall instruction at @insn. */
-static int remote_at(struct tracee *t, uint64_t insn, bool at_entry, long *ret_result, long nr,
-	const uint64_t a[6])
+/* Blocks all signals, and leaves the call at whose entry the tracee may stand. */
+static int begin_remote(
+	struct tracee *t, bool at_entry, struct user_regs_struct *ret_saved, uint64_t *ret_mask)
 {
-	struct user_regs_struct *regs, saved;
-	uint64_t mask;
-	int rc;
+	struct user_regs_struct *regs;
+	int rc = tracee_get_sigmask(t, ret_mask);
 
-	rc = tracee_get_sigmask(t, &mask);
 	if (rc == 0)
 		rc = tracee_set_sigmask(t, ~0ul);
 	if (rc < 0)
@@ -87,7 +87,32 @@ static int remote_at(struct tracee *t, uint64_t insn, bool at_entry, long *ret_r
 	regs = tracee_touch(t);
 	if (!regs)
 		return -ESRCH;
-	saved = *regs;
+	*ret_saved = *regs;
+	return 0;
+}
+
+static int end_remote(struct tracee *t, const struct user_regs_struct *saved, uint64_t mask)
+{
+	struct user_regs_struct *regs = tracee_touch(t);
+
+	if (!regs)
+		return -ESRCH;
+	*regs = *saved;
+	regs->orig_rax = -1;
+	return tracee_set_sigmask(t, mask);
+}
+
+/* As tracee_remote(), by the syscall instruction at @insn. */
+static int remote_at(struct tracee *t, uint64_t insn, bool at_entry, long *ret_result, long nr,
+	const uint64_t a[6])
+{
+	struct user_regs_struct *regs, saved;
+	uint64_t mask;
+	int rc = begin_remote(t, at_entry, &saved, &mask);
+
+	if (rc < 0)
+		return rc;
+	regs = tracee_touch(t);
 	regs->rip = insn;
 	regs->rax = nr;
 	regs->orig_rax = -1;
@@ -104,9 +129,67 @@ static int remote_at(struct tracee *t, uint64_t insn, bool at_entry, long *ret_r
 	if (!regs)
 		return -ESRCH;
 	*ret_result = regs->rax;
-	*regs = saved;
+	return end_remote(t, &saved, mask);
+}
+
+/* Runs on to the entry of a call that stops, and gives that up. */
+static int run_to_entry(struct tracee *t)
+{
+	struct user_regs_struct *regs;
+	struct stop stop;
+	int rc;
+
+	do {
+		rc = tracee_resume(t, RESUME_RUN, 0);
+		if (rc == 0)
+			rc = tracee_wait_for(t->tid, &stop);
+		if (rc < 0)
+			return rc;
+		if (stop.kind == STOP_GONE)
+			return -ESRCH;
+		if (stop.kind == STOP_DYING) {
+			tracee_resume(t, RESUME_RUN, 0);
+			return -ESRCH;
+		}
+		/* All that can be blocked is. */
+		if (stop.kind == STOP_SIGNAL)
+			return -EFAULT;
+	} while (stop.kind != STOP_SECCOMP);
+	regs = tracee_touch(t);
+	if (!regs)
+		return -ESRCH;
 	regs->orig_rax = -1;
-	return tracee_set_sigmask(t, mask);
+	return run_to_exit(t);
+}
+
+int tracee_remote_batch(
+	struct tracee *t, bool at_entry, uint64_t code, struct agent_batched *calls, int n)
+{
+	struct user_regs_struct *regs, saved;
+	uint64_t mask;
+	int rc, ended;
+
+	if (t->mm->no_gateway)
+		return -ENOSYS;
+	rc = tracee_write(t, raddr(GATEWAY_SCRATCH), calls, n * sizeof(*calls));
+	if (rc == 0)
+		rc = begin_remote(t, at_entry, &saved, &mask);
+	if (rc < 0)
+		return rc;
+	regs = tracee_touch(t);
+	regs->rip = code;
+	regs->rbx = GATEWAY_SCRATCH;
+	regs->r12 = n;
+	regs->gs_base = AGENT_SLOTS;
+	regs->rsp = AGENT_SLOTS + AGENT_SLOT_SIZE - 16;
+	regs->orig_rax = -1;
+	rc = run_to_entry(t);
+	if (rc == -ESRCH)
+		return rc;
+	if (rc == 0)
+		rc = tracee_read(t, raddr(GATEWAY_SCRATCH), calls, n * sizeof(*calls));
+	ended = end_remote(t, &saved, mask);
+	return rc < 0 ? rc : ended;
 }
 
 int tracee_remote(struct tracee *t, bool at_entry, long *ret_result, long nr, uint64_t a0,

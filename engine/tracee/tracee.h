@@ -174,6 +174,16 @@ MUST_CHECK int tracee_poke(struct tracee *t, struct raddr at, const void *buf, s
 MUST_CHECK int tracee_remote(struct tracee *t, bool at_entry, long *ret_result, long nr,
 	uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
 
+/*
+ * As tracee_remote() for the @n calls at @calls, with two stops for all of them. The agent's code
+ * is mapped, its batch at @code, and so is its first slot. Results are in the places of the
+ * numbers. -EFAULT: the tracee faulted on the way; some of the calls may have been made.
+ */
+struct agent_batched;
+#define TRACEE_BATCH_MAX 16
+MUST_CHECK int tracee_remote_batch(
+	struct tracee *t, bool at_entry, uint64_t code, struct agent_batched *calls, int n);
+
 /* Stopped at a call's entry or exit: makes the tracee issue the call @nr anew when it runs. */
 void tracee_retry_call(struct tracee *t, uint64_t nr);
 
