@@ -13,6 +13,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -37,9 +38,12 @@ def run_once(mx, vandal, seed, folder):
         return "hung", [f"did not end in {SECONDS} s"]
     events = []
     with open(log, encoding="utf-8") as f:
-        events = [json.loads(line)["event"] for line in f]
+        lines = [json.loads(line) for line in f]
+    events = [line["event"] for line in lines]
     wrong = []
-    if b"mx: bug" in done.stderr or done.returncode < 0:
+    # The front ends by the signal that ended the program: a spoilt one that went on alone.
+    own = [signal.Signals[line["signal"]] for line in lines if line["event"] == "exit" and "signal" in line]
+    if b"mx: bug" in done.stderr or (done.returncode < 0 and -done.returncode not in own):
         wrong.append(f"the engine ended with {done.returncode}: {done.stderr.decode()[-300:]}")
     if "exit" not in events:
         wrong.append("the log has no end")
