@@ -313,6 +313,18 @@ static const struct agent_record *await_record(const struct agent_frame *f, stru
 	return record;
 }
 
+/* A leader that waits for room is woken at each quarter; between them it looks by itself. */
+static void take_out(const struct agent_slot *slot, struct agent_control *own, uint64_t size)
+{
+	const struct agent_control *leader = control_of(slot->leader);
+	uint64_t before = own->read, after = before + size;
+
+	__atomic_store_n(&own->read, after, __ATOMIC_SEQ_CST);
+	if (before / (AGENT_RING_SIZE / 4) != after / (AGENT_RING_SIZE / 4) &&
+		__atomic_load_n(&leader->waiting, __ATOMIC_SEQ_CST))
+		wake(&leader->wake);
+}
+
 static int follow(struct agent_frame *f, struct agent_slot *slot, const struct agent_row *row)
 {
 	struct agent_control *own = control_of(slot->version);
@@ -340,7 +352,7 @@ static int follow(struct agent_frame *f, struct agent_slot *slot, const struct a
 	if (row->clock_arg && result >= 0)
 		remember_clock(own, row, a);
 	own->calls++;
-	__atomic_store_n(&own->read, own->read + size, __ATOMIC_RELEASE);
+	take_out(slot, own, size);
 	f->rax = (uint64_t)result;
 	return DONE;
 }

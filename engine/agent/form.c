@@ -63,6 +63,18 @@ static void put_long(struct sink *s, uint64_t word)
 	put(s, &word, 8);
 }
 
+static void put_content(struct sink *s, const uint8_t *data, uint64_t len)
+{
+	uint64_t sum[2];
+
+	if (len <= AGENT_DIGEST_FROM) {
+		put(s, data, len);
+		return;
+	}
+	agent_digest(data, len, sum);
+	put(s, sum, sizeof(sum));
+}
+
 /* How much the pieces of a vector hold; more than any limit where it is not to be done here. */
 static uint64_t vector_room(const struct iovec *iov, uint64_t count)
 {
@@ -120,14 +132,14 @@ void form_put_inputs(struct sink *s, const struct agent_row *row, const uint64_t
 			put_long(s, a[i]);
 			break;
 		case AGENT_IN:
-			if (!a[i] || from > AGENT_IN_MAX) {
+			if (!a[i] || from > AGENT_DIGEST_MAX) {
 				s->bad = 1;
 				break;
 			}
 			put_byte(s, MARK_HERE);
 			put_long(s, from);
 			put_byte(s, MARK_HERE);
-			put(s, (void *)a[i], from);
+			put_content(s, (void *)a[i], from);
 			break;
 		case AGENT_IOV_IN:
 			put_vector(s, (void *)a[i], (uint32_t)from, 1);

@@ -212,9 +212,46 @@ struct agent_table {
 };
 
 /* Longest inputs and outputs that are recorded inline, and what the engine's marks may need. */
-#define AGENT_IN_MAX  262144
+#define AGENT_IN_MAX  65536
 #define AGENT_OUT_MAX 262144
 #define AGENT_RESERVE 131072
+
+/* In the normal form, a buffer longer than this is its digest; one longer than that is the
+ * engine's. */
+#define AGENT_DIGEST_FROM 65536
+#define AGENT_DIGEST_MAX  (4u << 20)
+
+/* Multiplies and folds; the halves of the product make up for each other. */
+static inline uint64_t agent_mix(uint64_t a, uint64_t b)
+{
+	unsigned __int128 m = (unsigned __int128)(a ^ b) * 0xff51afd7ed558ccdul;
+
+	return (uint64_t)m ^ (uint64_t)(m >> 64);
+}
+
+/*
+ * A 128-bit digest for payloads that are too long to keep: four lanes, which the processor works on
+ * at once. It tells what programs write by chance, not what is made to collide.
+ */
+static inline void agent_digest(const uint8_t *p, uint64_t len, uint64_t ret[2])
+{
+	uint64_t lanes[4] = { 0x9e3779b97f4a7c15ul ^ len, 0xc2b2ae3d27d4eb4ful,
+		0x165667b19e3779f9ul, 0x85ebca77c2b2ae63ul };
+
+	for (; len >= 32; p += 32, len -= 32) {
+		for (int i = 0; i < 4; i++) {
+			uint64_t w;
+
+			__builtin_memcpy(&w, p + 8ul * i, 8);
+			lanes[i] = agent_mix(lanes[i], w);
+		}
+	}
+	for (; len; p++, len--)
+		lanes[0] = agent_mix(lanes[0], *p);
+	ret[0] = agent_mix(agent_mix(lanes[0], lanes[1] << 1 | lanes[1] >> 63),
+		agent_mix(lanes[2], lanes[3] << 1 | lanes[3] >> 63));
+	ret[1] = lanes[0] + 3 * lanes[1] + 5 * lanes[2] + 7 * lanes[3];
+}
 
 _Static_assert(sizeof(struct agent_slot) == AGENT_SLOT_SIZE, "a slot is a page");
 _Static_assert(sizeof(struct agent_frame) == AGENT_FRAME_SIZE, "entry.S pushes as much");

@@ -34,29 +34,6 @@ static void put64(struct str *s, uint64_t v)
 	str_append(s, &v, sizeof(v));
 }
 
-/* A 128-bit digest for payloads that are too long to keep: two multiply-and-fold lanes. */
-static void digest(const uint8_t *p, size_t len, uint64_t ret[2])
-{
-	uint64_t a = 0x9e3779b97f4a7c15ul ^ len, b = 0xc2b2ae3d27d4eb4ful;
-
-	for (; len >= 8; p += 8, len -= 8) {
-		uint64_t w;
-		unsigned __int128 m;
-
-		memcpy(&w, p, 8);
-		m = (unsigned __int128)(a ^ w) * 0xff51afd7ed558ccdul;
-		a = (uint64_t)m ^ (uint64_t)(m >> 64);
-		b = (b ^ w) * 0x100000001b3ul;
-		b = (b << 31) | (b >> 33);
-	}
-	for (; len; p++, len--) {
-		a = (a ^ *p) * 0xff51afd7ed558ccdul;
-		b = (b ^ *p) * 0x100000001b3ul;
-	}
-	ret[0] = a;
-	ret[1] = b;
-}
-
 /* Puts @len bytes at @at: whole, or their digest. A bad address is put as such. */
 static int put_bytes(struct task *task, struct str *s, uint64_t at, uint64_t len)
 {
@@ -86,7 +63,7 @@ static int put_bytes(struct task *task, struct str *s, uint64_t at, uint64_t len
 			return rc;
 		str_putc(s, rc < 0 ? MARK_BAD : MARK_HERE);
 		if (rc == 0) {
-			digest(big, len, sum);
+			agent_digest(big, len, sum);
 			str_append(s, sum, sizeof(sum));
 		}
 	}
@@ -196,7 +173,7 @@ static int put_vector(struct task *task, struct str *s, uint64_t at, uint64_t co
 	str_putc(s, MARK_HERE);
 	put64(s, total);
 	if (joined.len > DIGEST_FROM) {
-		digest((uint8_t *)joined.data, joined.len, sum);
+		agent_digest((uint8_t *)joined.data, joined.len, sum);
 		str_append(s, sum, sizeof(sum));
 	} else if (joined.len) {
 		str_append(s, joined.data, joined.len);

@@ -4,13 +4,14 @@
 #ifndef MX_MXM_CANON_SHAPE_H
 #define MX_MXM_CANON_SHAPE_H
 
+#include "agent/wire.h"
 #include "mxm/state.h"
 
 /* What stands before the bytes behind a pointer: none, these, or an address that cannot be read. */
 enum { MARK_NULL, MARK_HERE, MARK_BAD };
 
 /* From this length on only a digest is kept. */
-#define DIGEST_FROM 65536
+#define DIGEST_FROM AGENT_DIGEST_FROM
 
 /* What an argument of a kind leaves in the normal form. */
 enum canon_shape {
