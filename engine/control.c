@@ -13,6 +13,9 @@
 #include "ctl/wire.h"
 #include "oci/json.h"
 
+/* Of what somebody else has to say for the log. */
+#define TEXT_MAX 1000
+
 struct control {
 	struct ctl_server *server;
 	struct recent *recent;
@@ -149,6 +152,21 @@ static int answer_resume(struct control *c, const struct json *request, struct c
 	return director_resume(c->director, "operator", err);
 }
 
+/* The operator's program, or webhook, was not told of an event: mx events. */
+static int answer_notify_failed(struct control *c, const struct json *request,
+	struct ctl_conn *conn, struct jsonw *w, struct err *err)
+{
+	const char *text = json_string(json_get(request, "text"));
+	struct event_out ev;
+
+	if (!text || strlen(text) > TEXT_MAX)
+		return err_set(err, EINVAL, "\"text\" is no text of at most %d bytes", TEXT_MAX);
+	eventlog_begin(c->log, &ev, "notify-failed");
+	event_str(&ev, "text", text);
+	event_end(&ev);
+	return 0;
+}
+
 static const struct verb verbs[] = {
 	{ "status", answer_status },
 	{ "figures", answer_figures },
@@ -159,6 +177,7 @@ static const struct verb verbs[] = {
 	{ "resume", answer_resume },
 	{ "switch", answer_switch },
 	{ "restart", answer_restart },
+	{ "notify-failed", answer_notify_failed },
 };
 
 static void put_error(struct str *out, const char *text, const char *code)
@@ -203,7 +222,8 @@ static int check_request(const struct json *request, const char **ret_code, stru
 		const char *key = json_key_at(request, i);
 
 		if (strcmp(key, "mx") != 0 && strcmp(key, "do") != 0 &&
-			strcmp(key, "follow") != 0 && strcmp(key, "version") != 0)
+			strcmp(key, "follow") != 0 && strcmp(key, "version") != 0 &&
+			strcmp(key, "text") != 0)
 			return err_set(err, EINVAL, "a request has no \"%.100s\"", key);
 	}
 	if (json_get(request, "follow") && json_type(json_get(request, "follow")) != JSON_BOOL)

@@ -27,6 +27,9 @@ void config_free(struct config *c)
 	free(c->hook);
 	free(c->log_dir);
 	free(c->cache_dir);
+	free(c->events_exec);
+	free(c->events_webhook);
+	json_free(c->events_only);
 	json_free(c->defaults);
 	json_free(c->allow);
 	*c = (struct config){ 0 };
@@ -38,6 +41,17 @@ static int take_path(const struct json *value, const char *key, char **ret, stru
 
 	if (!text || text[0] != '/')
 		return err_set(err, EINVAL, "%s: is no absolute path", key);
+	free(*ret);
+	*ret = xstrdup(text);
+	return 0;
+}
+
+static int take_text(const struct json *value, const char *key, char **ret, struct err *err)
+{
+	const char *text = json_string(value);
+
+	if (!text || !text[0])
+		return err_set(err, EINVAL, "%s: is no text", key);
 	free(*ret);
 	*ret = xstrdup(text);
 	return 0;
@@ -96,6 +110,14 @@ static int take_field(struct config *c, const char *key, const struct json *valu
 		return take_path(value, key, &c->log_dir, err);
 	if (strcmp(key, "cache-dir") == 0)
 		return take_path(value, key, &c->cache_dir, err);
+	if (strcmp(key, "events-exec") == 0)
+		return take_path(value, key, &c->events_exec, err);
+	if (strcmp(key, "events-webhook") == 0)
+		return take_text(value, key, &c->events_webhook, err);
+	if (strcmp(key, "events-only") == 0)
+		return take_list(value, key, &c->events_only, err);
+	if (strcmp(key, "events-within") == 0)
+		return take_number(value, key, 3600, &c->events_within, err);
 	if (strcmp(key, "hook-timeout") == 0)
 		return take_number(value, key, 3600, &c->timeout, err);
 	if (strcmp(key, "state-size") == 0)
@@ -173,6 +195,7 @@ int config_load(const char *path, struct config *ret_config, struct err *err)
 	cleanup_config struct config c = {
 		.stage = "prestart",
 		.timeout = 30,
+		.events_within = 10,
 		.state_size = 16 << 20,
 		.private_size = 256 << 20,
 		.keep_logs = 100,

@@ -18,8 +18,12 @@ struct config {
 	long long private_size; /* bytes: what an old version may write to its own image's paths */
 	long long keep_logs;	/* event logs kept of containers that are gone */
 	char *log_dir, *cache_dir;
-	struct json *defaults; /* options as in annotations, without the prefix; or NULL */
-	struct json *allow;    /* names of options that annotations may set; NULL: all */
+	char *events_exec;	  /* the operator's program that gets each event; NULL: none */
+	char *events_webhook;	  /* the URL that gets each event; NULL: none */
+	struct json *events_only; /* names of the events that they get; NULL: all */
+	long long events_within;  /* seconds that they may take for one */
+	struct json *defaults;	  /* options as in annotations, without the prefix; or NULL */
+	struct json *allow;	  /* names of options that annotations may set; NULL: all */
 };
 
 /*

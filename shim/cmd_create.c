@@ -14,6 +14,7 @@
 #include "shim/delegate.h"
 #include "shim/report.h"
 #include "shim/shim.h"
+#include "shim/teller.h"
 
 #define FAILURE_MAX 4096
 
@@ -73,7 +74,7 @@ static int check_parts(const struct config *config, struct err *err)
 	if (!config->hook)
 		return err_set(
 			err, ENOENT, "the hook, mx-hook, is not installed; mx.conf can name it");
-	return 0;
+	return teller_check(config, err);
 }
 
 /*
@@ -204,6 +205,9 @@ static int start(struct job *job, bool waits_for_end)
 	if (prepare(job, &err) < 0)
 		return fail(job, -1, err.text);
 	mark = report_mark(job->line);
+	/* A container whose events nobody hears of is worth more than none. */
+	if (teller_start(job->config, job->state, &err) < 0)
+		report_warning(err.text);
 	keep_layout();
 	if (delegate_run(job->config, job->line->argv, &status, &err) < 0)
 		return fail(job, mark, err.text);
