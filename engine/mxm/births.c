@@ -122,7 +122,8 @@ void births_forked(struct task *task, pid_t child)
 		tracee_write(&task->tracee, raddr(c.parent_tid), &tuple->ids->known,
 			sizeof(tuple->ids->known)) == -ESRCH)
 		return;
-	task->forked = tuple;
+	/* One that is another monitor's is not this one's to wait for. */
+	task->forked = moved ? NULL : tuple;
 	task->returns = true;
 	task->child_known = tuple->ids->known;
 	task->event = NULL;

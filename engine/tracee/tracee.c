@@ -120,7 +120,7 @@ int tracee_wait_for(pid_t tid, struct stop *ret_stop)
 {
 	int status;
 
-	while (waitpid(tid, &status, __WALL) < 0) {
+	while (waitpid(tid, &status, __WALL | __WNOTHREAD) < 0) {
 		if (errno != EINTR)
 			return -errno;
 	}
@@ -130,7 +130,7 @@ int tracee_wait_for(pid_t tid, struct stop *ret_stop)
 int tracee_poll_for(pid_t tid, struct stop *ret_stop)
 {
 	int status;
-	pid_t got = waitpid(tid, &status, __WALL | WNOHANG);
+	pid_t got = waitpid(tid, &status, __WALL | __WNOTHREAD | WNOHANG);
 
 	if (got < 0)
 		return -errno;
