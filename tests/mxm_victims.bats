@@ -99,6 +99,13 @@ both_leaders() {
 	both_leaders mappings
 }
 
+@test "a file that processes of no common memory map" {
+	local i
+	for i in 1 2 3; do
+		both_leaders gathered
+	done
+}
+
 @test "shared memory of a file that calls write and cut, too" {
 	both_leaders mappings_mixed
 }

@@ -177,6 +177,44 @@ with tempfile.TemporaryFile() as f: f.write(b"x")
 		print `wc -l numbers`; system("exit 3"); print $? >> 8, "\n"; @a = sort map { $_ * 7 % 11 } 1..10; print "@a\n"'
 }
 
+@test "a database in WAL mode with several processes, pools of spawned ones" {
+	need sqlite3 python3
+	local sync
+	cat >"$BATS_TEST_TMPDIR/pool.py" <<-'END'
+	import multiprocessing as m
+	from multiprocessing import shared_memory
+	def f(n, v, l, q):
+	    s = shared_memory.SharedMemory(n)
+	    for i in range(20):
+	        with l:
+	            s.buf[0] += 1
+	            v.value += 1
+	    q.put(1)
+	    s.close()
+	if __name__ == "__main__":
+	    for k in ("spawn", "forkserver"):
+	        c = m.get_context(k)
+	        s = shared_memory.SharedMemory(create=True, size=4096)
+	        v, l, q = c.Value("i", 0), c.Lock(), c.Queue()
+	        ps = [c.Process(target=f, args=(s.name, v, l, q)) for _ in range(3)]
+	        [p.start() for p in ps]
+	        print(sum(q.get() for _ in ps))
+	        [p.join() for p in ps]
+	        print(k, s.buf[0], v.value, [p.exitcode for p in ps])
+	        s.close()
+	        s.unlink()
+	END
+	for sync in stream barrier lockstep; do
+		MX_TEST_OPTIONS="--sync $sync"
+		compare_self sh -c 'sqlite3 d.db "pragma journal_mode=wal; create table t(x)"
+			for i in 1 2 3; do
+				(for j in 1 2 3 4; do sqlite3 -cmd ".timeout 20000" d.db "insert into t values($i * 10 + $j)"; done) &
+			done; wait
+			sqlite3 d.db "select count(*), sum(x) from t; pragma integrity_check"; rm -f d.db*'
+		compare_self python3 "$BATS_TEST_TMPDIR/pool.py"
+	done
+}
+
 @test "git: init, commit, clone, gc" {
 	need git
 	export GIT_AUTHOR_DATE='2001-02-03T04:05:06Z' GIT_COMMITTER_DATE='2001-02-03T04:05:06Z'

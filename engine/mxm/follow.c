@@ -13,6 +13,7 @@
 #include "mxm/fds.h"
 #include "mxm/follow.h"
 #include "mxm/group.h"
+#include "mxm/handover.h"
 #include "mxm/ids.h"
 #include "mxm/install.h"
 #include "mxm/modes.h"
@@ -176,6 +177,13 @@ static void finish(struct task *task, struct event *event)
 	/* Before it runs: its agent goes on from there. */
 	ring_consumed(task->tuple->group, event, task->version);
 	task->event = NULL;
+	if (event->gathers && event->child) {
+		struct tuple *to = event->child;
+
+		event_consumed(event, task->version);
+		handover_move(task, to);
+		return;
+	}
 	if (event->sig) {
 		baton_take(task);
 		follow_go_on_with_signal(task, event);
@@ -303,7 +311,7 @@ static void consume_call(struct task *task, struct event *event)
 		follow_vanish(task);
 		return;
 	}
-	if (how == FOLLOW_RUN && task->args_changed)
+	if (how == FOLLOW_RUN && (task->args_changed || event->child))
 		how = FOLLOW_TO_EXIT;
 	if (how == FOLLOW_MADE) {
 		follow_give_result(task, task->made_result);

@@ -15,6 +15,7 @@
 #include "mxm/rejoin.h"
 #include "mxm/ring.h"
 #include "mxm/rules.h"
+#include "mxm/shadows.h"
 
 /* What can follow what. An edge that is not here is a bug, and ends the run with a word about it.
  */
@@ -331,22 +332,46 @@ void group_serve_one(struct group *group, pid_t tid)
 		dispatch(group, &stop);
 }
 
-/* Are there events for a version that is to come? */
+/* Are there events for a version that is to come, or is someone on the way? */
 static bool awaits_arrival(struct group *group)
 {
-	return !list_is_empty(&group->stream) || !list_is_empty(&group->arrivals);
+	bool awaits;
+
+	pthread_mutex_lock(&group->mxm->lock);
+	awaits = !list_is_empty(&group->stream) || handover_expects_locked(group);
+	pthread_mutex_unlock(&group->mxm->lock);
+	return awaits;
 }
 
-void group_serve(struct group *group)
+/* False: someone has come after all. */
+static bool end_group(struct group *group)
 {
 	struct mxm *mxm = group->mxm;
+	bool over;
+
+	pthread_mutex_lock(&mxm->lock);
+	over = !handover_expects_locked(group);
+	if (over) {
+		ring_end(group);
+		shadows_rehome_locked(mxm, group, NULL);
+		group->over = true;
+		group->over_ns = event_clock();
+		mxm->ngroups--;
+		pthread_cond_broadcast(&mxm->ended);
+	}
+	pthread_mutex_unlock(&mxm->lock);
+	return over;
+}
+
+static void serve_until_over(struct group *group)
+{
 	struct stop stop;
 	int rc;
 
 	for (;;) {
 		handover_receive(group);
 		pump(group);
-		if (list_is_empty(&group->tuples))
+		if (list_is_empty(&group->tuples) && !awaits_arrival(group))
 			break;
 		if (group->nstashed) {
 			stop = group->stash[--group->nstashed];
@@ -376,13 +401,13 @@ void group_serve(struct group *group)
 		drop_check(group);
 		dispatch(group, &stop);
 	}
-	pthread_mutex_lock(&mxm->lock);
-	ring_end(group);
-	group->over = true;
-	group->over_ns = event_clock();
-	mxm->ngroups--;
-	pthread_cond_broadcast(&mxm->ended);
-	pthread_mutex_unlock(&mxm->lock);
+}
+
+void group_serve(struct group *group)
+{
+	do
+		serve_until_over(group);
+	while (!end_group(group));
 }
 
 struct group *group_new(struct mxm *mxm, int leader, unsigned followers)

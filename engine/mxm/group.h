@@ -35,6 +35,8 @@ const char *task_state_name(enum task_state state);
 /* tuples.c: tuples and processes come and go */
 
 struct tuple *tuple_new(struct group *group, struct proc *proc);
+/* As tuple_new(), for a monitor that is not @group's: the group's own puts it into the list. */
+struct tuple *tuple_make(struct group *group, struct proc *proc);
 void tuple_drop_if_over(struct tuple *tuple);
 struct proc *proc_new(struct mxm *mxm);
 struct proc *proc_fork(struct mxm *mxm, struct proc *parent, bool share_fds);

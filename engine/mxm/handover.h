@@ -27,4 +27,22 @@ void handover_send(struct group *from, struct tuple *tuple, int version, pid_t t
 /* Takes over what was sent to this group. */
 void handover_receive(struct group *group);
 
+/* Is something on its way to this group? With the lock held. */
+bool handover_expects_locked(const struct group *group);
+
+/*
+ * Gatherings. What processes of several groups store in a file that they map has no order; so one
+ * that maps what another group has mapped already goes over there, in every version after the event
+ * of that mapping: its tuple here ends, and another one begins there.
+ *
+ * handover_gather(): the leader's @task has made @event, which gathers and is about to be
+ * published: the leader will wait until every follower has had it. Nothing happens where the file
+ * is this group's; a process that cannot leave (it has threads, or shares memory with others here)
+ * is noted.
+ */
+void handover_gather(struct task *task, struct event *event);
+
+/* Sends @task there: at the exit of the call that @tuple's last event was about. */
+void handover_move(struct task *task, struct tuple *to);
+
 #endif

@@ -14,6 +14,7 @@
 #include "mxm/events.h"
 #include "mxm/fds.h"
 #include "mxm/group.h"
+#include "mxm/handover.h"
 #include "mxm/ids.h"
 #include "mxm/install.h"
 #include "mxm/modes.h"
@@ -458,6 +459,8 @@ static void go(struct task *task, struct event *event)
 		task_resume(task, RESUME_RUN, 0);
 		return;
 	}
+	if (event->gathers && group->followers)
+		handover_gather(task, event);
 	if (event->settles && group->followers) {
 		event_publish(event);
 		task->settling = true;
@@ -499,6 +502,10 @@ static bool go_on_settled(struct group *group)
 	if (!task || !task->settling || task->tuple->unconsumed)
 		return false;
 	task->settling = false;
+	if (task->tuple->moves_to) {
+		handover_move(task, task->tuple->moves_to);
+		return true;
+	}
 	task_enter(task, TASK_RUNNING);
 	task_resume(task, RESUME_RUN, 0);
 	return true;

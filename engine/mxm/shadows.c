@@ -27,7 +27,8 @@ struct shadow {
 	dev_t dev;
 	ino_t ino;
 	uint64_t id;
-	int file; /* the real one, writable where the leader's descriptor was */
+	struct group *home; /* whose processes map it; NULL: it has ended */
+	int file;	    /* the real one, writable where the leader's descriptor was */
 	off_t size;
 	unsigned uses; /* processes that have mapped it, and events that speak of it */
 	int copies[MXM_VERSIONS_MAX]; /* memfds; -1: none */
@@ -250,6 +251,7 @@ static void forget_unmapped(struct mxm *mxm, struct proc *proc)
 static void use(struct mxm *mxm, struct proc *proc, struct shadow *s, struct event *event)
 {
 	event->value = s->id;
+	event->gathers = true;
 	s->uses++;
 	for (unsigned i = 0; i < proc->nshadows; i++) {
 		if (proc->shadows[i] == s->id)
@@ -291,6 +293,25 @@ int shadows_take(struct task *task, struct event *event, int num, bool writable)
 	}
 	pthread_mutex_unlock(&mxm->lock);
 	return rc;
+}
+
+struct group *shadows_home_locked(struct task *task, const struct event *event)
+{
+	struct shadow *s = find_id(task->tuple->group->mxm, event->value);
+
+	if (s && !s->home)
+		s->home = task->tuple->group;
+	return s ? s->home : NULL;
+}
+
+void shadows_rehome_locked(struct mxm *mxm, const struct group *from, struct group *to)
+{
+	list_for_each (at, &mxm->shadows) {
+		struct shadow *s = container_of(at, struct shadow, link);
+
+		if (s->home == from)
+			s->home = to;
+	}
 }
 
 int shadows_of(struct mxm *mxm, const struct event *event, int version)

@@ -14,6 +14,15 @@
  */
 MUST_CHECK int shadows_take(struct task *task, struct event *event, int num, bool writable);
 
+/*
+ * The group whose processes map what @event's call mapped: the first one's, unless that has ended.
+ * With the lock held. NULL: the shadow is gone.
+ */
+struct group *shadows_home_locked(struct task *task, const struct event *event);
+/* The one process of @from that has mapped anything is @to's now; NULL: @from has ended. With the
+ * lock held. */
+void shadows_rehome_locked(struct mxm *mxm, const struct group *from, struct group *to);
+
 /* The descriptor of @version's shadow of what @event's call mapped; -1: it maps the file itself. */
 int shadows_of(struct mxm *mxm, const struct event *event, int version);
 

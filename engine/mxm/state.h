@@ -179,7 +179,7 @@ struct task {
 	struct str in;	       /* the call's normalised inputs */
 	uint32_t lens[6];      /* lengths behind pointers at the entry */
 	struct event *event;   /* leader: being made; follower: being applied */
-	struct tuple *forked;  /* the child of the clone that it is in */
+	struct tuple *forked;  /* the child of the clone that it is in, where it is of this group */
 	bool returns;	       /* from a clone whose event went out when the child was made */
 	pid_t child_known;     /* the id that the program knows it by */
 	uint64_t child_tid_at; /* where a clone writes the child's id in the child, or 0 */
@@ -229,6 +229,7 @@ struct tuple {
 	uint64_t id;
 	unsigned unconsumed; /* events of this tuple in the stream */
 	unsigned parted;     /* followers that went their own way: no event is for them any more */
+	struct tuple *moves_to; /* what it goes on as, in another group: handover.h */
 	struct task tasks[MXM_VERSIONS_MAX];
 };
 
@@ -269,7 +270,7 @@ struct event {
 	int64_t result;
 	int nfds;
 	struct newfd *fds;
-	struct tuple *child; /* of a clone, fork, vfork */
+	struct tuple *child; /* of a clone, fork, vfork; of a mapping: what the task goes on as */
 	int nregs;
 	struct epoll_reg **regs; /* members of epoll sets that it speaks of, NULL where unknown */
 	enum event_after after;
@@ -281,6 +282,7 @@ struct event {
 	unsigned
 		excused; /* followers that cannot come before it is made: they are compared later */
 	bool settles;	 /* the leader goes on when every follower has had it */
+	bool gathers;	 /* it maps what another group has mapped: the task goes there */
 	bool executed;
 	bool async;	       /* EVENT_SIGNAL: may break into user mode */
 	bool recorded;	       /* made of an agent's record, for one follower */
@@ -323,6 +325,7 @@ struct group {
 	struct stop stash[64];
 	int nstashed;
 	struct list arrivals; /* tasks that other monitors hand over; under mxm->lock */
+	unsigned expected;    /* tuples that are on their way here; under mxm->lock */
 	uint64_t over_ns;     /* when it ended */
 	struct ring *ring;    /* of its agents, NULL: none yet */
 	struct {

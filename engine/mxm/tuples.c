@@ -24,18 +24,26 @@
 
 #define DEAD_TUPLES 64
 
-struct tuple *tuple_new(struct group *group, struct proc *proc)
+struct tuple *tuple_make(struct group *group, struct proc *proc)
 {
 	struct tuple *tuple = xzalloc(sizeof(*tuple));
 
 	tuple->group = group;
 	tuple->proc = proc;
-	proc->refs++;
+	__atomic_add_fetch(&proc->refs, 1, __ATOMIC_RELAXED);
 	tuple->id = __atomic_add_fetch(&group->mxm->next_tuple, 1, __ATOMIC_RELAXED);
 	for (int v = 0; v < group->mxm->config.nversions; v++) {
 		tuple->tasks[v].tuple = tuple;
 		tuple->tasks[v].version = v;
 	}
+	list_init(&tuple->link);
+	return tuple;
+}
+
+struct tuple *tuple_new(struct group *group, struct proc *proc)
+{
+	struct tuple *tuple = tuple_make(group, proc);
+
 	list_append(&group->tuples, &tuple->link);
 	return tuple;
 }
@@ -86,7 +94,7 @@ void tuple_drop_if_over(struct tuple *tuple)
 	}
 	list_remove(&tuple->link);
 	forget_child(tuple->group, tuple);
-	if (tuple->ids)
+	if (tuple->ids && !tuple->moves_to)
 		ids_end(mxm, tuple->ids);
 	proc_put(mxm, tuple->proc);
 	bury(mxm, tuple);
@@ -154,7 +162,7 @@ void proc_known_signals(struct proc *proc, pid_t pid)
 
 void proc_put(struct mxm *mxm, struct proc *proc)
 {
-	if (--proc->refs)
+	if (__atomic_sub_fetch(&proc->refs, 1, __ATOMIC_ACQ_REL))
 		return;
 	pieces_forget(proc, -1, -1);
 	modes_forget(proc, -1, -1);
