@@ -106,6 +106,10 @@ int director_resume(struct director *d, const char *by, struct err *err)
 
 	if (rc < 0)
 		return rc;
+	if (d->pausing)
+		return err_set(err, EPERM,
+			"the comparison is being paused still: wait for that phase, by mx status "
+			"-w");
 	if (version < 0 || state_lives(d->state, version))
 		return err_set(err, EPERM, "the comparison is not paused");
 	log_decision(d, "resume", by);
