@@ -122,6 +122,10 @@ both_leaders() {
 	both_leaders limits
 }
 
+@test "the limit of CPU time ends the program, not a version" {
+	modes=barrier both_leaders cpu_limit
+}
+
 @test "pipes, splice, tee, sendfile, sockets" {
 	both_leaders pipes
 }

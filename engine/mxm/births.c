@@ -21,6 +21,7 @@
 #include "mxm/rejoin.h"
 #include "mxm/posix_timers.h"
 #include "mxm/shadows.h"
+#include "mxm/special_limits.h"
 #include "mxm/told.h"
 #include "mxm/tsc.h"
 
@@ -403,8 +404,8 @@ static void forget_ready(struct proc *proc, struct group *group)
 
 /*
  * A signal has ended the task, and it was not the stream's doing. What the program did to itself is
- * the program's: every version's process is ended. A kill from outside, and any end of a follower,
- * is a crash.
+ * the program's: every version's process is ended; so is what the kernel does at the limit of CPU
+ * time. A kill from outside, and any end of a follower, is a crash.
  */
 static void ended_by_signal(struct task *task, int sig, bool stopped)
 {
@@ -413,7 +414,8 @@ static void ended_by_signal(struct task *task, int sig, bool stopped)
 	siginfo_t info = { .si_signo = sig };
 	struct event *event;
 
-	if (task_follows(task) || (sig == SIGKILL && !proc->ids->kill_expected)) {
+	if (task_follows(task) ||
+		(sig == SIGKILL && !proc->ids->kill_expected && !limits_killed(task))) {
 		if (!task_follows(task) && stopped)
 			lead_harvest(task);
 		if (!drop_crashed(task, &info, stopped))

@@ -14,6 +14,7 @@
 #include "mxm/rejoin.h"
 #include "mxm/ring.h"
 #include "mxm/shadows.h"
+#include "mxm/special_limits.h"
 
 void drop_version_locked(struct mxm *mxm, int version)
 {
@@ -323,6 +324,9 @@ static void succeed(struct group *group, int heir)
 	list_for_each (at, &group->tuples) {
 		struct proc *proc = container_of(at, struct tuple, link)->proc;
 
+		if (limits_take_over(proc, heir) < 0)
+			group->mxm->ops->note(group->mxm->ops_arg, "not-carried-over", heir,
+				proc->ids->known, "the limit of CPU time");
 		proc->has_to_carry |= proc->has_shadows[heir] || carry_needed(proc);
 	}
 	agent_succeeded(group);

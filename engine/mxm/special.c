@@ -11,6 +11,7 @@
 #include "mxm/fds.h"
 #include "mxm/group.h"
 #include "mxm/install.h"
+#include "mxm/special_limits.h"
 
 const struct special *special_of(const struct sys_row *row)
 {
@@ -30,6 +31,7 @@ const struct special *special_of(const struct sys_row *row)
 		[SPECIAL_KILL] = &special_kill,
 		[SPECIAL_TIMER] = &special_timer,
 		[SPECIAL_LOCK] = &special_lock,
+		[SPECIAL_LIMIT] = &special_limit,
 	};
 
 	if (row->nr == SYS_futex)

@@ -111,6 +111,8 @@ struct proc {
 	uint64_t *shadows;	 /* ids of those that the leader's process has mapped */
 	unsigned nshadows, shadows_checked; /* and how many were left at the last look */
 	struct carried_timer timers[3];
+	struct rlimit cpu_limit; /* that the leader's process has set */
+	bool has_cpu_limit;
 	struct list posix_timers; /* that the leader's process has made: posix_timers.h */
 	struct list locks;	  /* of fcntl(2), that the leader's process holds */
 	bool has_to_carry;	  /* a version has taken over, and must set and take these itself */

@@ -129,6 +129,8 @@ struct proc *proc_fork(struct mxm *mxm, struct proc *parent, bool share_fds)
 	proc->maps_written_files = parent->maps_written_files;
 	shadows_fork(mxm, parent, proc);
 	proc->other_user = parent->other_user;
+	proc->cpu_limit = parent->cpu_limit;
+	proc->has_cpu_limit = parent->has_cpu_limit;
 	agent_forked(proc, parent);
 	return proc;
 }
