@@ -137,6 +137,11 @@ check-bugs: all ## servers from Debian source with six bugs put in, in either ve
 check-ring: all victims ## a version that spoils what the agents share: RUNS=2000, SEED=N
 	@tests/ring_faults.py $(BUILD)/mx $(BUILD)/victims/vandal $(RUNS) $(SEED)
 
+SOAK ?= 3600
+check-soak: all victims ## random victims for a time: check-ring check-soak and check-random, half of SOAK=3600 seconds each
+	@tests/ring_faults.py $(BUILD)/mx $(BUILD)/victims/vandal $$(($(SOAK) / 2))s $(SEED)
+	@tests/random_faults.py $(BUILD)/mx $$(($(SOAK) / 2))s $(SEED)
+
 asan: ## build with address and undefined-behaviour sanitizers and run the unit tests
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan LINK=-pie CFLAGS='-O1 -g' \
 		SAN='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' check-unit
@@ -210,7 +215,7 @@ help: ## this list
 
 include $(wildcard tests/*/*.mk tests/*/*/*.mk)
 
-.PHONY: all unit victims benches deps check check-unit check-bats check-heavy check-random check-bugs check-ring check-package asan lint format demo bench bench-rem bench-start bench-stop docs install clean help
+.PHONY: all unit victims benches deps check check-unit check-bats check-heavy check-random check-bugs check-ring check-soak check-package asan lint format demo bench bench-rem bench-start bench-stop docs install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 

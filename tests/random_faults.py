@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Programs made at random, of which one version crashes: random_faults.py MX RUNS [SEED]
+"""Programs made at random, of which one version crashes: random_faults.py MX RUNS|SECONDSs [SEED]
 
 Each run makes two versions of a program of a few dozen functions that compute, allocate, switch and
 call each other; the other version writes some of them differently to the same effect, lacks one or
@@ -205,18 +205,27 @@ def once(mx, seed, counts, reasons):
     return False
 
 
+def runs_of(text):
+    """How many runs, and until when: "2000", or "60s" for as many as a minute holds."""
+    if text.endswith("s"):
+        return float("inf"), time.monotonic() + int(text[:-1])
+    return int(text), float("inf")
+
+
 def main():
-    mx, runs = sys.argv[1], int(sys.argv[2])
+    mx, runs, until = sys.argv[1], *runs_of(sys.argv[2])
     seed = int(sys.argv[3]) if len(sys.argv) > 3 else random.randrange(10**9)
     counts, reasons, failed = {}, [], 0
-    for i in range(runs):
-        failed += not once(mx, seed + i, counts, reasons)
+    done = 0
+    while done < runs and time.monotonic() < until:
+        failed += not once(mx, seed + done, counts, reasons)
+        done += 1
         if sys.stderr.isatty():
-            print(f"\r{i + 1} of {runs}", end="", file=sys.stderr)
+            print(f"\r{done}", end="", file=sys.stderr)
     told = ", ".join(f"{n} {name}" for name, n in counts.items())
     for reason in sorted(set(reasons)):
         print(f"refused {reasons.count(reason)} times: ... {reason}")
-    print(f"{runs} runs from seed {seed}: {failed} failed; {told}")
+    print(f"{done} runs from seed {seed}: {failed} failed; {told}")
     return failed != 0
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A version that spoils what the agents share: ring_faults.py MX VANDAL RUNS [SEED]
+"""A version that spoils what the agents share: ring_faults.py MX VANDAL RUNS|SECONDSs [SEED]
 
 In each run one version, leader or follower, writes anything to the ring, to the control pages and
 to its agent's own pages. The engine has to live, to end in time, and to end as a version does that
@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 SECONDS = 60
 
@@ -55,12 +56,21 @@ def run_once(mx, vandal, seed, folder):
     return "unharmed" if "discarded" not in events else "discarded", wrong
 
 
+def runs_of(text):
+    """How many runs, and until when: "2000", or "60s" for as many as a minute holds."""
+    if text.endswith("s"):
+        return float("inf"), time.monotonic() + int(text[:-1])
+    return int(text), float("inf")
+
+
 def main():
-    mx, vandal, runs = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2]), int(sys.argv[3])
+    mx, vandal, (runs, until) = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2]), runs_of(sys.argv[3])
     first = int(sys.argv[4]) if len(sys.argv) > 4 else random.randrange(2**31)
     ends = collections.Counter()
-    failed = 0
-    for seed in range(first, first + runs):
+    failed = done = 0
+    while done < runs and time.monotonic() < until:
+        seed = first + done
+        done += 1
         folder = tempfile.mkdtemp(prefix="mx-ring-")
         end, wrong = run_once(mx, vandal, seed, folder)
         ends[end] += 1
@@ -69,7 +79,7 @@ def main():
             print(f"seed {seed}: {'; '.join(wrong)} ({folder})", flush=True)
         else:
             shutil.rmtree(folder)
-    print(f"{runs} runs from seed {first}, {failed} failed: " + ", ".join(f"{k} {v}" for k, v in sorted(ends.items())))
+    print(f"{done} runs from seed {first}, {failed} failed: " + ", ".join(f"{k} {v}" for k, v in sorted(ends.items())))
     return 1 if failed else 0
 
 
