@@ -37,6 +37,7 @@ enum {
 	OPT_STATS,
 	OPT_PATIENCE,
 	OPT_LEAST,
+	OPT_MERGE,
 	OPT_DROP_CHROOT,
 	OPT_OLD_ARGS,
 	OPT_NEW_ONLY_IF,
@@ -77,6 +78,7 @@ static const struct option options[] = {
 	{ "max-resyncs", required_argument, NULL, OPT_MAX_RESYNCS },
 	{ "map", required_argument, NULL, OPT_MAP },
 	{ "map-if", required_argument, NULL, OPT_MAP_IF },
+	{ "merge-memory", no_argument, NULL, OPT_MERGE },
 	{ "least-privilege", no_argument, NULL, OPT_LEAST },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
@@ -122,6 +124,7 @@ static const char help[] =
 	"  --init                  be the init of a container: stay until the program ends\n"
 	"  --patience SECONDS      how long one version waits for the other before it goes on\n"
 	"                          alone (default: 30; 0: for ever)\n"
+	"  --merge-memory          let the kernel merge equal pages of the two versions (KSM)\n"
 	"  --least-privilege       use only what strict container profiles allow\n"
 	"  --agent, --no-agent     take frequent calls without a stop, by an agent in the "
 	"programs'\n"
@@ -291,6 +294,9 @@ static int parse_option(struct run_options *o, int opt, const char *arg)
 		return 0;
 	case OPT_NO_AGENT:
 		mxm->agent = false;
+		return 0;
+	case OPT_MERGE:
+		mxm->merge_memory = true;
 		return 0;
 	case OPT_LEAST:
 		mxm->lock_memory_ways = true;

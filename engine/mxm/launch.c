@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -17,6 +18,10 @@
 #include "mxm/layout.h"
 #include "mxm/told.h"
 
+#ifndef PR_SET_MEMORY_MERGE
+#define PR_SET_MEMORY_MERGE 67
+#endif
+
 /* What the child tells the engine before its program runs. */
 struct report {
 	int step; /* index into steps[] */
@@ -26,11 +31,12 @@ struct report {
 static const char *const steps[] = {
 	"cannot begin",
 	"cannot change to its root directory",
+	"its memory cannot be merged (CAP_SYS_RESOURCE and Linux 6.4 are needed)",
 	"the seccomp filter is refused",
 	"cannot execute",
 };
 
-enum { STEP_BEGIN, STEP_ROOT, STEP_FILTER, STEP_EXEC };
+enum { STEP_BEGIN, STEP_ROOT, STEP_MERGE, STEP_FILTER, STEP_EXEC };
 
 static void send_report(int sock, int step, int code, int listener)
 {
@@ -101,6 +107,10 @@ static void __attribute__((noreturn)) become_program(const struct mxm *mxm,
 	}
 	if (version->root && mxm->config.cwd && chdir(mxm->config.cwd) < 0) {
 		send_report(sock, STEP_ROOT, errno, -1);
+		_exit(125);
+	}
+	if (mxm->config.merge_memory && prctl(PR_SET_MEMORY_MERGE, 1, 0, 0, 0) < 0) {
+		send_report(sock, STEP_MERGE, errno, -1);
 		_exit(125);
 	}
 	layout_fix();

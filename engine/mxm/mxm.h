@@ -50,6 +50,8 @@ struct mxm_config {
 	unsigned patience;     /* seconds that the leader waits for a follower at a barrier */
 	bool agent;	       /* hot calls without a stop, see agent.h */
 	bool lock_memory_ways; /* tests: use the fall-backs of least privilege only */
+	bool merge_memory; /* equal pages are the kernel's to merge: prctl(2), PR_SET_MEMORY_MERGE
+			    */
 	const char *const *shared_paths; /* with roots: what is the same for all; NULL-terminated */
 	const struct rules *rules;	 /* the operator's own (rulefile.h), or NULL */
 	uint64_t seed; /* of what is random before a program's entry; 0: drawn for each process */
