@@ -258,6 +258,8 @@ static void is_damaged(struct group *group, int version)
 		"the leader's process has written over the ring");
 	if (mxm->versions[group->leader].alive)
 		drop_version(mxm, group->leader);
+	/* Nor are its positions believed any more: the engine's own events are what is left. */
+	group->ring->marks = false;
 	advance(group, version, head_of(group) - read_of(group, version));
 }
 
