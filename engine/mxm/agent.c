@@ -90,7 +90,7 @@ static uint32_t wanted_mode(const struct task *task)
 		return AGENT_OFF;
 	/* Bytes that were matched in part, or are kept for it: pieces.h. */
 	if (task->done || task->ahead.bytes.len || !list_is_empty(&proc->surplus) ||
-		!list_is_empty(&proc->apart))
+		!list_is_empty(&proc->apart) || !list_is_empty(&proc->parted))
 		return AGENT_OFF;
 	/* What belongs to a process is taken over at a call by ptrace. */
 	if (proc->has_to_carry && !task_follows(task))

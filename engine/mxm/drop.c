@@ -11,6 +11,7 @@
 #include "mxm/carry.h"
 #include "mxm/events.h"
 #include "mxm/group.h"
+#include "mxm/positions.h"
 #include "mxm/rejoin.h"
 #include "mxm/ring.h"
 #include "mxm/shadows.h"
@@ -181,6 +182,7 @@ void drop_diverged(struct task *follower, struct task *leader, struct event *eve
 	if (lost == d.leader) {
 		/* The follower goes its own way from here: what the leader did instead is not its
 		 * past. */
+		positions_part_ways(follower, event);
 		follower->event = NULL;
 		event_forget(tuple->group, tuple, follower->version);
 		tuple->parted |= 1u << follower->version;

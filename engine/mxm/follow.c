@@ -18,6 +18,7 @@
 #include "mxm/install.h"
 #include "mxm/modes.h"
 #include "mxm/pieces.h"
+#include "mxm/positions.h"
 #include "mxm/posix_timers.h"
 #include "mxm/restart.h"
 #include "mxm/ring.h"
@@ -48,32 +49,6 @@ void follow_asks(struct task *task)
 	task_enter(task, TASK_ASKING);
 }
 
-/* Why the follower's call is not the event's; NULL: it is, or a rule makes it so. */
-static const char *mismatch(struct task *task, const struct event *event)
-{
-	if (task->call.row != event->call.row && rules_same_copy(&task->call, &event->call)) {
-		rules_note(task, event, RULE_FLAGS);
-		return NULL;
-	}
-	if (task->call.nr != event->call.nr)
-		return waits_are_same(&task->call, &task->in, &event->call, &event->in) ? NULL
-											: "call";
-	if (task->call.row != event->call.row)
-		return "operation";
-	if (task->in.len == event->in.len &&
-		memcmp(str_text(&task->in), str_text(&event->in), task->in.len) == 0)
-		return NULL;
-	if (rules_same_flags(&task->call, &task->in, &event->call, &event->in,
-		    modes_may_part(task, &event->call))) {
-		rules_note(task, event, RULE_FLAGS);
-		return NULL;
-	}
-	if (!rules_temporary_name(task, event))
-		return "arguments";
-	rules_note(task, event, RULE_TEMPORARY);
-	return NULL;
-}
-
 /* The follower runs on in user mode. */
 static void go_on(struct task *task)
 {
@@ -92,7 +67,7 @@ void follow_vanish(struct task *task)
 /* A call that this version alone needs. It may wait there for another task, without the baton. */
 void follow_make_alone(struct task *task, const struct event *event)
 {
-	int64_t mode;
+	int64_t own;
 
 	rules_note(task, event, rules_look_name(task->call.nr));
 	if (task->call.nr == SYS_nanosleep) {
@@ -107,8 +82,8 @@ void follow_make_alone(struct task *task, const struct event *event)
 		task_resume(task, RESUME_TO_EXIT, 0);
 		return;
 	}
-	if (modes_tell(task, &mode)) {
-		follow_answer(task, mode);
+	if (modes_tell(task, &own) || positions_tell(task, &own)) {
+		follow_answer(task, own);
 		return;
 	}
 	if (rules_tell_clock(task)) {
@@ -134,31 +109,6 @@ void follow_open_alone(struct task *task, const struct event *event, const char 
 bool follow_is_held_up(const struct task *task)
 {
 	return task->state == TASK_CALLING && task->local_call && task->call.nr == SYS_futex;
-}
-
-enum relation follow_relate(struct task *task, const struct event *event, const char **ret_why)
-{
-	*ret_why = NULL;
-	if (rules_is_unshared(task->tuple->proc, task->version, event))
-		return REL_PASS_OVER;
-	if (modes_are_asked(task))
-		return REL_ALONE;
-	if (rules_is_look(&task->call) && rules_is_extra_look(task, event))
-		return rules_is_look(&event->call) && rules_look_is_to_come(task, event)
-			       ? REL_PASS_OVER
-			       : REL_ALONE;
-	if (rules_is_look(&event->call))
-		return task->call.nr == event->call.nr ? REL_SAME : REL_PASS_OVER;
-	*ret_why = mismatch(task, event);
-	if (!*ret_why && modes_forbid(task, event)) {
-		*ret_why = "descriptor-mode";
-		return REL_NEVER;
-	}
-	if (!*ret_why)
-		return REL_SAME;
-	if (rules_opens_source(task))
-		return REL_OPENS;
-	return rules_opened_source(event) ? REL_PASS_OVER : REL_DIFFERENT;
 }
 
 /* Ends the follower's call with @result; it is stopped at its entry or exit. */
@@ -275,10 +225,18 @@ void follow_answer(struct task *task, int64_t result)
 	go_on(task);
 }
 
+/* A rule of its own was named for others that are taken for the same. */
+static bool is_renamed(const struct task *task, const struct event *event)
+{
+	return task->call.nr == event->call.nr ||
+	       waits_are_same(&task->call, &task->in, &event->call, &event->in);
+}
+
 static void forget_descriptor(struct task *task, int fd)
 {
 	pieces_forget(task->tuple->proc, task->version, fd);
 	modes_forget(task->tuple->proc, task->version, fd);
+	positions_forget(task->tuple->proc, task->version, fd);
 }
 
 static void consume_call(struct task *task, struct event *event)
@@ -286,10 +244,11 @@ static void consume_call(struct task *task, struct event *event)
 	const struct special *special = special_of(task->call.row);
 	enum follow_how how = FOLLOW_BY_CLASS;
 
-	if (task->call.issued != event->call.issued)
+	if (task->call.issued != event->call.issued && is_renamed(task, event))
 		rules_note(task, event, RULE_SAME_CALL);
 	rules_share(task, event);
 	modes_share(task, event);
+	positions_settled(task, event, NULL, WANTED_SAME);
 	if (task->call.nr == SYS_close || task->call.nr == SYS_dup2 || task->call.nr == SYS_dup3)
 		forget_descriptor(task, (int)task->call.args[task->call.nr == SYS_close ? 0 : 1]);
 	if (task->call.row->special == SPECIAL_EXIT) {
@@ -441,8 +400,10 @@ bool follow_alone(struct task *task, const struct event *event, enum wanted want
 		return true;
 	case WANTED_ANSWER:
 		rules_note(task, event, v->rule);
-		if (event)
+		if (event) {
 			modes_settled(task, event, v);
+			positions_settled(task, event, v, wanted);
+		}
 		follow_answer(task, v->result);
 		return true;
 	default:
@@ -482,6 +443,7 @@ static bool consume_different(struct task *task, struct event *event, const char
 		rules_note(task, event, v.rule);
 		rules_pass_over(task, event);
 		modes_settled(task, event, &v);
+		positions_settled(task, event, &v, wanted);
 		answered = wanted_passed(task, event, &result);
 		event_consumed(event, task->version);
 		if (answered)

@@ -19,6 +19,7 @@
 #include "mxm/install.h"
 #include "mxm/modes.h"
 #include "mxm/pieces.h"
+#include "mxm/positions.h"
 #include "mxm/restart.h"
 #include "mxm/rules.h"
 #include "mxm/shadows.h"
@@ -239,6 +240,8 @@ void lead_asks(struct task *task)
 		return;
 	if (!list_is_empty(&task->tuple->proc->apart) && modes_take_over(task))
 		return;
+	if (!list_is_empty(&task->tuple->proc->parted) && positions_take_over(task))
+		return;
 	if ((task->ahead.bytes.len || task->done) && pieces_take_over(task))
 		return;
 	if (!list_is_empty(&task->tuple->proc->surplus) && canon_inputs(task) == 0 &&
@@ -269,6 +272,7 @@ void lead_asks(struct task *task)
 		task->event = event_new(task->tuple, EVENT_CALL);
 		task->event->call = task->call;
 		str_append(&task->event->in, task->in.data, task->in.len);
+		positions_note(task, task->event);
 		if (!changes_memory(task->call.row))
 			baton_give_up(task);
 		task_enter(task, TASK_ASKING);

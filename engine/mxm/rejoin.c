@@ -17,6 +17,8 @@
 #include "mxm/group.h"
 #include "mxm/ids.h"
 #include "mxm/install.h"
+#include "mxm/modes.h"
+#include "mxm/positions.h"
 #include "mxm/posix_timers.h"
 #include "mxm/restart.h"
 #include "mxm/special.h"
@@ -121,6 +123,8 @@ static const char *obstacle(struct group *group, const struct proc *proc, int le
 		return "the old leader's place is still being taken over";
 	if (!list_is_empty(&proc->apart))
 		return "the mode of a descriptor is still to be set";
+	if (positions_differ(proc))
+		return "the versions read a file at different places";
 	return NULL;
 }
 
@@ -330,6 +334,8 @@ static void copy_proc(struct mxm *mxm, struct proc *proc, int leader, int versio
 	proc->start_draws[version] = proc->start_draws[leader];
 	proc->execs[version] = proc->execs[leader];
 	proc->has_shadows[version] = false;
+	modes_forget(proc, version, -1);
+	positions_forget(proc, version, -1);
 	fds_epoll_copy(mxm, proc->fds, leader, version);
 	posix_timers_copy(proc, leader, version);
 	ids_forget_version(mxm, version);

@@ -96,6 +96,7 @@ MUST_CHECK int rules_move_fd(struct task *task, int fd, bool cloexec);
 #define RULE_RANDOM    "random-source"
 #define RULE_SYSTEM    "system-file"
 #define RULE_FLAGS     "descriptor-flags"
+#define RULE_POSITION  "position"
 #define RULE_PIECES    "pieces"
 #define RULE_REORDER   "reorder"
 

@@ -121,6 +121,7 @@ struct proc {
 	bool exiting;	     /* exit_group, or a fatal signal, is under way */
 	bool is_root;	     /* the program's first process */
 	struct list surplus; /* read by the leader, not yet by a follower: pieces.h */
+	struct list parted;  /* files on which a follower is at another place: positions.h */
 	struct list apart;   /* descriptors that a follower has in another mode: modes.h */
 	uint64_t unshared_fds[MXM_VERSIONS_MAX][16]; /* the leader's, that this follower has not */
 	uint64_t seed; /* for what is random before the program's entry */

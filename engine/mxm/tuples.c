@@ -14,6 +14,7 @@
 #include "mxm/ids.h"
 #include "mxm/modes.h"
 #include "mxm/pieces.h"
+#include "mxm/positions.h"
 #include "mxm/shadows.h"
 
 /*
@@ -113,6 +114,7 @@ struct proc *proc_new(struct mxm *mxm)
 	list_init(&proc->posix_timers);
 	list_init(&proc->surplus);
 	list_init(&proc->apart);
+	list_init(&proc->parted);
 	return proc;
 }
 
@@ -168,6 +170,7 @@ void proc_put(struct mxm *mxm, struct proc *proc)
 		return;
 	pieces_forget(proc, -1, -1);
 	modes_forget(proc, -1, -1);
+	positions_forget(proc, -1, -1);
 	fds_put(mxm, proc->fds);
 	carry_free(proc);
 	shadows_release(mxm, proc);

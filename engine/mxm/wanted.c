@@ -9,6 +9,7 @@
 #include "mxm/canon.h"
 #include "mxm/group.h"
 #include "mxm/modes.h"
+#include "mxm/positions.h"
 #include "mxm/rules.h"
 
 static int side_of(const struct mxm *mxm, int version)
@@ -269,6 +270,8 @@ enum wanted wanted_judge(
 	if (w != WANTED_NOT || going)
 		return w;
 	w = modes_judge(task, event, ret);
+	if (w == WANTED_NOT)
+		w = positions_judge(task, event, made, ret);
 	if (w != WANTED_NOT)
 		return w;
 	if (made) {

@@ -314,6 +314,134 @@ static void memory(void)
 	make("after", "x");
 }
 
+static int text_file(void)
+{
+	int fd = MUST(open("text", O_RDWR | O_CREAT | O_TRUNC, 0600));
+
+	MUST(write(fd, TEXT, strlen(TEXT)));
+	MUST(lseek(fd, 0, SEEK_SET));
+	return fd;
+}
+
+static void show_read(ssize_t n, const char *buf)
+{
+	printf("%zd %.*s\n", n, n > 0 ? (int)n : 0, buf);
+}
+
+/* At a place: @by_seek, going there first, and back again. */
+static void read_at(int fd, off_t at, bool by_seek, bool back)
+{
+	char buf[16];
+	off_t was = by_seek && back ? MUST(lseek(fd, 0, SEEK_CUR)) : 0;
+	ssize_t n;
+
+	if (by_seek)
+		MUST(lseek(fd, at, SEEK_SET));
+	n = by_seek ? read(fd, buf, 10) : pread(fd, buf, 10, at);
+	show_read(n, buf);
+	if (by_seek && back)
+		MUST(lseek(fd, was, SEEK_SET));
+}
+
+static void write_at(int fd, off_t at, const char *text, bool by_seek)
+{
+	if (by_seek)
+		MUST(lseek(fd, at, SEEK_SET));
+	MUST(by_seek ? write(fd, text, strlen(text)) : pwrite(fd, text, strlen(text), at));
+}
+
+static void read_on(int fd)
+{
+	char buf[8];
+
+	show_read(read(fd, buf, 5), buf);
+}
+
+static void places(const char *what)
+{
+	int fd = text_file(), other = text_file();
+
+	if (!strcmp(what, "place-read")) {
+		read_at(fd, 4, !NEW, false);
+		read_at(fd, 14, !NEW, false);
+		read_at(fd, 44, !NEW, false);
+		read_at(fd, 400, !NEW, false);
+		read_at(other, 9, NEW, false);
+		MUST(lseek(fd, 8, SEEK_SET));
+		read_on(fd);
+		MUST(close(other));
+		other = MUST(open("text", O_RDONLY));
+		read_on(other);
+	}
+	if (!strcmp(what, "place-back")) {
+		for (int i = 0; i < 3; i++) {
+			read_on(fd);
+			read_at(fd, 20 + i, !NEW, true);
+			read_on(other);
+		}
+	}
+	if (!strcmp(what, "place-write")) {
+		write_at(fd, 4, "FOUR", !NEW);
+		write_at(fd, 14, "FOURTEEN", !NEW);
+		write_at(other, 28, "!", NEW);
+		read_at(fd, 0, !NEW, false);
+		MUST(lseek(fd, 0, SEEK_SET));
+		read_on(fd);
+	}
+	/* It asks where it is, goes on from there, and is told what it has made of it. */
+	if (!strcmp(what, "place-asked")) {
+		read_on(fd);
+		read_at(fd, 30, !NEW, false);
+		if (!NEW) {
+			printf("%d\n", MUST(lseek(fd, 0, SEEK_CUR)) == 40);
+			MUST(lseek(fd, -35, SEEK_CUR));
+		} else {
+			printf("%d\n", MUST(lseek(fd, 0, SEEK_CUR)) == 5);
+		}
+		read_on(fd);
+	}
+}
+
+static void harmful_places(const char *what)
+{
+	int fd = text_file();
+
+	if (!strcmp(what, "x-place-read")) {
+		read_at(fd, NEW ? 5 : 6, !NEW, false);
+	}
+	if (!strcmp(what, "x-place-then-read")) {
+		read_at(fd, 5, !NEW, false);
+		read_on(fd);
+	}
+	if (!strcmp(what, "x-place-then-write")) {
+		read_at(fd, 5, !NEW, false);
+		MUST(write(fd, "!", 1));
+	}
+	if (!strcmp(what, "x-place-pieces")) {
+		char buf[20];
+
+		read_at(fd, 5, !NEW, false);
+		for (int i = 0; i < (NEW ? 1 : 2); i++)
+			show_read(read(fd, buf, NEW ? 10 : 5), buf);
+	}
+	if (!strcmp(what, "x-place-write-bytes"))
+		write_at(fd, 5, NEW ? "right" : "wrong", !NEW);
+	if (!strcmp(what, "x-place-write-at"))
+		write_at(fd, NEW ? 5 : 6, "text", !NEW);
+	if (!strcmp(what, "x-place-descriptor")) {
+		int other = text_file();
+
+		read_at(NEW ? fd : other, 5, !NEW, false);
+	}
+	if (!strcmp(what, "x-place-copied")) {
+		read_at(fd, 5, !NEW, false);
+		show_read(read(MUST(dup(fd)), (char[8]){ 0 }, 5), "12345");
+	}
+	if (!strcmp(what, "x-place-seek") && !NEW)
+		MUST(lseek(fd, 5, SEEK_SET));
+	read_on(fd);
+}
+
 static void harmful_names(const char *what)
 {
 	make("a", "a");
@@ -413,6 +541,17 @@ static void lost_apart(const char *what)
 	bool lost = !strcmp(what, NEW ? "c-nonblock-new" : "c-nonblock-old");
 	int p[2];
 
+	/* The one that is lost has gone to a place, or the other one has. */
+	if (!strncmp(what, "c-place-", 8)) {
+		bool new_lost = !strcmp(what, "c-place-new");
+		int fd = text_file();
+
+		read_at(fd, 20, !NEW, false);
+		if (NEW == new_lost)
+			*(volatile int *)16 = 1;
+		read_on(fd);
+		return;
+	}
 	MUST(pipe2(p, lost ? 0 : O_NONBLOCK));
 	if (lost)
 		*(volatile int *)16 = 1;
@@ -445,6 +584,8 @@ static void harmless(const char *what)
 		sleeps(what);
 	if (!strcmp(what, "memory"))
 		memory();
+	if (!strncmp(what, "place-", 6))
+		places(what);
 	if (what[0] == 'c' && what[1] == '-')
 		lost_apart(what);
 }
@@ -460,6 +601,8 @@ int main(int argc, char **argv)
 		harmful_names(what);
 		harmful_modes(what);
 		harmful_waits(what);
+		if (!strncmp(what, "x-place-", 8))
+			harmful_places(what);
 	}
 	printf("end\n");
 	return 0;

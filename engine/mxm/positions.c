@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mxm/positions.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "base/xalloc.h"
+#include "mxm/canon.h"
+#include "mxm/group.h"
+#include "mxm/install.h"
+#include "mxm/rules.h"
+
+#define UNKNOWN (-1)
+
+/* A file on which a follower's position is not the leader's, or has not been. */
+struct parted {
+	struct list link; /* proc->parted */
+	int version, fd;
+	int64_t own;  /* the follower's */
+	int64_t lead; /* the leader's, as of the last event that the follower had; or UNKNOWN */
+};
+
+static struct parted *parted_of(const struct proc *proc, int version, int fd)
+{
+	list_for_each (at, &proc->parted) {
+		struct parted *p = container_of(at, struct parted, link);
+
+		if (p->version == version && p->fd == fd)
+			return p;
+	}
+	return NULL;
+}
+
+static void rejoined(struct parted *p)
+{
+	list_remove(&p->link);
+	free(p);
+}
+
+void positions_forget(struct proc *proc, int version, int fd)
+{
+	list_for_each_safe (at, &proc->parted) {
+		struct parted *p = container_of(at, struct parted, link);
+
+		if ((version < 0 || p->version == version) && (fd < 0 || p->fd == fd))
+			rejoined(p);
+	}
+}
+
+/* calls */
+
+/* Reads or writes at the file's position (true), or at one of its own. */
+static bool is_sequential(const struct call *c)
+{
+	return c->nr == SYS_read || c->nr == SYS_write;
+}
+
+static bool is_at_place(const struct call *c)
+{
+	return c->nr == SYS_pread64 || c->nr == SYS_pwrite64;
+}
+
+static bool is_look(const struct call *c)
+{
+	return c->nr == SYS_lseek && !c->args[1] && (uint32_t)c->args[2] == SEEK_CUR;
+}
+
+/* Goes to a place that the arguments say, or (made) the result. */
+static bool goes(const struct call *c)
+{
+	return c->nr == SYS_lseek && !is_look(c);
+}
+
+/* Depends on the position, or makes another descriptor that does. */
+static bool depends(const struct call *c)
+{
+	switch (c->nr) {
+	case SYS_read:
+	case SYS_write:
+	case SYS_readv:
+	case SYS_writev:
+	case SYS_preadv2:
+	case SYS_pwritev2:
+	case SYS_getdents64:
+	case SYS_sendfile:
+	case SYS_splice:
+	case SYS_copy_file_range:
+		return true;
+	case SYS_lseek:
+		return (uint32_t)c->args[2] == SEEK_CUR;
+	}
+	return c->row && (c->row->special == SPECIAL_DUP || c->row->special == SPECIAL_CLONE ||
+				 c->row->special == SPECIAL_EXEC);
+}
+
+/* The same bytes to or from the same file, but for where the place comes from. */
+static bool same_bytes(
+	const struct call *a, const struct str *in_a, const struct call *b, const struct str *in_b)
+{
+	const bool write = a->nr == SYS_write || a->nr == SYS_pwrite64;
+	const bool other = b->nr == SYS_write || b->nr == SYS_pwrite64;
+	const char *x, *y;
+	uint64_t n, m;
+
+	if ((int)a->args[0] != (int)b->args[0] || write != other || a->args[2] != b->args[2])
+		return false;
+	if (!write)
+		return true;
+	x = canon_payload(in_a, false, &n);
+	y = canon_payload(in_b, false, &m);
+	return x && y && n == m && memcmp(x, y, n) == 0;
+}
+
+/* where the leader is */
+
+static int64_t position_now(const struct task *task, int fd)
+{
+	cleanup_close int copy = install_copy(task, fd);
+
+	return copy < 0 ? UNKNOWN : lseek(copy, 0, SEEK_CUR);
+}
+
+void positions_note(struct task *task, struct event *event)
+{
+	int64_t now;
+
+	if (!goes(&task->call))
+		return;
+	now = position_now(task, (int)task->call.args[0]);
+	event->value = now < 0 ? 0 : (uint64_t)now + 1;
+}
+
+/* Is a task of the leader's at something that may move the position just now? */
+static bool is_moving(const struct group *group, const struct event *event, int fd)
+{
+	list_for_each (at, &group->tuples) {
+		const struct task *t = &container_of(at, struct tuple, link)->tasks[group->leader];
+
+		if (t->event && t->event != event && t->event->kind == EVENT_CALL &&
+			(int)t->event->call.args[0] == fd && !is_at_place(&t->event->call))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The leader's position before @event, which the follower has come to: what the file has now, less
+ * what the leader has moved it since.
+ */
+static int64_t position_before(const struct task *task, const struct event *event, int fd)
+{
+	const struct group *group = task->tuple->group;
+	int64_t now = position_now(task, fd);
+
+	if (now < 0 || task->tuple->proc->agents[group->leader] || is_moving(group, event, fd))
+		return UNKNOWN;
+	list_for_each (at, &group->stream) {
+		const struct event *e = container_of(at, struct event, link);
+
+		if (e->kind != EVENT_CALL || !(e->pending & (1u << task->version)) ||
+			(int)e->call.args[0] != fd || e->tuple->proc != task->tuple->proc)
+			continue;
+		if (goes(&e->call) ||
+			(depends(&e->call) && !is_sequential(&e->call) && !is_look(&e->call)))
+			return UNKNOWN;
+		if (is_sequential(&e->call) && e->result > 0)
+			now -= e->result;
+	}
+	return now;
+}
+
+static bool may_part(const struct task *task, int fd)
+{
+	cleanup_close int copy = install_copy(task, fd);
+	struct stat st;
+
+	return copy >= 0 && list_is_empty(&task->tuple->proc->surplus) && fstat(copy, &st) == 0 &&
+	       S_ISREG(st.st_mode) && !(fcntl(copy, F_GETFL) & O_APPEND);
+}
+
+/* verdicts */
+
+/* Where the leader's seek leads, made or not; UNKNOWN: it cannot be told before it is made. */
+static int64_t target_of(const struct event *event, bool made)
+{
+	if (made)
+		return event->result;
+	return (uint32_t)event->call.args[2] == SEEK_SET ? (int64_t)event->call.args[1] : UNKNOWN;
+}
+
+/* The leader seeks, the follower does not. */
+static enum wanted leader_goes(const struct task *task, const struct event *event, bool made)
+{
+	const struct call *ours = &task->call;
+	int fd = (int)event->call.args[0];
+	int64_t to = target_of(event, made);
+
+	if (parted_of(task->tuple->proc, task->version, fd))
+		return WANTED_PASS_OVER;
+	/* The first: it has to be a part of what the follower does at a place. */
+	if (!is_at_place(ours) || (int)ours->args[0] != fd || to != (int64_t)ours->args[3] ||
+		to < 0 || (made && !event->value) || !may_part(task, fd))
+		return WANTED_NOT;
+	return WANTED_PASS_OVER;
+}
+
+/* The follower seeks, the leader does not. */
+static enum wanted follower_goes(
+	const struct task *task, const struct event *event, struct wanted_verdict *ret)
+{
+	const uint64_t *a = task->call.args;
+	const struct parted *p = parted_of(task->tuple->proc, task->version, (int)a[0]);
+	int64_t to = (int64_t)a[1];
+
+	if (p && (uint32_t)a[2] == SEEK_CUR)
+		to += p->own;
+	else if ((uint32_t)a[2] != SEEK_SET)
+		return WANTED_NOT;
+	if (to < 0)
+		return WANTED_NOT;
+	if (!p && (!is_at_place(&event->call) || event->call.args[0] != a[0] ||
+			  (int64_t)event->call.args[3] != to || !may_part(task, (int)a[0])))
+		return WANTED_NOT;
+	ret->result = to;
+	return WANTED_ANSWER;
+}
+
+enum wanted positions_judge(
+	struct task *task, const struct event *event, bool made, struct wanted_verdict *ret)
+{
+	const struct call *ours = &task->call, *theirs = &event->call;
+	enum wanted wanted = WANTED_NOT;
+	const struct parted *p;
+
+	if (event->kind != EVENT_CALL || (made && event->sig))
+		return WANTED_NOT;
+	p = parted_of(task->tuple->proc, task->version, (int)ours->args[0]);
+	if (goes(theirs) && !goes(ours)) {
+		wanted = leader_goes(task, event, made);
+	} else if (goes(ours)) {
+		wanted = follower_goes(task, event, ret);
+		if (wanted == WANTED_NOT && goes(theirs))
+			wanted = leader_goes(task, event, made);
+	} else if (p && same_bytes(ours, &task->in, theirs, &event->in)) {
+		if (is_at_place(ours) && is_sequential(theirs))
+			wanted = p->lead == (int64_t)ours->args[3] ? WANTED_SAME : WANTED_NOT;
+		else if (is_sequential(ours) && is_at_place(theirs))
+			wanted = p->own == (int64_t)theirs->args[3] ? WANTED_SAME : WANTED_NOT;
+	}
+	ret->rule = wanted == WANTED_NOT ? NULL : RULE_POSITION;
+	return wanted;
+}
+
+static struct parted *part(struct task *task, int fd, int64_t own, int64_t lead)
+{
+	struct parted *p = xzalloc(sizeof(*p));
+
+	p->version = task->version;
+	p->fd = fd;
+	p->own = own;
+	p->lead = lead;
+	list_append(&task->tuple->proc->parted, &p->link);
+	return p;
+}
+
+/* The event was the leader's own seek. */
+static void leader_went(struct task *task, const struct event *event)
+{
+	int fd = (int)event->call.args[0];
+	struct parted *p = parted_of(task->tuple->proc, task->version, fd);
+
+	if (event->result < 0)
+		return;
+	if (!p)
+		p = part(task, fd, (int64_t)event->value - 1, UNKNOWN);
+	p->lead = event->result;
+}
+
+/* The follower's own seek was answered. */
+static void follower_went(struct task *task, const struct event *event, int64_t to)
+{
+	int fd = (int)task->call.args[0];
+	struct parted *p = parted_of(task->tuple->proc, task->version, fd);
+
+	if (!p)
+		p = part(task, fd, UNKNOWN, position_before(task, event, fd));
+	p->own = to;
+}
+
+/* Both have moved, or been moved, by the same event. */
+static void both_went(struct task *task, const struct event *event)
+{
+	int fd = (int)event->call.args[0];
+	struct parted *p = parted_of(task->tuple->proc, task->version, fd);
+
+	if (!p || event->result < 0 || (int)task->call.args[0] != fd)
+		return;
+	if (goes(&event->call)) {
+		p->own = p->lead = event->result; /* to the same place */
+		return;
+	}
+	if (depends(&event->call) && !is_sequential(&event->call)) {
+		rejoined(p); /* they were at the same place, and still are */
+		return;
+	}
+	if (is_sequential(&event->call) && p->lead != UNKNOWN)
+		p->lead += event->result;
+	if (is_sequential(&task->call))
+		p->own += event->result;
+}
+
+void positions_in_pieces(struct task *task)
+{
+	struct parted *p = parted_of(task->tuple->proc, task->version, (int)task->call.args[0]);
+
+	if (p && p->own == p->lead)
+		rejoined(p);
+}
+
+bool positions_differ(const struct proc *proc)
+{
+	list_for_each (at, &proc->parted) {
+		const struct parted *p = container_of(at, struct parted, link);
+
+		if (p->own != p->lead)
+			return true;
+	}
+	return false;
+}
+
+void positions_settled(struct task *task, const struct event *event, const struct wanted_verdict *v,
+	enum wanted wanted)
+{
+	if (event->kind != EVENT_CALL)
+		return;
+	if (wanted == WANTED_SAME) {
+		if (!list_is_empty(&task->tuple->proc->parted))
+			both_went(task, event);
+		return;
+	}
+	if (!v->rule || strcmp(v->rule, RULE_POSITION) != 0)
+		return;
+	if (wanted == WANTED_PASS_OVER)
+		leader_went(task, event);
+	else if (wanted == WANTED_ANSWER)
+		follower_went(task, event, v->result);
+}
+
+bool positions_forbid(const struct task *task, const struct event *event)
+{
+	const struct proc *proc = task->tuple->proc;
+	const struct call *c = &event->call;
+	bool for_all;
+
+	if (!positions_differ(proc) || event->kind != EVENT_CALL || !depends(c) || is_look(c))
+		return false;
+	for_all = c->row->special == SPECIAL_CLONE || c->row->special == SPECIAL_EXEC;
+	if (for_all)
+		return true;
+	for (int i = 0; i < c->row->nargs; i++) {
+		const struct parted *p = c->row->args[i].kind == ARG_FD
+						 ? parted_of(proc, task->version, (int)c->args[i])
+						 : NULL;
+
+		if (p && p->own != p->lead)
+			return true;
+	}
+	return false;
+}
+
+static const struct parted *asked_of(const struct task *task)
+{
+	if (list_is_empty(&task->tuple->proc->parted) || !is_look(&task->call))
+		return NULL;
+	return parted_of(task->tuple->proc, task->version, (int)task->call.args[0]);
+}
+
+bool positions_are_asked(const struct task *task)
+{
+	return asked_of(task) != NULL;
+}
+
+bool positions_tell(const struct task *task, int64_t *ret_result)
+{
+	const struct parted *p = asked_of(task);
+
+	if (p)
+		*ret_result = p->own;
+	return p != NULL;
+}
+
+void positions_part_ways(struct task *task, const struct event *event)
+{
+	int fd = event ? (int)event->call.args[0] : -1;
+
+	if (!event || event->kind != EVENT_CALL || !goes(&event->call) || !event->executed ||
+		!event->value || parted_of(task->tuple->proc, task->version, fd))
+		return;
+	part(task, fd, (int64_t)event->value - 1, UNKNOWN);
+}
+
+bool positions_take_over(struct task *task)
+{
+	struct mxm *mxm = task->tuple->group->mxm;
+	bool set = false;
+
+	list_for_each_safe (at, &task->tuple->proc->parted) {
+		struct parted *p = container_of(at, struct parted, link);
+		long r = 0;
+		int rc;
+
+		if (p->version != task->version) {
+			/* A follower's, which may have been let go. */
+			if (!mxm->versions[p->version].alive)
+				rejoined(p);
+			continue;
+		}
+		rc = tracee_remote(&task->tracee, task->at_entry_stop, &r, SYS_lseek, p->fd,
+			(uint64_t)p->own, SEEK_SET, 0, 0, 0);
+		task->at_entry_stop = false;
+		set = true;
+		rejoined(p);
+		if (rc < 0)
+			return true;
+		if (r < 0)
+			mxm->ops->note(mxm->ops_arg, "not-carried-over", task->version,
+				task->tuple->ids->known, "a file's position could not be set");
+	}
+	if (set) {
+		tracee_retry_call(&task->tracee, task->call.issued);
+		task_resume(task, RESUME_RUN, 0);
+	}
+	return set;
+}
