@@ -12,6 +12,7 @@
 #include "cmd.h"
 #include "mxm/rulefile.h"
 #include "oci/json.h"
+#include "sys/sys.h"
 
 #define LOG_MAX (256u << 20)
 
@@ -36,14 +37,49 @@ static int check_proposal(struct json *rule, struct err *err)
 	return rc;
 }
 
-/* The call as a pattern: without its result, addresses are any, and what is special is itself. */
+static const struct sys_row *row_of(const char *call)
+{
+	size_t len = strcspn(call, "(");
+
+	for (uint32_t nr = 0; nr <= sys_max(); nr++) {
+		const struct sys_row *row = sys_row(nr);
+
+		if (row && strncmp(row->name, call, len) == 0 && !row->name[len])
+			return row;
+	}
+	return NULL;
+}
+
+/*
+ * The first argument where it is a descriptor that the program has made: the next connection's is
+ * another one. 0: it is none.
+ */
+static size_t descriptor_len(const char *call)
+{
+	const struct sys_row *row = row_of(call);
+	const char *arg = call + strcspn(call, "(");
+	size_t digits = *arg ? strspn(arg + 1, "0123456789") : 0;
+
+	if (!row || row->args[0].kind != ARG_FD || !digits || !strchr(",)", arg[1 + digits]))
+		return 0;
+	return digits == 1 && arg[1] <= '2' ? 0 : digits;
+}
+
+/* The call as a pattern: without its result; descriptors and addresses are any, and what is special
+ * is itself. */
 static char *pattern_of(const char *call)
 {
 	struct str out = STR_INIT;
 	const char *end = strstr(call, ") = ");
 	size_t len = end ? (size_t)(end - call) + 1 : strlen(call);
+	size_t head = strcspn(call, "(") + 1, fd = descriptor_len(call), i = 0;
 
-	for (size_t i = 0; i < len; i++) {
+	if (fd) {
+		str_append(&out, call, head);
+		str_putc(&out, '*');
+		i = head + fd;
+	}
+	for (; i < len; i++) {
 		if (i && call[i] == '0' && call[i + 1] == 'x') {
 			str_putc(&out, '*');
 			i += 1 + strspn(call + i + 2, "0123456789abcdef");
@@ -63,9 +99,58 @@ static struct json *one_pattern(const char *call)
 	return json_new_strings(pattern, NULL);
 }
 
+static struct json *propose_drop(const char *call, bool in_new, const char *name)
+{
+	struct json *rule = json_new(JSON_OBJECT);
+
+	json_set(rule, "name", json_new_string(name));
+	json_set(rule, "why",
+		json_new_string(
+			in_new ? "PROPOSED: is it the new version that makes one call more?"
+			       : "PROPOSED: is it the old version that makes one call more?"));
+	json_set(rule, "action", json_new_string("drop"));
+	json_set(rule, "in", json_new_string(in_new ? "new" : "old"));
+	json_set(rule, "calls", one_pattern(call));
+	return rule;
+}
+
+/* How much of a program's work the call is: what waits, and what cannot be taken back, most. */
+static int weight_of(const char *call)
+{
+	const struct sys_row *row = row_of(call);
+
+	if (!row)
+		return 3;
+	return ((row->flags & SYS_BARRIER) ? 1 : 0) + ((row->flags & SYS_BLOCKS) ? 1 : 0);
+}
+
 /*
- * The same call with other arguments: one stands for the other. Two calls: one of them is extra,
- * and which, the log cannot tell: what is proposed is that the new version's is.
+ * Two calls: one of them is extra: the one that does less, else the new version's; or the other
+ * one, if it does nothing for the world and no rule can allow the first.
+ */
+static struct json *propose_one_sided(const char *old_call, const char *new_call, const char *name)
+{
+	bool new_first = weight_of(new_call) <= weight_of(old_call);
+	struct json *rule = propose_drop(new_first ? new_call : old_call, new_first, name);
+	struct json *other;
+	struct err err;
+
+	if (check_proposal(rule, &err) == 0)
+		return rule;
+	/* What works for the world is not given up because the other call cannot be. */
+	if (weight_of(new_first ? old_call : new_call))
+		return rule;
+	other = propose_drop(new_first ? old_call : new_call, !new_first, name);
+	if (check_proposal(other, &err) == 0) {
+		json_free(rule);
+		return other;
+	}
+	json_free(other);
+	return rule;
+}
+
+/*
+ * The same call with other arguments: one stands for the other. Two calls: one of them is extra.
  */
 static struct json *propose(const struct json *event, size_t number)
 {
@@ -80,10 +165,10 @@ static struct json *propose(const struct json *event, size_t number)
 
 	if (!old_call || !new_call)
 		return NULL;
-	rule = json_new(JSON_OBJECT);
-	json_set(rule, "name", json_new_string(name));
 	n = strcspn(old_call, "(");
 	if (n == strcspn(new_call, "(") && strncmp(old_call, new_call, n) == 0) {
+		rule = json_new(JSON_OBJECT);
+		json_set(rule, "name", json_new_string(name));
 		json_set(rule, "why",
 			json_new_string("PROPOSED: is the new call as good as the old one?"));
 		json_set(rule, "action", json_new_string("rewrite"));
@@ -91,12 +176,7 @@ static struct json *propose(const struct json *event, size_t number)
 		json_set(rule, "new", one_pattern(new_call));
 		return rule;
 	}
-	json_set(rule, "why",
-		json_new_string("PROPOSED: is it the new version that makes one call more?"));
-	json_set(rule, "action", json_new_string("drop"));
-	json_set(rule, "in", json_new_string("new"));
-	json_set(rule, "calls", one_pattern(new_call));
-	return rule;
+	return propose_one_sided(old_call, new_call, name);
 }
 
 /* Two divergences of the same kind make one proposal. */
@@ -146,16 +226,12 @@ static void learn_from(struct json *list, const struct json *event)
 	json_free(rule);
 }
 
-static int learn(const char *path)
+static int learn_log(struct json *list, const char *path)
 {
 	cleanup_close int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	cleanup_json struct json *file = json_new(JSON_OBJECT);
-	cleanup_str struct str text = STR_INIT, out = STR_INIT;
-	struct json *list = json_new(JSON_ARRAY);
+	cleanup_str struct str text = STR_INIT;
 	struct err err;
 
-	json_set(file, "mx-rules", json_new_integer(1));
-	json_set(file, "rules", list);
 	if (fd < 0 || io_read_fd(fd, LOG_MAX, &text, &err) < 0) {
 		fprintf(stderr, "mx rules: %s: %s\n", path, fd < 0 ? strerror(errno) : err.text);
 		return 1;
@@ -168,6 +244,21 @@ static int learn(const char *path)
 		if (json_parse(text.data + at, len, &event, NULL) == 0)
 			learn_from(list, event);
 		at += len + 1;
+	}
+	return 0;
+}
+
+static int learn(char **paths, int n)
+{
+	cleanup_json struct json *file = json_new(JSON_OBJECT);
+	cleanup_str struct str out = STR_INIT;
+	struct json *list = json_new(JSON_ARRAY);
+
+	json_set(file, "mx-rules", json_new_integer(1));
+	json_set(file, "rules", list);
+	for (int i = 0; i < n; i++) {
+		if (learn_log(list, paths[i]) != 0)
+			return 1;
 	}
 	json_print(file, &out);
 	puts(str_text(&out));
@@ -184,9 +275,9 @@ static int rules(int argc, char **argv)
 		cmd_print_help(&cmd_rules);
 		return 0;
 	}
-	if (argc - optind != 2 || strcmp(argv[optind], "learn") != 0)
-		return cmd_usage_error(&cmd_rules, "learn LOG is what it can do");
-	return learn(argv[optind + 1]);
+	if (argc - optind < 2 || strcmp(argv[optind], "learn") != 0)
+		return cmd_usage_error(&cmd_rules, "learn LOG... is what it can do");
+	return learn(argv + optind + 1, argc - optind - 1);
 }
 
 static int lint(int argc, char **argv)
@@ -230,8 +321,8 @@ const struct cmd cmd_lint = {
 
 const struct cmd cmd_rules = {
 	.name = "rules",
-	.args = "[--help] learn LOG",
-	.summary = "propose rules from the divergences in a log",
+	.args = "[--help] learn LOG...",
+	.summary = "propose rules from the divergences in logs",
 	.run = rules,
 	.help = "A proposal is for reading, not for taking: it says what was different, and "
 		"somebody has\n"

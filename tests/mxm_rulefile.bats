@@ -168,3 +168,29 @@ sequence='{"name": "buffers", "action": "merge", "old": ["setsockopt(*SOL_SOCKET
 	run -1 "$MX" rules learn "$BATS_TEST_TMPDIR/nothing"
 	run -2 "$MX" rules forget "$LOG"
 }
+
+@test "rules learn, again and again: the rules of all the logs let the pair run" {
+	local what n
+	old=$(victim grown_old)
+	new=$(victim grown_new)
+	for what in new-options old-options prepares; do
+		rm -rf "$BATS_TEST_TMPDIR/logs"
+		mkdir "$BATS_TEST_TMPDIR/logs"
+		printf '{"mx-rules": 1, "rules": []}' >"$RULES"
+		for n in 1 2 3 4 5 6; do
+			LOG=$BATS_TEST_TMPDIR/logs/$n
+			RESULT=$BATS_TEST_TMPDIR/mx in_fresh_folder "$MX" run --log "$LOG" --rules "$RULES" \
+				--leader new --patience 10 "$old" "$new" -- "$what"
+			[ "$(events divergence)" != 0 ] || break
+			"$MX" rules learn "$BATS_TEST_TMPDIR/logs/"* >"$RULES"
+		done
+		[ "$(events divergence)" = 0 ] || fail "$what: $(cat "$RULES" "$LOG")"
+		[ "$n" -gt 1 ] || fail "$what: nothing was to be learned"
+		grep -q learned- "$LOG"
+		# With the other one leading, too.
+		rm "$LOG"
+		RESULT=$BATS_TEST_TMPDIR/mx in_fresh_folder "$MX" run --log "$LOG" --rules "$RULES" \
+			--leader old --patience 10 "$old" "$new" -- "$what"
+		[ "$(events divergence)" = 0 ] || fail "$what, old leads: $(cat "$RULES" "$LOG")"
+	done
+}
