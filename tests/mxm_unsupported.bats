@@ -33,6 +33,18 @@ setup() {
 	[[ $(event_field unsupported-syscall call) = *"ioctl("*", 0x12345678"* ]]
 }
 
+@test "another PID namespace" {
+	unshare -pf true 2>/dev/null || skip "no PID namespaces here"
+	for leader in old new; do
+		rm -f "$LOG"
+		run -7 mx_run --leader $leader "$(command -v unshare)" "$(command -v unshare)" -- -pf \
+			sh -c 'echo $$; (exit 2); echo $?; true & wait; exit 7'
+		[ "$output" = 1$'\n'2 ]
+		only_events unsupported-syscall discarded
+		[[ $(event_field unsupported-syscall call) = *CLONE_NEWPID* ]]
+	done
+}
+
 @test "io_uring and aio are ENOSYS for both, so that programs fall back" {
 	for nr in 425 426 427 206 209; do
 		rm -f "$LOG"

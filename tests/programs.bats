@@ -215,6 +215,19 @@ with tempfile.TemporaryFile() as f: f.write(b"x")
 	done
 }
 
+@test "namespaces of one's own: mounts, users, the host's name" {
+	need unshare
+	unshare -Urm true 2>/dev/null || skip "no namespaces here"
+	local sync script='mkdir m; mount -t tmpfs none m && cp "$(command -v ls)" m/prog && cd m && ./prog
+		mkdir d; cd d; pwd; echo x >f; cat f; cd ../..; ./m/prog m; id -u'
+	for sync in stream barrier lockstep; do
+		MX_TEST_OPTIONS="--sync $sync"
+		compare_self unshare -Urm sh -c "$script"
+		[ "$(id -u)" != 0 ] || compare_self unshare -m sh -c "$script"
+		compare_self unshare -Uru sh -c 'hostname elsewhere; hostname; cat /proc/self/uid_map'
+	done
+}
+
 @test "git: init, commit, clone, gc" {
 	need git
 	export GIT_AUTHOR_DATE='2001-02-03T04:05:06Z' GIT_COMMITTER_DATE='2001-02-03T04:05:06Z'

@@ -24,6 +24,7 @@
 #include "mxm/rules.h"
 #include "mxm/shadows.h"
 #include "mxm/special.h"
+#include "mxm/special_namespaces.h"
 #include "mxm/told.h"
 #include "mxm/wanted.h"
 
@@ -180,11 +181,15 @@ static bool refuse_unsupported(struct task *task)
 	const struct sys_row *row = task->call.row;
 	cleanup_str struct str text = STR_INIT;
 
-	if (row && row->class != SYS_UNSUPPORTED)
+	const char *use = row ? namespaces_unsupported(task) : NULL;
+
+	if (row && row->class != SYS_UNSUPPORTED && !use)
 		return false;
 	sys_print_call(&text, row, task->call.nr, task->call.args, NULL, NULL, NULL);
 	mxm->ops->unsupported(mxm->ops_arg, task->version, task->tuple->ids->known, str_text(&text),
-		row && row->reason ? row->reason : "no row in the system-call table");
+		use		     ? use
+		: row && row->reason ? row->reason
+				     : "no row in the system-call table");
 	for (int v = 0; v < mxm->config.nversions; v++) {
 		if (v != task->version && mxm->versions[v].alive)
 			drop_version(mxm, v);

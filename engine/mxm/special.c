@@ -12,6 +12,7 @@
 #include "mxm/group.h"
 #include "mxm/install.h"
 #include "mxm/special_limits.h"
+#include "mxm/special_namespaces.h"
 
 const struct special *special_of(const struct sys_row *row)
 {
@@ -32,6 +33,7 @@ const struct special *special_of(const struct sys_row *row)
 		[SPECIAL_TIMER] = &special_timer,
 		[SPECIAL_LOCK] = &special_lock,
 		[SPECIAL_LIMIT] = &special_limit,
+		[SPECIAL_UNSHARE] = &special_unshare,
 	};
 
 	if (row->nr == SYS_futex)

@@ -151,6 +151,7 @@ enum sys_special {
 	SPECIAL_TTY, /* ioctl(TIOCSPGRP), TIOCSCTTY: belong to a process and move at a take-over */
 	SPECIAL_RESTART, /* restart_syscall, rt_sigreturn */
 	SPECIAL_OPEN,	 /* open, openat, openat2, creat: version-private paths */
+	SPECIAL_UNSHARE, /* unshare: followers join the leader's namespaces */
 	SPECIAL_LIMIT,	 /* setrlimit, prlimit64: the limit of CPU time moves at a take-over */
 	SPECIAL_TIMER, /* setitimer, alarm, timer_*: belong to a process and move at a take-over */
 };
