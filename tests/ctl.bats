@@ -215,7 +215,7 @@ phase() {
 	run -0 "$MX" events --log "$LOG" -o json
 	[ "$(jq -r .event <<<"$output" | head -n 1)" = start ]
 	run -1 "$MX" events --log "$LOG" --exec false
-	[[ $output = *"false failed"* ]]
+	[[ $output = *"false said 1"* ]]
 }
 
 @test "exit statuses: usage 2, diverged or degraded 3, time-out 4, nobody there 5" {
