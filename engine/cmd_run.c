@@ -378,7 +378,7 @@ static int run(int argc, char **argv)
 						 .patience = 30 } } };
 	struct mxm_config *mxm = &o.front.config.mxm;
 	cleanup_free char **args = NULL;
-	char cwd[PATH_MAX];
+	char cwd[PATH_MAX], roots[2][PATH_MAX];
 	struct err err;
 	int opt, rc, n = 0;
 
@@ -419,6 +419,11 @@ static int run(int argc, char **argv)
 	open_map_if(&o);
 	choose_new_only(&o);
 	mxm->shared_paths = o.shared;
+	/* Paths of /proc are compared with them. One that is not there is told of at the start. */
+	for (int v = 0; v < mxm->nversions; v++) {
+		if (mxm->versions[v].root && realpath(mxm->versions[v].root, roots[v]))
+			mxm->versions[v].root = roots[v];
+	}
 	if ((mxm->versions[0].root || mxm->versions[1].root) && getcwd(cwd, sizeof(cwd)))
 		mxm->cwd = cwd;
 	sigprocmask(SIG_SETMASK, NULL, &mxm->sigmask);

@@ -326,6 +326,97 @@ with_library() {
 	[ "$(events crash) $(events divergence)" = "2 0" ] || fail "$(cat "$LOG")"
 }
 
+# keepers NUMBERS OPTIONS...: a program that crashes on 13 or 26, and looks whether the file that it opens
+# is its own version's. Without the agent: with it, what a version reads of a file of its own while the
+# other one comes back can be lost, whatever its root, which is another fault than what is tried here.
+keepers() {
+	local n=0 i numbers=$1
+	shift
+	rm -f in
+	mkfifo in
+	LOG=$PWD/keeper.$RANDOM.log
+	start sh -c 'exec "$@" <"$0"' "$PWD/in" env -C / "$MX" run --log "$LOG" --old-root "$PWD/old" \
+		--new-root "$PWD/link" --no-agent "$@" /keeper /keeper --
+	exec 7>in
+	for i in $numbers; do
+		echo $i >&7
+		[ $((i % 13)) = 0 ] || continue
+		n=$((n + 1))
+		wait_until 30 recovered_times $n || fail "$* $n: $(cat "$LOG")"
+	done
+	exec 7>&-
+	wait "$SERVER" || fail "$*: it ended with $?"
+}
+
+@test "two roots: a version that comes back is in its own one again" {
+	need gcc
+	[ "$(id -u)" = 0 ] || skip "chroot is for root"
+	local v leader lib
+	cd "$BATS_TEST_TMPDIR"
+	cat >keeper.c <<-'C'
+		#include <fcntl.h>
+		#include <stdio.h>
+		#include <stdlib.h>
+		#include <string.h>
+		#include <unistd.h>
+		__attribute__((noipa)) static int holds(const char *path, const char *mine)
+		{
+			char text[4] = "";
+			int fd = open(path, O_RDONLY);
+			ssize_t n = read(fd, text, 3);
+			close(fd);
+			return n == 3 && strcmp(text, mine) == 0;
+		}
+		__attribute__((noipa)) static void serve(int n)
+		{
+		#ifdef NEW
+			const char *mine = "new";
+			if (n == 13)
+				*(volatile int *)16 = n;
+		#else
+			const char *mine = "old";
+			if (n == 26)
+				*(volatile int *)32 = n;
+		#endif
+			printf("%d %d %d\n", n, holds("/below/own", mine), holds("own", mine));
+			fflush(stdout);
+		}
+		int main(int argc, char **argv)
+		{
+			char line[64];
+			size_t len = 0;
+			if (chdir("/below"))
+				return 1;
+			while (read(0, line + len, 1) == 1) {
+				if (line[len++] != '\n')
+					continue;
+				line[len] = '\0';
+				len = 0;
+				serve(atoi(line));
+			}
+			return 0;
+		}
+	C
+	for v in old new; do
+		mkdir -p $v/below
+		gcc -O2 -D${v^^} -o $v/keeper keeper.c
+		ldd $v/keeper | sed -n 's/.*\s\(\/[^ ]*\) (.*/\1/p' | while read -r lib; do
+			install -D "$lib" "$v$lib"
+		done
+		echo $v >$v/below/own
+	done
+	ln -s new link
+	for leader in old new; do
+		keepers "1 13 2 26 3 13 26 4" --leader $leader
+		[ "$(cat "$SERVER_LOG")" = "$(printf '%s 1 1\n' 1 13 2 26 3 13 26 4)" ] || fail "$(cat "$SERVER_LOG" "$LOG")"
+		[ "$(events crash) $(events divergence) $(events root-kept)" = "4 0 0" ] || fail "$(cat "$LOG")"
+	done
+	# Where it may not, the log says so.
+	keepers "1 13" --drop-chroot
+	[ "$(events root-kept)" = 1 ] || fail "$(cat "$LOG")"
+	[ "$(cat "$SERVER_LOG")" = $'1 1 1\n13 1 1' ] || fail "$(cat "$SERVER_LOG")"
+}
+
 # utility NAME STATUS ARGS...: with standard input, as each version and led by each, it does what the
 # good one does alone, and the log says which rung was taken.
 utility() {

@@ -58,10 +58,25 @@ static void normalise(const char *path, struct str *out)
 		str_putc(out, '/');
 }
 
+/* The root that @path is in: the version's own, or that of another which it was copied from and
+ * could not leave (reroot.h). NULL: the engine's. */
+static const char *root_of(const struct mxm *mxm, int version, const char *path)
+{
+	const int n = mxm->config.nversions;
+
+	for (int i = 0; i < n; i++) {
+		const char *root = mxm->config.versions[(version + i) % n].root;
+
+		if (root && strcmp(root, "/") != 0 && is_below(path, root))
+			return root;
+	}
+	return NULL;
+}
+
 /* The directory that a relative path begins at, as the version sees it. */
 static bool base_directory(const struct task *task, int dirfd, char out[PATH_MAX])
 {
-	const char *root = task->tuple->group->mxm->config.versions[task->version].root;
+	const char *root;
 	char link[64];
 	ssize_t n;
 
@@ -73,7 +88,8 @@ static bool base_directory(const struct task *task, int dirfd, char out[PATH_MAX
 	if (n <= 0 || out[0] != '/')
 		return false;
 	out[n] = '\0';
-	if (root && is_below(out, root)) {
+	root = root_of(task->tuple->group->mxm, task->version, out);
+	if (root) {
 		memmove(out, out + strlen(root), n - strlen(root) + 1);
 		if (!out[0])
 			strcpy(out, "/");

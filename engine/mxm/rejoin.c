@@ -20,6 +20,7 @@
 #include "mxm/modes.h"
 #include "mxm/positions.h"
 #include "mxm/posix_timers.h"
+#include "mxm/reroot.h"
 #include "mxm/restart.h"
 #include "mxm/special.h"
 
@@ -409,6 +410,8 @@ static int try_with(
 		&threads[0].task->tracee, list[0], err);
 	if (rc == 0)
 		rc = part_private_fds(threads[0].task->tuple, group->leader, version, list[0], err);
+	if (rc == 0)
+		rc = reroot(threads[0].task->tuple, version, list[0], err);
 	if (rc == 0)
 		rc = mxm->ops->rejoin_made(mxm->ops_arg, version, group->leader, list, n, err);
 	if (rc < 0)
