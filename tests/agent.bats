@@ -39,6 +39,22 @@ calls_by_ptrace() {
 	assert_no_divergence
 }
 
+@test "processes that share memory have agents, and come to it in one order" {
+	local sync leader
+	for sync in stream barrier; do
+		for leader in old new; do
+			MX_TEST_OPTIONS="--sync $sync --leader $leader"
+			compare_native "$(victim together)" "$(victim together)" --
+		done
+	done
+	MX_TEST_OPTIONS=""
+	cd "$BATS_TEST_TMPDIR"
+	mx_run --stats --sync stream "$(victim together)" "$(victim together)" -- >/dev/null 2>stats
+	cat stats
+	[ "$(calls_by_agent old)" -gt 300 ]
+	[ "$(calls_by_agent new)" -gt 300 ]
+}
+
 @test "a server under load: no divergence, nearly all of its calls by the agent" {
 	need redis-server redis-benchmark redis-cli
 	local port

@@ -23,24 +23,24 @@
 
 #define SLOTS_BEGIN (AGENT_SLOTS + AGENT_SLOT_SIZE) /* the first one is off for ever */
 
-static bool is_of_one_process(const struct group *group, const struct proc *proc)
+/* Until it executes another program, a child of vfork(2) lives in its parent's memory. */
+static bool borrows_memory(const struct task *task)
 {
-	list_for_each (at, &group->tuples) {
-		if (container_of(at, struct tuple, link)->proc != proc)
-			return false;
+	list_for_each (at, &task->tuple->group->tuples) {
+		const struct tuple *other = container_of(at, struct tuple, link);
+		const struct task *twin = &other->tasks[task->version];
+
+		if (other->proc != task->tuple->proc && twin->state != TASK_ABSENT &&
+			twin->tracee.mm == task->tracee.mm)
+			return true;
 	}
-	return true;
+	return false;
 }
 
-/*
- * Memory that other processes see is ordered by ptrace; so are calls that change mapped files, of
- * which followers have copies (shadows.h).
- */
-static bool shares_memory(const struct task *task)
+/* Calls that change mapped files, of which followers have copies (shadows.h), go by ptrace. */
+static bool maps_files(const struct task *task)
 {
-	const struct proc *proc = task->tuple->proc;
-
-	return proc->shares_memory || proc->maps_written_files ||
+	return task->tuple->proc->maps_written_files ||
 	       !list_is_empty(&task->tuple->group->mxm->shadows);
 }
 
@@ -65,13 +65,12 @@ static bool may_have(const struct task *task)
 	const struct proc *proc = task->tuple->proc;
 
 	if (proc->no_agent || task->starting || task->tracee.mm->no_gateway || group->bereft ||
-		(group->dropping && is_ending_one(group)))
+		(group->dropping && is_ending_one(group)) || borrows_memory(task))
 		return false;
 	/* Alone it has nobody to agree with. */
 	if (!group->followers)
 		return true;
-	return mxm->config.sync != MXM_LOCKSTEP && !shares_memory(task) &&
-	       is_of_one_process(group, proc);
+	return mxm->config.sync != MXM_LOCKSTEP && !maps_files(task);
 }
 
 static bool leading_agent(const struct task *task)
@@ -97,8 +96,7 @@ static uint32_t wanted_mode(const struct task *task)
 		return AGENT_OFF;
 	if (!group->followers && !group->bereft)
 		return group->mxm->for_good ? AGENT_FREE : AGENT_ALONE;
-	if (shares_memory(task) || !is_of_one_process(group, proc) ||
-		group->mxm->config.sync == MXM_LOCKSTEP)
+	if (maps_files(task) || group->mxm->config.sync == MXM_LOCKSTEP)
 		return AGENT_OFF;
 	if (task_follows(task))
 		return group->ring->live & (1u << task->version) ? AGENT_FOLLOW : AGENT_OFF;
@@ -535,11 +533,26 @@ void agent_private_fd(struct task *task, int fd)
 
 void agent_plain_epoll(struct task *task, int set)
 {
-	struct task *leader = &task->tuple->tasks[task->tuple->group->leader];
+	struct group *group = task->tuple->group;
+	const struct fdtab *own = task->tuple->proc->fds;
+	const struct ofd *ofd = set >= 0 && set < own->nslots ? own->slots[set].ofd : NULL;
 
-	if (set >= 0 && set < 1024 && leader->state != TASK_ABSENT &&
-		task->tuple->proc->agents[leader->version])
-		agent_tell_plain(leader, set);
+	if (!ofd)
+		return;
+	/* Processes of one group may have the set in common. */
+	list_for_each (at, &group->tuples) {
+		struct tuple *tuple = container_of(at, struct tuple, link);
+		struct task *leader = &tuple->tasks[group->leader];
+		const struct fdtab *fds = tuple->proc->fds;
+
+		if (leader->state == TASK_ABSENT || !tuple->proc->agents[group->leader] ||
+			(fds == own && tuple != task->tuple))
+			continue;
+		for (int fd = 0; fd < fds->nslots && fd < 1024; fd++) {
+			if (fds->slots[fd].ofd == ofd)
+				agent_tell_plain(leader, fd);
+		}
+	}
 }
 
 void agent_succeeded(struct group *group)
@@ -559,7 +572,6 @@ void agent_succeeded(struct group *group)
 		agent_tell(task, AGENT_PROCESS + offsetof(struct agent_process, identity),
 			&identity, sizeof(identity));
 		agent_tell_all_plain(group, tuple->proc);
-		break;
 	}
 	agent_refresh(group);
 }

@@ -5,8 +5,8 @@
  *
  * A process gets its agent when it has made enough of the calls that an agent can take
  * (AGENT_HOT), in every version at a call of its own; from then on a site that is hot is patched
- * (patch.h). Groups of one process only: what several processes do in the same memory is ordered
- * by ptrace.
+ * (patch.h). The processes of a group have one ring, as the threads of a process do: the baton
+ * goes from one to the other, and so what they do in the memory that they share has one order.
  */
 #ifndef MX_MXM_AGENT_H
 #define MX_MXM_AGENT_H

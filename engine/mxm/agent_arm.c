@@ -217,6 +217,8 @@ void agent_arm(struct task *task)
 		proc->agent_below[task->version] = true;
 		if (agent_is_complete(group, proc) && !group->ring->marks)
 			agent_begin(group, proc);
+		else
+			agent_tell_all_plain(group, proc);
 	}
 	tracee_retry_call(&task->tracee, task->call.issued);
 	task_resume(task, RESUME_RUN, 0);
