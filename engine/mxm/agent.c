@@ -38,10 +38,13 @@ static bool borrows_memory(const struct task *task)
 }
 
 /* Calls that change mapped files, of which followers have copies (shadows.h), go by ptrace. */
-static bool maps_files(const struct task *task)
+static bool maps_files(const struct group *group)
 {
-	return task->tuple->proc->maps_written_files ||
-	       !list_is_empty(&task->tuple->group->mxm->shadows);
+	list_for_each (at, &group->tuples) {
+		if (container_of(at, struct tuple, link)->proc->maps_written_files)
+			return true;
+	}
+	return !list_is_empty(&group->mxm->shadows);
 }
 
 /* A version that is let go has processes here still. */
@@ -70,7 +73,7 @@ static bool may_have(const struct task *task)
 	/* Alone it has nobody to agree with. */
 	if (!group->followers)
 		return true;
-	return mxm->config.sync != MXM_LOCKSTEP && !maps_files(task);
+	return mxm->config.sync != MXM_LOCKSTEP && !maps_files(group);
 }
 
 static bool leading_agent(const struct task *task)
@@ -96,7 +99,7 @@ static uint32_t wanted_mode(const struct task *task)
 		return AGENT_OFF;
 	if (!group->followers && !group->bereft)
 		return group->mxm->for_good ? AGENT_FREE : AGENT_ALONE;
-	if (maps_files(task) || group->mxm->config.sync == MXM_LOCKSTEP)
+	if (maps_files(group) || group->mxm->config.sync == MXM_LOCKSTEP)
 		return AGENT_OFF;
 	if (task_follows(task))
 		return group->ring->live & (1u << task->version) ? AGENT_FOLLOW : AGENT_OFF;

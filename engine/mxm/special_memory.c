@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 
 #include "base/io.h"
+#include "mxm/agent.h"
 #include "mxm/install.h"
 #include "mxm/shadows.h"
 #include "mxm/special.h"
@@ -37,7 +38,7 @@ static bool is_writable(const struct task *task, int fd)
 
 static int mmap_led(struct task *task, struct event *event, int64_t *result)
 {
-	int prot = (int)task->call.args[2], flags = (int)task->call.args[3];
+	int prot = (int)task->call.args[2], flags = (int)task->call.args[3], rc;
 
 	if (task->call.nr != SYS_mmap || (*result < 0 && *result > -4096))
 		return 0;
@@ -47,7 +48,10 @@ static int mmap_led(struct task *task, struct event *event, int64_t *result)
 		return 0;
 	if (!(prot & PROT_WRITE) && is_writable(task, (int)task->call.args[4]))
 		task->tuple->proc->maps_written_files = true;
-	return shadows_take(task, event, (int)task->call.args[4], prot & PROT_WRITE);
+	rc = shadows_take(task, event, (int)task->call.args[4], prot & PROT_WRITE);
+	/* Others of the group must not write to the file unseen; this one has the baton still. */
+	agent_refresh(task->tuple->group);
+	return rc;
 }
 
 static int mmap_follow(struct task *task, struct event *event, enum follow_how *ret_how)
