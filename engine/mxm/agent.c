@@ -222,9 +222,8 @@ static bool may_free_counter(struct task *task)
 	 * A call that the kernel is to go on with is left alone, and so is one that it is to make
 	 * yet: at a call's entry rax is -ENOSYS.
 	 */
-	return regs && ((int64_t)regs->orig_rax < 0 ||
-			       (!call_was_broken_off((int64_t)regs->rax) &&
-				       (int64_t)regs->rax != -ENOSYS));
+	return regs && ((int64_t)regs->orig_rax < 0 || (!call_was_broken_off((int64_t)regs->rax) &&
+							       (int64_t)regs->rax != -ENOSYS));
 }
 
 void agent_prepare(struct task *task, bool can_call)

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MIN_STRIDE  4 /* products by less are steps of a computation more often than sizes */
+#define MIN_STRIDE  4 /* structures are multiples of it; other products are computations */
 #define SCALAR_MAX  8 /* what is smaller may be a number or a pointer, and no structure */
 #define MAX_STRIDES 64
 #define MAX_FACTOR  65536
@@ -88,7 +88,7 @@ static void add_stride(struct walk *w, uint32_t size, int32_t times)
 	struct strides *s = w->to;
 	uint32_t i = 0;
 
-	if (size < MIN_STRIDE)
+	if (size < MIN_STRIDE || size % MIN_STRIDE)
 		return;
 	while (i < s->n && s->v[i].size != size)
 		i++;
