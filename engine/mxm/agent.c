@@ -90,6 +90,10 @@ static uint32_t wanted_mode(const struct task *task)
 
 	if (!group->ring || task->starting || proc->no_agent)
 		return AGENT_OFF;
+	/* Its next call is the engine's to see: until then it may come to what ended the other one.
+	 */
+	if (task->behind)
+		return AGENT_OFF;
 	/* Bytes that were matched in part, or are kept for it: pieces.h. */
 	if (task->done || task->ahead.bytes.len || !list_is_empty(&proc->surplus) ||
 		!list_is_empty(&proc->apart) || !list_is_empty(&proc->parted))

@@ -331,8 +331,8 @@ static void succeed(struct group *group, int heir)
 				proc->ids->known, "the limit of CPU time");
 		proc->has_to_carry |= proc->has_shadows[heir] || carry_needed(proc);
 	}
-	agent_succeeded(group);
 	note_behind(group, heir);
+	agent_succeeded(group);
 	list_for_each_safe (at, &group->tuples)
 		promote(&container_of(at, struct tuple, link)->tasks[heir]);
 	list_for_each_safe (at, &group->tuples)
