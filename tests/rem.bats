@@ -327,8 +327,7 @@ with_library() {
 }
 
 # keepers NUMBERS OPTIONS...: a program that crashes on 13 or 26, and looks whether the file that it opens
-# is its own version's. Without the agent: with it, what a version reads of a file of its own while the
-# other one comes back can be lost, whatever its root, which is another fault than what is tried here.
+# is its own version's.
 keepers() {
 	local n=0 i numbers=$1
 	shift
@@ -336,7 +335,7 @@ keepers() {
 	mkfifo in
 	LOG=$PWD/keeper.$RANDOM.log
 	start sh -c 'exec "$@" <"$0"' "$PWD/in" env -C / "$MX" run --log "$LOG" --old-root "$PWD/old" \
-		--new-root "$PWD/link" --no-agent "$@" /keeper /keeper --
+		--new-root "$PWD/link" ${MX_NO_AGENT:+--no-agent} "$@" /keeper /keeper --
 	exec 7>in
 	for i in $numbers; do
 		echo $i >&7

@@ -119,6 +119,40 @@ static bool has_call(const struct task *task)
 	       (wanted_mode(task) == AGENT_FREE && agent_table_frees(&task->call));
 }
 
+/*
+ * A thread that comes to a patched site needs its slot. It is given one whenever it is resumed; but
+ * those of a version alone run side by side, and one may be in user mode since before the agent
+ * came, or come to it from a call that it makes without a stop.
+ */
+static bool have_slots(const struct task *task)
+{
+	struct agent *agent = task->tuple->proc->agents[task->version];
+
+	list_for_each (at, &task->tuple->group->tuples) {
+		const struct tuple *tuple = container_of(at, struct tuple, link);
+		const struct task *other = &tuple->tasks[task->version];
+
+		if (agent->has_all)
+			break;
+		if (tuple->proc != task->tuple->proc || other == task || other->slot)
+			continue;
+		switch (other->state) {
+		case TASK_ABSENT:
+		case TASK_UNBORN:
+		case TASK_NEWBORN:
+		case TASK_ASKING:
+		case TASK_CALLING:
+		case TASK_READY:
+		case TASK_FAULTING:
+			continue; /* it will be resumed before it runs in user mode */
+		default:
+			return false;
+		}
+	}
+	agent->has_all = true;
+	return true;
+}
+
 bool agent_serves(struct task *task)
 {
 	struct proc *proc = task->tuple->proc;
@@ -135,7 +169,7 @@ bool agent_serves(struct task *task)
 		agent_arm(task);
 		return true;
 	}
-	if (!patches_count(agent->patches, task))
+	if (!have_slots(task) || !patches_count(agent->patches, task))
 		return false;
 	task->at_entry_stop = false;
 	task_resume(task, RESUME_RUN, 0);
