@@ -461,16 +461,6 @@ static void check_growth(struct layout *l, enum sea_side side, uint32_t func)
 	}
 }
 
-/* Whether it may have to do with what a pointer leads to: its fields, its size, a distance. */
-static bool may_use_structures(const struct sea_image *im, const struct sea_func *f)
-{
-	for (uint32_t i = f->insn; i < f->insn + f->n_insn; i++)
-		if (!sea_is_frame_reg(im->insns[i].base) || im->insns[i].id == X86_INS_SAR ||
-			is_fill(im, f, i))
-			return true;
-	return false;
-}
-
 /*
  * Where structures grew, a function that has no partner, or none that stands out, may be one of
  * those that use them.
@@ -486,8 +476,20 @@ static void check_unpaired(struct layout *l, enum sea_side side, uint32_t func)
 		      "it corresponds to is not known";
 	else if (l->a->m.peer[side][func] != SEA_NONE)
 		return;
-	if (may_use_structures(l->a->im[side], &l->a->im[side]->funcs[func]))
-		sea_refuse(l->a, side, func, xstrdup(why));
+	sea_refuse(l->a, side, func, xstrdup(why));
+}
+
+/*
+ * Where structures grew, one that is copied or compared in pieces shows it by how far the pieces
+ * reach.
+ */
+static void check_extents(struct layout *l, uint32_t fo, uint32_t fn)
+{
+	const struct sea_image *o = l->a->im[0], *n = l->a->im[1];
+
+	if (sea_extents_differ(o, &o->funcs[fo], n, &n->funcs[fn]))
+		refuse_both(l, fo, fn,
+			"uses more of what an argument points to, where structures grew");
 }
 
 void sea_judge_layout(struct sea_analysis *a)
@@ -507,6 +509,8 @@ void sea_judge_layout(struct sea_analysis *a)
 					check_growth(&l, s, i);
 				if (l.grew)
 					check_unpaired(&l, s, i);
+				if (l.grew && s == SEA_OLD && a->m.peer[0][i] != SEA_NONE)
+					check_extents(&l, i, a->m.peer[0][i]);
 			}
 	free(l.allocates[0]);
 	free(l.allocates[1]);
