@@ -45,6 +45,16 @@ setup() {
 	done
 }
 
+@test "a program whose children are born into another PID namespace is not copied to come back" {
+	unshare -p true 2>/dev/null || skip "no PID namespaces here"
+	run -0 sh -c "(sleep 1; echo on) | '$MX' run --log '$LOG' '$(command -v unshare)' \
+		'$(command -v unshare)' -- -p sh -c 'read -r x; sh -c \"echo \$x\"'"
+	[ "$output" = on ]
+	only_events unsupported-syscall discarded
+	[[ $(event_field recovery-refused reason) = *"another namespace" ]] ||
+		[ "$(event_field recovery-refused reason)" = "the program ended before" ]
+}
+
 @test "io_uring and aio are ENOSYS for both, so that programs fall back" {
 	for nr in 425 426 427 206 209; do
 		rm -f "$LOG"

@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -138,6 +140,26 @@ static int copy_user_side(struct copy_thread *t)
 	to->regs_known = to->regs_dirty = true;
 	rc = tracee_copy_xstate(from, to);
 	return rc < 0 ? rc : tracee_set_sigmask(to, t->sigmask);
+}
+
+bool copy_stays_in_namespaces(pid_t pid)
+{
+	static const char *const of_children[][2] = { { "pid", "pid_for_children" },
+		{ "time", "time_for_children" } };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(of_children); i++) {
+		struct stat own, childrens;
+		char path[64];
+
+		snprintf(path, sizeof(path), "/proc/%d/ns/%s", pid, of_children[i][0]);
+		if (stat(path, &own) < 0)
+			continue; /* a kernel without this kind */
+		/* A PID namespace that has no process yet has no file either. */
+		snprintf(path, sizeof(path), "/proc/%d/ns/%s", pid, of_children[i][1]);
+		if (stat(path, &childrens) < 0 || childrens.st_ino != own.st_ino)
+			return false;
+	}
+	return true;
 }
 
 int copy_process(struct copy_thread *threads, int n, struct err *err)

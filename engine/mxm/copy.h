@@ -22,6 +22,13 @@ struct copy_thread {
  */
 MUST_CHECK int copy_process(struct copy_thread *threads, int n, struct err *err);
 
+/*
+ * Is a child of process @pid born into the namespaces that @pid is in (pid_namespaces(7),
+ * time_namespaces(7): unshare() and setns() move the children only)? Where not, a copy would be
+ * another namespace's init, or its proxy would be, and would take the namespace with it.
+ */
+bool copy_stays_in_namespaces(pid_t pid);
+
 /* Ends the twins, whatever became of them. */
 void copy_kill(struct copy_thread *threads, int n);
 

@@ -126,6 +126,8 @@ static const char *obstacle(struct group *group, const struct proc *proc, int le
 		return "the mode of a descriptor is still to be set";
 	if (positions_differ(proc))
 		return "the versions read a file at different places";
+	if (!copy_stays_in_namespaces(proc->ids->real[leader]))
+		return "the program's children are born into another namespace";
 	return NULL;
 }
 
