@@ -98,6 +98,8 @@ static uint32_t wanted_mode(const struct task *task)
 	if (task->done || task->ahead.bytes.len || !list_is_empty(&proc->surplus) ||
 		!list_is_empty(&proc->apart) || !list_is_empty(&proc->parted))
 		return AGENT_OFF;
+	if (task_follows(task) && task->tuple->masks[task->version].apart)
+		return AGENT_OFF;
 	/* What belongs to a process is taken over at a call by ptrace. */
 	if (proc->has_to_carry && !task_follows(task))
 		return AGENT_OFF;
@@ -151,6 +153,17 @@ static bool have_slots(const struct task *task)
 	}
 	agent->has_all = true;
 	return true;
+}
+
+void agent_return(struct task *task)
+{
+	const struct agent *agent = task->tuple->proc->agents[task->version];
+	const struct user_regs_struct *regs = agent ? tracee_regs(&task->tracee) : NULL;
+	uint64_t to = regs ? patches_return(agent->patches, regs->rip) : 0;
+	struct user_regs_struct *own = regs && to != regs->rip ? tracee_touch(&task->tracee) : NULL;
+
+	if (own)
+		own->rip = to;
 }
 
 bool agent_serves(struct task *task)

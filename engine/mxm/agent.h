@@ -16,6 +16,8 @@
 /* STOP_SECCOMP of a task in user mode, its call known: counts. True: the task was given something
  * and makes its call again. */
 bool agent_serves(struct task *task);
+/* The same stop: where its site was patched meanwhile, the call returns to the stub. */
+void agent_return(struct task *task);
 
 /*
  * Before @task runs on in user mode: its slot, and what its agent is to do. @can_call: the stop may

@@ -12,44 +12,20 @@
 
 #include "base/xalloc.h"
 #include "mxm/agent.h"
+#include "mxm/clones.h"
 #include "mxm/events.h"
 #include "mxm/fds.h"
 #include "mxm/group.h"
 #include "mxm/handover.h"
 #include "mxm/ids.h"
 #include "mxm/layout.h"
+#include "mxm/masks.h"
 #include "mxm/rejoin.h"
 #include "mxm/posix_timers.h"
 #include "mxm/shadows.h"
 #include "mxm/special_limits.h"
 #include "mxm/told.h"
 #include "mxm/tsc.h"
-
-struct clone_call {
-	uint64_t flags, pidfd, parent_tid, child_tid;
-};
-
-static struct clone_call clone_call_of(struct task *task)
-{
-	const uint64_t *a = task->call.args;
-	uint64_t w[4] = { 0 }; /* struct clone_args: flags, pidfd, child_tid, parent_tid */
-
-	switch (task->call.nr) {
-	case SYS_clone:
-		return (struct clone_call){
-			.flags = a[0], .parent_tid = a[2], .child_tid = a[3], .pidfd = a[2]
-		};
-	case SYS_clone3:
-		if (tracee_read(&task->tracee, raddr(a[0]), w, sizeof(w)) < 0)
-			break;
-		return (struct clone_call){
-			.flags = w[0], .pidfd = w[1], .child_tid = w[2], .parent_tid = w[3]
-		};
-	case SYS_vfork:
-		return (struct clone_call){ .flags = CLONE_VM | CLONE_VFORK };
-	}
-	return (struct clone_call){ 0 };
-}
 
 static struct mm *mm_of_child(struct task *parent, pid_t child, bool shares)
 {
@@ -87,7 +63,7 @@ static struct tuple *new_tuple(struct task *task, const struct clone_call *c, pi
 void births_forked(struct task *task, pid_t child)
 {
 	struct group *group = task->tuple->group;
-	struct clone_call c = clone_call_of(task);
+	struct clone_call c;
 	bool follows = task_follows(task) && task->event;
 	struct event *event = task->event;
 	uint64_t child_tid_at;
@@ -95,6 +71,8 @@ void births_forked(struct task *task, pid_t child)
 	struct mm *mm;
 	bool moved;
 
+	if (!clones_read(task, &c))
+		c = (struct clone_call){ 0 };
 	if (follows)
 		tuple = event->child;
 	else
@@ -105,6 +83,7 @@ void births_forked(struct task *task, pid_t child)
 		return;
 	}
 	ids_set(group->mxm, tuple->ids, task->version, child);
+	masks_inherit(task, tuple);
 	if (tuple->proc != task->tuple->proc)
 		proc_fork_version(task->tuple->proc, tuple->proc, task->version);
 	moved = tuple->group != group;

@@ -17,6 +17,7 @@
 #include <sys/un.h>
 
 #include "base/xalloc.h"
+#include "mxm/clones.h"
 #include "mxm/canon_shape.h"
 #include "mxm/vectors.h"
 
@@ -489,6 +490,10 @@ int canon_inputs(struct task *task)
 			at = task->call.args[(int)arg->from];
 		if (at && tracee_read(&task->tracee, raddr(at), &task->lens[i], 4) == -ESRCH)
 			return -ESRCH;
+	}
+	if (row->special == SPECIAL_CLONE) {
+		clones_put(task, &task->in);
+		return 0;
 	}
 	for (int i = 0; i < row->nargs && rc == 0; i++)
 		rc = put_arg(task, &task->in, &row->args[i], i);

@@ -16,6 +16,7 @@
 #include "mxm/handover.h"
 #include "mxm/ids.h"
 #include "mxm/install.h"
+#include "mxm/masks.h"
 #include "mxm/modes.h"
 #include "mxm/pieces.h"
 #include "mxm/positions.h"
@@ -69,7 +70,8 @@ void follow_make_alone(struct task *task, const struct event *event)
 {
 	int64_t own;
 
-	rules_note(task, event, rules_look_name(task->call.nr));
+	rules_note(task, event, rules_alone_name(&task->call));
+	masks_go_alone(task);
 	if (task->call.nr == SYS_nanosleep) {
 		/* The time that the leader's version took is over for this one too. */
 		follow_answer(task, 0);
@@ -248,6 +250,7 @@ static void consume_call(struct task *task, struct event *event)
 		rules_note(task, event, RULE_SAME_CALL);
 	rules_share(task, event);
 	modes_share(task, event);
+	masks_share(task, event);
 	positions_settled(task, event, NULL, WANTED_SAME);
 	if (task->call.nr == SYS_close || task->call.nr == SYS_dup2 || task->call.nr == SYS_dup3)
 		forget_descriptor(task, (int)task->call.args[task->call.nr == SYS_close ? 0 : 1]);
@@ -474,7 +477,7 @@ static const char *name_passed_over(const struct event *event)
 
 	if (source)
 		return source;
-	return rules_look_name(event->call.nr);
+	return rules_alone_name(&event->call);
 }
 
 /* A call that the leader has made, where the follower asks for one. */
@@ -509,6 +512,7 @@ static bool consume_made(struct task *task, struct event *event)
 	case REL_PASS_OVER:
 		rules_note(task, event, name_passed_over(event));
 		rules_pass_over(task, event);
+		masks_pass_over(task, event);
 		if (event->sig && event->pending == 1u << task->version) {
 			/* The call was the leader's own, the signal that broke into it is not. */
 			event->kind = EVENT_SIGNAL;
@@ -531,7 +535,10 @@ static bool consume(struct task *task, struct event *event)
 	case EVENT_CALL:
 		return consume_made(task, event);
 	case EVENT_SIGNAL:
-		follow_take_signal(task, event);
+		if (masks_hold_off(task, event))
+			drop_diverged(task, NULL, event, "signal-mask");
+		else
+			follow_take_signal(task, event);
 		return true;
 	case EVENT_TSC:
 		consume_tsc(task, event);

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "mxm/clones.h"
+#include "mxm/masks.h"
 #include "mxm/pieces.h"
 #include "mxm/rules.h"
 #include "mxm/waits.h"
@@ -21,9 +23,9 @@ const char *foresee_look(const struct foreseen *f)
 {
 	const struct call call = call_of(f);
 
-	if (!rules_is_look(&call))
+	if (!rules_is_look(&call) && !masks_is_libcs(&call))
 		return NULL;
-	return rules_look_name(f->nr);
+	return rules_alone_name(&call);
 }
 
 const char *foresee_source(const struct foreseen *f)
@@ -49,7 +51,8 @@ bool foresee_same(const struct foreseen *a, const struct foreseen *b, const char
 	size_t first, len;
 
 	*ret_rule = NULL;
-	if (waits_are_same(&x, &a->in, &y, &b->in)) {
+	if (waits_are_same(&x, &a->in, &y, &b->in) ||
+		(a->nr != b->nr && clones_are_same(&x, &a->in, &y, &b->in))) {
 		*ret_rule = RULE_SAME_CALL;
 		return true;
 	}

@@ -176,6 +176,7 @@ static void on_call(struct task *task)
 		c->issued = c->nr;
 		rules_rename(task);
 		c->row = sys_resolve(c->nr, c->args);
+		agent_return(task);
 		task->call_rip = regs->rip;
 		if (agent_serves(task))
 			return;

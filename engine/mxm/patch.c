@@ -72,6 +72,17 @@ uint64_t patches_site(const struct patches *p, uint64_t rip)
 	return rip;
 }
 
+uint64_t patches_return(const struct patches *p, uint64_t rip)
+{
+	for (int i = 0; i < p->nsites; i++) {
+		const struct site *site = &p->sites[i];
+
+		if (site->stub && site->from == site->at && rip == site->at + 2)
+			return site->call + 2;
+	}
+	return rip;
+}
+
 static struct site *site_of(struct patches *p, uint64_t at)
 {
 	for (int i = 0; i < p->nsites; i++) {

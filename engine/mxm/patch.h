@@ -21,6 +21,14 @@ void patches_free(struct patches *patches);
  */
 bool patches_count(struct patches *patches, struct task *task);
 
+/*
+ * Where a call that was begun at a site before it was patched has to return to, since the jump
+ * covers the instruction after it; @rip, that of a call's entry, where there is no such site.
+ * Threads of a version alone run side by side: one may stand at its entry, not yet looked at, while
+ * the site is patched for another.
+ */
+uint64_t patches_return(const struct patches *patches, uint64_t rip);
+
 /* The same for a copy of the address space. */
 struct patches *patches_copy(const struct patches *patches);
 

@@ -371,6 +371,7 @@ static void enrol(struct group *group, int version, struct copy_thread *threads,
 		task->clear_tid_at = threads[i].task->clear_tid_at;
 		task->slot = threads[i].task->slot;
 		tuple->parted &= ~(1u << version);
+		tuple->masks[version].apart = false;
 		affinity_join(group, twin->tid);
 		task_enter(task, TASK_RUNNING);
 		task->preempted = true;

@@ -2,7 +2,9 @@
 /* What a follower's call is to an event of its tuple, by the built-in rules. */
 #include <string.h>
 
+#include "mxm/clones.h"
 #include "mxm/follow.h"
+#include "mxm/masks.h"
 #include "mxm/modes.h"
 #include "mxm/pieces.h"
 #include "mxm/positions.h"
@@ -14,6 +16,11 @@ static const char *mismatch(struct task *task, const struct event *event)
 {
 	if (task->call.row != event->call.row && rules_same_copy(&task->call, &event->call)) {
 		rules_note(task, event, RULE_FLAGS);
+		return NULL;
+	}
+	if (clones_are_same(&task->call, &task->in, &event->call, &event->in)) {
+		if (task->call.nr != event->call.nr)
+			rules_note(task, event, RULE_SAME_CALL);
 		return NULL;
 	}
 	if (task->call.nr != event->call.nr)
@@ -63,6 +70,17 @@ enum relation follow_relate(struct task *task, const struct event *event, const 
 	if (rules_is_look(&event->call))
 		return task->call.nr == event->call.nr ? REL_SAME : REL_PASS_OVER;
 	*ret_why = mismatch(task, event);
+	switch (masks_relate(task, event, !*ret_why)) {
+	case MASKS_ALONE:
+		return REL_ALONE;
+	case MASKS_PASS_OVER:
+		return REL_PASS_OVER;
+	case MASKS_NEVER:
+		*ret_why = *ret_why ? *ret_why : "signal-mask";
+		return REL_NEVER;
+	case MASKS_NOT:
+		break;
+	}
 	if ((!*ret_why || moves_the_same(task, event)) && modes_forbid(task, event)) {
 		*ret_why = "descriptor-mode";
 		return REL_NEVER;

@@ -92,6 +92,12 @@ static bool has_operations(uint32_t nr)
 	return search.found;
 }
 
+/* Are a follower's calls ended by a result that the rule gives? */
+static bool is_answered(enum rule_action action)
+{
+	return action == RULE_DROP || action == RULE_MERGE || action == RULE_SPLIT;
+}
+
 static int check_pattern(const struct rule *rule, const char *pattern, bool last, struct err *err)
 {
 	const struct sys_row *row = row_of(pattern);
@@ -117,6 +123,10 @@ static int check_pattern(const struct rule *rule, const char *pattern, bool last
 	if ((row->flags & SYS_NEWFD) && (rule->action != RULE_ADD || row->nr != SYS_openat))
 		return err_set(err, EINVAL,
 			"%s makes a descriptor, which the other version would lack", row->name);
+	if ((row->flags & SYS_ADDR_RESULT) && is_answered(rule->action))
+		return err_set(err, EINVAL,
+			"%s makes a mapping, which the other version would lack: add it",
+			row->name);
 	if (rule->action == RULE_SWAP && (row->flags & SYS_BARRIER))
 		return err_set(err, EINVAL,
 			"%s cannot be taken back: its order is seen from outside", row->name);

@@ -15,6 +15,7 @@
 #include "mxm/agent.h"
 #include "mxm/canon.h"
 #include "mxm/group.h"
+#include "mxm/masks.h"
 
 /* The most X's of a template: mkstemp(3) has 6, mktemp(1) 10. */
 #define RANDOM_CHARS 16
@@ -179,6 +180,11 @@ const char *rules_look_name(uint64_t nr)
 	return nr == SYS_futex ? RULE_FUTEX : nr == SYS_nanosleep ? RULE_SLEEP : RULE_LOOK;
 }
 
+const char *rules_alone_name(const struct call *call)
+{
+	return !rules_is_look(call) && masks_has(call) ? RULE_MASK : rules_look_name(call->nr);
+}
+
 bool rules_is_extra_look(const struct task *task, const struct event *event)
 {
 	if (!rules_is_look(&task->call))
@@ -278,7 +284,7 @@ static const char *source_of(const char *path)
 		"/proc/version", "/proc/loadavg", "/proc/uptime", "/proc/filesystems",
 		"/proc/self/status", "/proc/self/stat", "/proc/self/statm", "/proc/self/maps",
 		"/proc/self/smaps", "/proc/self/limits", "/proc/self/cgroup",
-		"/proc/self/mountinfo" };
+		"/proc/self/mountinfo", "/proc/self/oom_score", "/proc/self/oom_score_adj" };
 	static const char *const folders[] = { "/proc/sys/", "/sys/devices/system/",
 		"/sys/kernel/mm/", "/sys/fs/cgroup/" };
 

@@ -39,6 +39,8 @@ uint64_t rules_other_name(uint64_t nr);
 bool rules_is_look(const struct call *call);
 /* The name of the rule that such a call falls under. */
 const char *rules_look_name(uint64_t nr);
+/* The same of any call that one version may make alone: a look, or one of masks.h. */
+const char *rules_alone_name(const struct call *call);
 /* The follower looks, and the event is not the same look. */
 bool rules_is_extra_look(const struct task *task, const struct event *event);
 /* Does @task ask for a look that is the same as one of the leader's a little further on, with
@@ -95,6 +97,7 @@ MUST_CHECK int rules_move_fd(struct task *task, int fd, bool cloexec);
 #define RULE_TEMPORARY "temporary-name"
 #define RULE_RANDOM    "random-source"
 #define RULE_SYSTEM    "system-file"
+#define RULE_MASK      "signal-mask"
 #define RULE_FLAGS     "descriptor-flags"
 #define RULE_POSITION  "position"
 #define RULE_PIECES    "pieces"

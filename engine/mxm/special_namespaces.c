@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "mxm/clones.h"
 #include "mxm/special_namespaces.h"
 
 #include <errno.h>
@@ -26,22 +27,15 @@ static const struct {
 
 const char *namespaces_unsupported(struct task *task)
 {
-	const uint64_t *a = task->call.args;
+	struct clone_call c;
 	uint64_t flags = 0;
 
-	switch (task->call.nr) {
-	case SYS_unshare:
-	case SYS_clone:
-		flags = a[0];
-		break;
-	case SYS_setns:
-		flags = a[1];
-		break;
-	case SYS_clone3:
-		if (tracee_read(&task->tracee, raddr(a[0]), &flags, sizeof(flags)) < 0)
-			return NULL;
-		break;
-	}
+	if (task->call.nr == SYS_unshare)
+		flags = task->call.args[0];
+	else if (task->call.nr == SYS_setns)
+		flags = task->call.args[1];
+	else if (clones_read(task, &c))
+		flags = c.flags;
 	return flags & CLONE_NEWPID ? "the ids of another PID namespace are not translated" : NULL;
 }
 

@@ -223,6 +223,12 @@ struct task {
 	bool bailed;	       /* its agent met a fault, and its call is to come by ptrace */
 };
 
+/* A follower's signal mask beside the leader's: masks.h. */
+struct mask_apart {
+	bool apart;
+	uint64_t lead; /* while they are apart: the leader's, as of the follower's last event */
+};
+
 /* Threads that correspond: one of each version. */
 struct tuple {
 	struct list link; /* group->tuples */
@@ -233,6 +239,7 @@ struct tuple {
 	unsigned unconsumed; /* events of this tuple in the stream */
 	unsigned parted;     /* followers that went their own way: no event is for them any more */
 	struct tuple *moves_to; /* what it goes on as, in another group: handover.h */
+	struct mask_apart masks[MXM_VERSIONS_MAX];
 	struct task tasks[MXM_VERSIONS_MAX];
 };
 

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mxm/masks.h"
+
+#include <signal.h>
+#include <sys/syscall.h>
+
+#include "mxm/canon.h"
+
+/* SIGCANCEL and SIGSETXID: sigaction(3) and sigprocmask(3) do not let a program have them. */
+#define LIBC_FIRST 32
+#define LIBC_LAST  33
+
+static uint64_t bit_of(int sig)
+{
+	return 1ul << (sig - 1);
+}
+
+static bool changes_mask(const struct call *call)
+{
+	return call->nr == SYS_rt_sigprocmask && call->args[1] && call->args[3] == sizeof(uint64_t);
+}
+
+bool masks_is_libcs(const struct call *call)
+{
+	return call->nr == SYS_rt_sigaction && call->args[1] && call->args[0] >= LIBC_FIRST &&
+	       call->args[0] <= LIBC_LAST;
+}
+
+static bool is_clone(const struct call *call)
+{
+	return call->row && call->row->special == SPECIAL_CLONE;
+}
+
+bool masks_has(const struct call *call)
+{
+	return changes_mask(call) || masks_is_libcs(call);
+}
+
+static bool differ(uint64_t a, uint64_t b)
+{
+	return ((a ^ b) & ~(bit_of(LIBC_FIRST) | bit_of(LIBC_LAST))) != 0;
+}
+
+/* The mask after a call that changes it; false: it is none that is known. */
+static bool changed(uint64_t mask, const struct call *call, uint64_t set, uint64_t *ret)
+{
+	switch ((int)call->args[0]) {
+	case SIG_BLOCK:
+		*ret = mask | set;
+		return true;
+	case SIG_UNBLOCK:
+		*ret = mask & ~set;
+		return true;
+	case SIG_SETMASK:
+		*ret = set;
+		return true;
+	}
+	return false;
+}
+
+/* The mask that the leader had before the event that the follower has come to. */
+static bool masks_of(struct task *task, uint64_t *ret_own, uint64_t *ret_lead)
+{
+	struct mask_apart *m = &task->tuple->masks[task->version];
+
+	if (tracee_get_sigmask(&task->tracee, ret_own) < 0)
+		return false;
+	if (m->apart && !differ(*ret_own, m->lead))
+		m->apart = false;
+	*ret_lead = m->apart ? m->lead : *ret_own;
+	return true;
+}
+
+static bool leaders_change(const struct event *event, uint64_t lead, uint64_t *ret)
+{
+	uint64_t set;
+
+	return canon_recall(event, event->call.args[1], &set, sizeof(set)) == sizeof(set) &&
+	       changed(lead, &event->call, set, ret);
+}
+
+static bool own_change(struct task *task, uint64_t own, uint64_t *ret)
+{
+	uint64_t set;
+
+	return tracee_read(&task->tracee, raddr(task->call.args[1]), &set, sizeof(set)) == 0 &&
+	       changed(own, &task->call, set, ret);
+}
+
+static bool blocks(uint64_t mask, const struct event *event)
+{
+	int sig = event->info.si_signo;
+
+	return sig > 0 && sig <= 64 && (mask & bit_of(sig));
+}
+
+enum masks masks_relate(struct task *task, const struct event *event, bool same)
+{
+	const struct mask_apart *m = &task->tuple->masks[task->version];
+	const struct call *ours = &task->call, *theirs = &event->call;
+	uint64_t own, lead, after;
+
+	if (event->kind != EVENT_CALL ||
+		(!m->apart && (same || (!masks_has(ours) && !masks_has(theirs)))))
+		return MASKS_NOT;
+	if (!masks_of(task, &own, &lead))
+		return MASKS_NOT;
+	if (!same && masks_is_libcs(theirs))
+		return MASKS_PASS_OVER;
+	if (!same && changes_mask(theirs) && leaders_change(event, lead, &after) &&
+		(m->apart || is_clone(ours) || !differ(lead, after)))
+		return MASKS_PASS_OVER;
+	if (!same && masks_is_libcs(ours))
+		return MASKS_ALONE;
+	if (!same && changes_mask(ours) && own_change(task, own, &after) &&
+		(m->apart || is_clone(theirs) || !differ(own, after)))
+		return MASKS_ALONE;
+	if (!m->apart || (same && (masks_has(ours) || is_clone(ours)) &&
+				 !(event->sig && blocks(own, event))))
+		return MASKS_NOT;
+	return MASKS_NEVER;
+}
+
+void masks_go_alone(struct task *task)
+{
+	struct mask_apart *m = &task->tuple->masks[task->version];
+	uint64_t own, lead;
+
+	if (!changes_mask(&task->call) || !masks_of(task, &own, &lead) ||
+		!own_change(task, own, &own))
+		return;
+	m->lead = lead;
+	m->apart = differ(own, lead);
+}
+
+void masks_pass_over(struct task *task, const struct event *event)
+{
+	struct mask_apart *m = &task->tuple->masks[task->version];
+	uint64_t own, lead;
+
+	if (event->result < 0 || !changes_mask(&event->call) || !masks_of(task, &own, &lead) ||
+		!leaders_change(event, lead, &lead))
+		return;
+	m->lead = lead;
+	m->apart = differ(own, lead);
+}
+
+void masks_share(struct task *task, const struct event *event)
+{
+	struct mask_apart *m = &task->tuple->masks[task->version];
+	uint64_t own, lead;
+
+	if (!m->apart || event->result < 0 || !changes_mask(&event->call) ||
+		!masks_of(task, &own, &lead) || !leaders_change(event, lead, &lead) ||
+		!own_change(task, own, &own))
+		return;
+	m->lead = lead;
+	m->apart = differ(own, lead);
+}
+
+void masks_inherit(const struct task *task, struct tuple *tuple)
+{
+	tuple->masks[task->version] = task->tuple->masks[task->version];
+}
+
+bool masks_hold_off(struct task *task, const struct event *event)
+{
+	uint64_t own, lead;
+
+	if (!task->tuple->masks[task->version].apart)
+		return false;
+	/* Of one that runs it cannot be told. */
+	return !masks_of(task, &own, &lead) || (differ(own, lead) && blocks(own, event));
+}

@@ -1,0 +1,34 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Versions that were built with different C libraries make their processes and threads in other ways:
+# these run as one; a mask that stays different, or a child of another kind, is found out
+# (tests/victims/libcs.h).
+
+load lib
+load pairs
+
+setup() {
+	old=$(victim libcs_old)
+	new=$(victim libcs_new)
+	LOG=$BATS_TEST_TMPDIR/events.log
+}
+
+@test "signals that are blocked around a fork by one version" {
+	harmless signal-mask fork-masked fork-masked-twice
+}
+
+@test "the library's own signals, a mask that is set to what it is" {
+	harmless signal-mask own-handler mask-as-it-is
+}
+
+@test "clone, clone3 and fork" {
+	harmless same-call fork-names
+}
+
+@test "harmful: a mask that stays different, in the parent, in the child, or without a fork" {
+	harmful x-mask x-mask-stays x-child-mask x-handler
+}
+
+@test "harmful: a child that shares other things, has another parent, or ends with another signal" {
+	harmful x-shares-files x-parent x-exit-signal
+}
