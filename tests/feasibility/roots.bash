@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 # Versions of Debian's packages, each unpacked with what it needs into a root of its own. $dir is where all
 # of it is kept; say TEXT tells the user; SIBLINGS (packages.bash) is what is built of the same source.
 
