@@ -576,7 +576,7 @@ void agent_private_fd(struct task *task, int fd)
 	const struct proc *proc = task->tuple->proc;
 	const uint64_t *word;
 
-	if (!proc->agents[task->version] || fd < 0 || fd >= 1024)
+	if (!proc->agents[task->version] || fd < 0 || fd >= FDS_OWN_MAX)
 		return;
 	word = &proc->private_fds[task->version][fd / 64];
 	agent_tell(task,

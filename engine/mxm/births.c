@@ -321,7 +321,7 @@ void births_executed(struct task *task, pid_t former)
 	task->nheld = 0;
 	agent_task_gone(task);
 	agent_executed(proc, task->version);
-	memset(proc->private_fds[task->version], 0, sizeof(proc->private_fds[0]));
+	local_executed(task);
 	baton_give_up(task);
 	if (!follows) {
 		told_answer(task, 0);

@@ -382,14 +382,15 @@ void fds_epoll_put(struct mxm *mxm, struct epoll_reg *reg)
 
 bool fds_is_private(const struct proc *proc, int version, int fd)
 {
-	return fd >= 0 && fd < 1024 && (proc->private_fds[version][fd / 64] >> (fd % 64) & 1);
+	return fd >= 0 && fd < FDS_OWN_MAX &&
+	       (proc->private_fds[version][fd / 64] >> (fd % 64) & 1);
 }
 
 void fds_set_private(struct proc *proc, int version, int fd, bool is_private)
 {
 	uint64_t bit = 1ul << (fd % 64);
 
-	if (fd < 0 || fd >= 1024)
+	if (fd < 0 || fd >= FDS_OWN_MAX)
 		return;
 	if (is_private)
 		proc->private_fds[version][fd / 64] |= bit;

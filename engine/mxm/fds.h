@@ -67,7 +67,8 @@ bool fds_epoll_is_plain(struct mxm *mxm, struct fdtab *fds, int fd, unsigned ver
 void fds_epoll_copy(struct mxm *mxm, struct fdtab *fds, int from, int version);
 void fds_epoll_put(struct mxm *mxm, struct epoll_reg *reg);
 
-/* Descriptors that @version opened for itself. */
+/* Descriptors that @version opened for itself: kept account of below this number. */
+#define FDS_OWN_MAX 1024
 bool fds_is_private(const struct proc *proc, int version, int fd);
 void fds_set_private(struct proc *proc, int version, int fd, bool is_private);
 

@@ -92,6 +92,11 @@ bool local_call(struct task *task);
 /* Lets the task make its call alone, whatever it is; it holds the baton, and is RUNNING. */
 void local_run(struct task *task);
 void local_left(struct task *task);
+/* The version's descriptor @fd is from now on one that it opened for itself, or is that no longer:
+ * closed, or a copy of one that all versions have. */
+void local_own_fd(struct task *task, int fd, bool own);
+/* After execve(2): of what it opened for itself, that which is still open stays its own. */
+void local_executed(struct task *task);
 
 /* births.c: fork, exec, the program's entry, the end */
 

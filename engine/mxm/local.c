@@ -5,8 +5,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "mxm/agent.h"
 #include "mxm/fds.h"
@@ -112,15 +114,35 @@ static bool makes_fd(const struct call *call)
 	return (call->row->flags & SYS_NEWFD) || call->row->special == SPECIAL_DUP;
 }
 
+void local_own_fd(struct task *task, int fd, bool own)
+{
+	if (fds_is_private(task->tuple->proc, task->version, fd) == own)
+		return;
+	fds_set_private(task->tuple->proc, task->version, fd, own);
+	agent_private_fd(task, fd);
+}
+
+void local_executed(struct task *task)
+{
+	struct proc *proc = task->tuple->proc;
+	char path[64], link[8];
+
+	for (int fd = 0; fd < FDS_OWN_MAX; fd++) {
+		if (!fds_is_private(proc, task->version, fd))
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", task->tracee.tid, fd);
+		if (readlink(path, link, sizeof(link)) < 0)
+			fds_set_private(proc, task->version, fd, false);
+	}
+}
+
 void local_run(struct task *task)
 {
 	const struct sys_row *row = task->call.row;
 
 	task->at_entry_stop = false;
-	if (row->special == SPECIAL_CLOSE && task->call.nr == SYS_close) {
-		fds_set_private(task->tuple->proc, task->version, (int)task->call.args[0], false);
-		agent_private_fd(task, (int)task->call.args[0]);
-	}
+	if (row->special == SPECIAL_CLOSE && task->call.nr == SYS_close)
+		local_own_fd(task, (int)task->call.args[0], false);
 	if (!makes_fd(&task->call) && row->special != SPECIAL_PIDS &&
 		!(row->flags & SYS_PID_RESULT)) {
 		task_resume(task, RESUME_RUN, 0);
@@ -194,8 +216,7 @@ void local_left(struct task *task)
 				return; /* it vanished */
 			result = (int64_t)(regs->rax = (unsigned)moved);
 		}
-		fds_set_private(task->tuple->proc, task->version, (int)result, true);
-		agent_private_fd(task, (int)result);
+		local_own_fd(task, (int)result, true);
 	}
 	task->moves_fd = false;
 	if ((row->special == SPECIAL_PIDS || (row->flags & SYS_PID_RESULT)) && result > 0) {

@@ -317,7 +317,7 @@ static int part_private_fd(
 static int part_private_fds(
 	struct tuple *tuple, int leader, int version, struct tracee *copy, struct err *err)
 {
-	for (int fd = 0; fd < 1024; fd++) {
+	for (int fd = 0; fd < FDS_OWN_MAX; fd++) {
 		int rc = fds_is_private(tuple->proc, leader, fd)
 				 ? part_private_fd(tuple, version, copy, fd, err)
 				 : 0;

@@ -98,12 +98,24 @@ static int close_lead(struct task *task, struct event *event)
 	return rc < 0 ? -ESRCH : SPECIAL_MADE;
 }
 
+/* A range may hold descriptors that the version opened for itself. */
+static void close_own(struct task *task, int64_t result)
+{
+	const uint64_t *a = task->call.args;
+
+	if (task->call.nr != SYS_close_range || result < 0 || (a[2] & CLOSE_RANGE_CLOEXEC))
+		return;
+	for (unsigned fd = (unsigned)a[0]; fd <= (unsigned)a[1] && fd < FDS_OWN_MAX; fd++)
+		local_own_fd(task, (int)fd, false);
+}
+
 static int close_led(struct task *task, struct event *event, int64_t *result)
 {
 	struct mxm *mxm = task->tuple->group->mxm;
 	struct fdtab *fds = task->tuple->proc->fds;
 	unsigned first = (unsigned)task->call.args[0], last = first;
 
+	close_own(task, *result);
 	if (task->call.nr == SYS_close_range && *result == 0) {
 		last = (unsigned)task->call.args[1];
 		if (last >= (unsigned)fds->nslots)
@@ -123,7 +135,17 @@ static int close_led(struct task *task, struct event *event, int64_t *result)
 	return 0;
 }
 
-const struct special special_close = { .lead = close_lead, .led = close_led };
+static int close_followed(struct task *task, struct event *event, int64_t *result)
+{
+	close_own(task, *result);
+	return *result == event->result ? 0 : -EBADMSG;
+}
+
+const struct special special_close = {
+	.lead = close_lead,
+	.led = close_led,
+	.followed = close_followed,
+};
 
 /* dup2 and dup3 close what was there. */
 static int dup_lead(struct task *task, struct event *event)
@@ -142,6 +164,7 @@ static int dup_led(struct task *task, struct event *event, int64_t *result)
 	if (*result < 0)
 		return 0;
 	special_number_taken(task, (int)*result);
+	local_own_fd(task, (int)*result, false);
 	fds_dup(task->tuple->group->mxm, task->tuple->proc->fds, (int)a[0], (int)*result, cloexec);
 	return 0;
 }
@@ -173,7 +196,11 @@ static int dup_follow(struct task *task, struct event *event, enum follow_how *r
 
 static int dup_followed(struct task *task, struct event *event, int64_t *result)
 {
-	return *result == event->result ? 0 : -EBADMSG;
+	if (*result != event->result)
+		return -EBADMSG;
+	if (*result >= 0)
+		local_own_fd(task, (int)*result, false);
+	return 0;
 }
 
 const struct special special_dup = {

@@ -104,7 +104,7 @@ struct proc {
 	struct proc *parent;
 	struct fdtab *fds;
 	struct sigaction_known sig[64];
-	uint64_t private_fds[MXM_VERSIONS_MAX][16]; /* below 1024: opened by that version alone */
+	uint64_t private_fds[MXM_VERSIONS_MAX][16]; /* FDS_OWN_MAX: opened by that version alone */
 	bool has_shadows[MXM_VERSIONS_MAX]; /* that version's process maps copies of files */
 	bool shares_memory;		    /* has mapped writable shared memory */
 	bool maps_written_files; /* reads files through memory that it can write by calls */
