@@ -39,9 +39,10 @@ struct job {
 	struct plan plan;
 	pid_t pid;
 	unsigned seconds;
-	int map;   /* where the map goes */
-	int cache; /* the folder of maps, or -1 */
-	char *key; /* shared with the worker, which sets it: the map's name in the cache */
+	int map;	  /* where the map goes */
+	uint64_t map_max; /* bytes */
+	int cache;	  /* the folder of maps, or -1 */
+	char *key;	  /* shared with the worker, which sets it: the map's name in the cache */
 };
 
 static int find_program(int root, const struct plan *plan, const char *version, const char *name,
@@ -126,7 +127,7 @@ static bool copy_from_cache(const struct job *job, const char *key)
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
 		pread(fd, &header, sizeof(header), 0) != sizeof(header) ||
 		memcmp(header.magic, SEA_MAP_MAGIC, sizeof(header.magic)) != 0 ||
-		header.file_size != (uint64_t)st.st_size)
+		header.file_size != (uint64_t)st.st_size || header.file_size > job->map_max)
 		return false;
 	while (at < st.st_size) {
 		if (sendfile(job->map, fd, &at, st.st_size - at) <= 0)
@@ -155,7 +156,7 @@ static int make_map(struct job *job, struct object_pairs *pairs, struct err *err
 	rc = objects_open_to_all(pairs, err);
 	if (rc == 0)
 		rc = drop_privileges(err);
-	return rc < 0 ? rc : objects_map(pairs, job->map, job->seconds, err);
+	return rc < 0 ? rc : objects_map(pairs, job->map, job->map_max, job->seconds, err);
 }
 
 /* Runs in the worker. */
@@ -275,6 +276,28 @@ static void log_failure(const char *state, const struct plan *plan, const struct
 	eventlog_close(log);
 }
 
+/* The container starts without a map, and the engine makes its own when it needs one. */
+static int leave_map_out(const char *state, const struct err *why)
+{
+	cleanup_free char *path = xasprintf("%s/config/map", state);
+	struct eventlog *log = NULL;
+	struct event_out ev;
+	struct err err = { 0 };
+
+	fprintf(stderr, "mx-hook: warning: %s\n", why->text);
+	if (open_log(state, &log, &err) < 0)
+		fprintf(stderr, "mx-hook: %s\n", err.text);
+	eventlog_begin(log, &ev, "map-left-out");
+	event_str(&ev, "level", "warning");
+	event_str(&ev, "reason", why->text);
+	event_end(&ev);
+	eventlog_close(log);
+	if (unlink(path) == 0)
+		return 0;
+	fprintf(stderr, "mx-hook: remove %s: %m\n", path);
+	return 1;
+}
+
 /* Returns the exit status. */
 static int report_failure(const char *state, const struct plan *plan, const struct err *failure)
 {
@@ -336,7 +359,11 @@ static int run(const char *conf, struct err *err)
 		return rc;
 	job.pid = pid;
 	job.seconds = config.timeout;
-	if (work(&job, &config, &failure) < 0)
+	/* The other half is the event log's. */
+	job.map_max = config.state_size / 2;
+	if (work(&job, &config, &failure) == -EFBIG)
+		rc = leave_map_out(path, &failure);
+	else if (failure.code)
 		rc = report_failure(path, &job.plan, &failure);
 	close(job.map);
 	plan_free(&job.plan);

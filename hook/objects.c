@@ -202,7 +202,8 @@ int objects_key(
 	return 0;
 }
 
-int objects_map(const struct object_pairs *pairs, int out, unsigned seconds, struct err *err)
+int objects_map(
+	const struct object_pairs *pairs, int out, uint64_t max, unsigned seconds, struct err *err)
 {
 	char old_paths[OBJECTS_MAX][32], new_paths[OBJECTS_MAX][32];
 	const char *old_list[OBJECTS_MAX], *new_list[OBJECTS_MAX], *names[OBJECTS_MAX];
@@ -220,7 +221,15 @@ int objects_map(const struct object_pairs *pairs, int out, unsigned seconds, str
 	rc = sea_analyze_pairs(old_list, new_list, names, pairs->n, &opts, &map, err);
 	if (rc < 0)
 		return err_context(err, "analyse %s", names[0]);
-	rc = io_write_all(out, map->base, map->size);
+	if (map->size > max) {
+		rc = err_set(err, EFBIG,
+			"the map has %zu bytes, more than half of what state-size allows",
+			(size_t)map->size);
+	} else {
+		rc = io_write_all(out, map->base, map->size);
+		if (rc < 0)
+			err_errno(err, -rc, "write the map");
+	}
 	sea_map_close(map);
-	return rc < 0 ? err_errno(err, -rc, "write the map") : 0;
+	return rc;
 }

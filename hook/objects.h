@@ -4,6 +4,7 @@
 #define MX_HOOK_OBJECTS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -38,9 +39,10 @@ MUST_CHECK int objects_key(
 
 /*
  * Analyses the pairs and writes the map to @out. Each pair is given an equal part of what is left
- * of @seconds; one that cannot be analysed is in the map, with the reason.
+ * of @seconds; one that cannot be analysed is in the map, with the reason. A map of more than @max
+ * bytes is -EFBIG, and nothing is written.
  */
 MUST_CHECK int objects_map(
-	const struct object_pairs *pairs, int out, unsigned seconds, struct err *err);
+	const struct object_pairs *pairs, int out, uint64_t max, unsigned seconds, struct err *err);
 
 #endif

@@ -196,7 +196,7 @@ int config_load(const char *path, struct config *ret_config, struct err *err)
 		.stage = "prestart",
 		.timeout = 30,
 		.events_within = 10,
-		.state_size = 16 << 20,
+		.state_size = 32 << 20,
 		.private_size = 256 << 20,
 		.keep_logs = 100,
 	};

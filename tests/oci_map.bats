@@ -5,9 +5,10 @@
 # shellcheck disable=SC2030,SC2031,SC2154
 
 load podman.bash
+bats_require_minimum_version 1.5.0
 
 setup_file() {
-	podman_setup
+	podman_setup mx-small
 	make_image spliced-old with_libraries "$BUILD/victims/spliced_old" program
 	make_image spliced-new with_libraries "$BUILD/victims/spliced_new" program
 	make_image shell-old with_libraries "$BUILD/victims/spliced_old" program script
@@ -69,6 +70,27 @@ crash_in() {
 @test "a crash in a container is recovered from by the hook's map" {
 	crash_in spliced-old spliced-new /bin/program
 	[ "$(jq -r '.event + " " + .map' <<<"$recovered")" = "recovered given" ] || { echo "$recovered"; return 1; }
+}
+
+@test "a map that takes more than half of state-size is left out, with a warning, and the container starts" {
+	local d id
+	make_image bash-old with_libraries /bin/bash program
+	LC_ALL=C sed 's/GNU bash, version/GNU Bash, version/' /bin/bash >"$BATS_TEST_TMPDIR/bash"
+	chmod 755 "$BATS_TEST_TMPDIR/bash"
+	make_image bash-new with_libraries "$BATS_TEST_TMPDIR/bash" program
+	for d in $(delegates); do
+		make_shim mx-small "\"delegate\": \"$(PATH=$PATH:/usr/sbin command -v "$d")\", \"state-size\": 65536"
+		run --separate-stderr podman --runtime mx-small run --name left-out \
+			--mount type=image,source=test:bash-old,destination=/.mx/old --annotation io.mx.old=/.mx/old \
+			test:bash-new /bin/program -c 'echo fine'
+		[ "$output" = fine ] || { echo "$output $stderr"; return 1; }
+		id=$(podman inspect -f '{{.Id}}' left-out)
+		run -0 "$shims/mx-small" log --json "$id"
+		[[ $(jq -r 'select(.event == "map-left-out") | .level + " " + .reason' <<<"$output") = \
+			"warning the map has "*" bytes, more than half of what state-size allows" ]]
+		[ "$(jq -r 'select(.event == "exit").status' <<<"$output")" = 0 ]
+		podman rm -f left-out >/dev/null
+	done
 }
 
 @test "an image's own /.mx/config/map is not looked at" {
