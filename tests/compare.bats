@@ -73,6 +73,11 @@ agree() {
 	agree read-large read-small writev write-pieces write-whole write-across file-pieces pipe sendto
 }
 
+@test "newer names, and close-on-exec set afterwards, are foreseen" {
+	OLD=$(victim ways_old) NEW=$(victim ways_new)
+	agree names copies polls selects poll-or-select cloexec sleep-name sleep-added sleep-dropped
+}
+
 @test "calls in another order are foreseen" {
 	agree signals-order options-order x-options-order
 }

@@ -83,6 +83,8 @@ static bool passes_alone(struct walk *w, struct side *s)
 		return true;
 	}
 	rule = foresee_look(&c->call);
+	if (!rule)
+		rule = foresee_mode(&c->call);
 	if (!rule) {
 		rule = foresee_source(&c->call);
 		if (!rule)

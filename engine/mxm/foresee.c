@@ -6,6 +6,7 @@
 
 #include "mxm/clones.h"
 #include "mxm/masks.h"
+#include "mxm/modes.h"
 #include "mxm/pieces.h"
 #include "mxm/rules.h"
 #include "mxm/waits.h"
@@ -26,6 +27,13 @@ const char *foresee_look(const struct foreseen *f)
 	if (!rules_is_look(&call) && !masks_is_libcs(&call))
 		return NULL;
 	return rules_alone_name(&call);
+}
+
+const char *foresee_mode(const struct foreseen *f)
+{
+	const struct call call = call_of(f);
+
+	return f->answered && f->result >= 0 && modes_sets_cloexec(&call) ? RULE_FLAGS : NULL;
 }
 
 const char *foresee_source(const struct foreseen *f)

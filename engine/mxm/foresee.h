@@ -25,6 +25,8 @@ struct foreseen {
 
 /* May one version make it alone? The name of the rule, or NULL. */
 const char *foresee_look(const struct foreseen *call);
+/* Does it set close-on-exec, which the other version may have done in another call? Likewise. */
+const char *foresee_mode(const struct foreseen *call);
 /* Is it the opening of something that one version may read alone? The name of the rule, or NULL. */
 const char *foresee_source(const struct foreseen *call);
 /* Would it be passed over as work on descriptor @fd, which such an opening made? */

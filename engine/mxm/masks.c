@@ -121,41 +121,42 @@ enum masks masks_relate(struct task *task, const struct event *event, bool same)
 	return MASKS_NEVER;
 }
 
+/* The masks after a call of either or of both. */
+static void settle(struct task *task, uint64_t own, uint64_t lead)
+{
+	task->tuple->masks[task->version] =
+		(struct mask_apart){ .apart = differ(own, lead), .lead = lead };
+}
+
 void masks_go_alone(struct task *task)
 {
-	struct mask_apart *m = &task->tuple->masks[task->version];
 	uint64_t own, lead;
 
 	if (!changes_mask(&task->call) || !masks_of(task, &own, &lead) ||
 		!own_change(task, own, &own))
 		return;
-	m->lead = lead;
-	m->apart = differ(own, lead);
+	settle(task, own, lead);
 }
 
 void masks_pass_over(struct task *task, const struct event *event)
 {
-	struct mask_apart *m = &task->tuple->masks[task->version];
 	uint64_t own, lead;
 
 	if (event->result < 0 || !changes_mask(&event->call) || !masks_of(task, &own, &lead) ||
 		!leaders_change(event, lead, &lead))
 		return;
-	m->lead = lead;
-	m->apart = differ(own, lead);
+	settle(task, own, lead);
 }
 
 void masks_share(struct task *task, const struct event *event)
 {
-	struct mask_apart *m = &task->tuple->masks[task->version];
 	uint64_t own, lead;
 
-	if (!m->apart || event->result < 0 || !changes_mask(&event->call) ||
-		!masks_of(task, &own, &lead) || !leaders_change(event, lead, &lead) ||
-		!own_change(task, own, &own))
+	if (!task->tuple->masks[task->version].apart || event->result < 0 ||
+		!changes_mask(&event->call) || !masks_of(task, &own, &lead) ||
+		!leaders_change(event, lead, &lead) || !own_change(task, own, &own))
 		return;
-	m->lead = lead;
-	m->apart = differ(own, lead);
+	settle(task, own, lead);
 }
 
 void masks_inherit(const struct task *task, struct tuple *tuple)

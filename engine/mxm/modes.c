@@ -261,7 +261,7 @@ bool modes_tell(const struct task *task, int64_t *ret_result)
 	return true;
 }
 
-static bool sets_cloexec(const struct call *call)
+bool modes_sets_cloexec(const struct call *call)
 {
 	return call->nr == SYS_fcntl && call->args[1] == F_SETFD;
 }
@@ -276,9 +276,9 @@ enum wanted modes_judge_cloexec(
 		return WANTED_NOT;
 	ret->rule = RULE_FLAGS;
 	ret->result = 0;
-	if (sets_cloexec(&event->call) && fds_is_open(mxm, fds, (int)event->call.args[0]))
+	if (modes_sets_cloexec(&event->call) && fds_is_open(mxm, fds, (int)event->call.args[0]))
 		return WANTED_CARRY;
-	if (sets_cloexec(&task->call) && fds_is_open(mxm, fds, (int)task->call.args[0]))
+	if (modes_sets_cloexec(&task->call) && fds_is_open(mxm, fds, (int)task->call.args[0]))
 		return WANTED_ANSWER;
 	ret->rule = NULL;
 	return WANTED_NOT;

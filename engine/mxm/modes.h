@@ -26,6 +26,9 @@ void modes_share(struct task *task, const struct event *event);
 /* The event, which both ask for, would use a descriptor while the versions are apart on it. */
 bool modes_forbid(const struct task *task, const struct event *event);
 
+/* Does it set close-on-exec, or take it off, for one descriptor? */
+bool modes_sets_cloexec(const struct call *call);
+
 /* One of them sets what the other one has set: WANTED_ANSWER, WANTED_PASS_OVER, WANTED_SAME; */
 enum wanted modes_judge(struct task *task, const struct event *event, struct wanted_verdict *ret);
 /* ... and the same for close-on-exec: WANTED_ANSWER, WANTED_CARRY. */
