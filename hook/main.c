@@ -29,7 +29,7 @@
 #include "oci/root.h"
 #include "oci/spec.h"
 #include "oci/state.h"
-#include "oci/write.h"
+#include "oci/folders.h"
 #include "sea/map.h"
 
 #define STATE_JSON_MAX (1u << 20)
@@ -195,7 +195,7 @@ static char *open_cache(const struct config *config, int *ret_fd)
 	struct err ignored;
 
 	*ret_fd = -1;
-	if (state_cache_dir(config, &dir, &ignored) < 0 || write_make_dirs(dir, 0755, &ignored) < 0)
+	if (state_cache_dir(config, &dir, &ignored) < 0 || folders_make(dir, 0755, &ignored) < 0)
 		return NULL;
 	*ret_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return *ret_fd < 0 ? NULL : take_ptr(dir);
@@ -208,9 +208,9 @@ static void keep_map(const struct job *job, const char *dir)
 	struct err err = { 0 };
 
 	if (lseek(job->map, 0, SEEK_SET) < 0 || io_read_fd(job->map, SEA_MAP_MAX, &map, &err) < 0 ||
-		write_replace(path, map.data, map.len, 0644, &err) < 0)
+		io_replace_passing_file(path, map.data, map.len, 0644, &err) < 0)
 		fprintf(stderr, "mx-hook: the map is not kept: %s\n", err.text);
-	write_prune(dir, ".map", CACHE_MAPS);
+	folders_prune(dir, ".map", CACHE_MAPS);
 }
 
 /* The work, and the map's way into the cache when it was made anew. */

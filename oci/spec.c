@@ -7,7 +7,6 @@
 
 #include "base/io.h"
 #include "base/xalloc.h"
-#include "oci/write.h"
 
 #define SPEC_MAX    (16u << 20)
 #define KEPT_SUFFIX ".mx-original"
@@ -50,12 +49,13 @@ int spec_save(const char *bundle, const char *name, const struct json *spec, str
 	if (rc < 0)
 		return rc;
 	if (!spec_annotation(before, SPEC_STATE_MARK)) {
-		rc = write_replace(kept, original.data, original.len, st.st_mode & 0777, err);
+		rc = io_replace_passing_file(
+			kept, original.data, original.len, st.st_mode & 0777, err);
 		if (rc < 0)
 			return rc;
 	}
 	json_print(spec, &text);
-	return write_replace(path, text.data, text.len, st.st_mode & 0777, err);
+	return io_replace_passing_file(path, text.data, text.len, st.st_mode & 0777, err);
 }
 
 const char *spec_annotation(const struct json *spec, const char *key)

@@ -11,7 +11,7 @@
 
 #include "base/io.h"
 #include "base/xalloc.h"
-#include "oci/write.h"
+#include "oci/folders.h"
 
 #define ID_MAX 200
 
@@ -206,7 +206,7 @@ int state_create(const char *path, long long size, uid_t uid, gid_t gid, struct 
 	if (rc < 0)
 		return rc;
 	/* A container's user must reach config/ and state/ through these, but not list them. */
-	rc = write_make_dirs(parent, 0711, err);
+	rc = folders_make(parent, 0711, err);
 	if (rc < 0)
 		return rc;
 	if (mkdir(path, 0711) < 0)
@@ -240,15 +240,15 @@ static int keep_log(const char *path, const struct config *config, struct err *e
 		return 0;
 	rc = state_log_dir(config, &dir, err);
 	if (rc == 0)
-		rc = write_make_dirs(dir, 0755, err);
+		rc = folders_make(dir, 0755, err);
 	if (rc == 0)
 		rc = io_read_fd(fd, config->state_size, &text, err);
 	if (rc < 0)
 		return rc;
 	kept = xasprintf("%s/%s.jsonl", dir, strrchr(path, '/') + 1);
-	rc = write_replace(kept, text.data, text.len, 0600, err);
+	rc = io_replace_passing_file(kept, text.data, text.len, 0600, err);
 	if (rc == 0)
-		write_prune(dir, ".jsonl", config->keep_logs);
+		folders_prune(dir, ".jsonl", config->keep_logs);
 	return rc;
 }
 

@@ -10,7 +10,6 @@
 #include "base/xalloc.h"
 #include "oci/spec.h"
 #include "oci/state.h"
-#include "oci/write.h"
 
 #define CMDLINE_MAX 65536
 #define NAME_MAX_   200
@@ -80,5 +79,5 @@ int about_write(const char *state, const struct json *spec, struct err *err)
 	if (name)
 		json_set(about, "name", json_new_string(name));
 	json_print(about, &text);
-	return write_replace(path, text.data, text.len, 0644, err);
+	return io_replace_passing_file(path, text.data, text.len, 0644, err);
 }

@@ -58,7 +58,8 @@ int io_write_all(int fd, const void *data, size_t len)
 	return 0;
 }
 
-int io_replace_file(const char *path, const void *data, size_t len, unsigned mode, struct err *err)
+static int replace_file(const char *path, const void *data, size_t len, unsigned mode, bool durable,
+	struct err *err)
 {
 	cleanup_free char *tmp = xasprintf("%s.XXXXXX", path);
 	cleanup_close int fd = mkostemp(tmp, O_CLOEXEC);
@@ -69,11 +70,22 @@ int io_replace_file(const char *path, const void *data, size_t len, unsigned mod
 	rc = io_write_all(fd, data, len);
 	if (rc < 0)
 		rc = err_errno(err, -rc, "write %s", tmp);
-	else if (fchmod(fd, mode) < 0 || fsync(fd) < 0)
+	else if (fchmod(fd, mode) < 0 || (durable && fsync(fd) < 0))
 		rc = err_errno(err, errno, "finish %s", tmp);
 	else if (rename(tmp, path) < 0)
 		rc = err_errno(err, errno, "rename %s to %s", tmp, path);
 	if (rc < 0)
 		unlink(tmp);
 	return rc;
+}
+
+int io_replace_file(const char *path, const void *data, size_t len, unsigned mode, struct err *err)
+{
+	return replace_file(path, data, len, mode, true, err);
+}
+
+int io_replace_passing_file(
+	const char *path, const void *data, size_t len, unsigned mode, struct err *err)
+{
+	return replace_file(path, data, len, mode, false, err);
 }

@@ -17,5 +17,11 @@ MUST_CHECK int io_write_all(int fd, const void *data, size_t len);
 /* Replaces the file at @path atomically (temporary file beside it, fsync, rename). */
 MUST_CHECK int io_replace_file(
 	const char *path, const void *data, size_t len, unsigned mode, struct err *err);
+/*
+ * As io_replace_file(), for a file that need not outlive a crash of the machine: it does not wait
+ * for the disk, which would be most of a container's start.
+ */
+MUST_CHECK int io_replace_passing_file(
+	const char *path, const void *data, size_t len, unsigned mode, struct err *err);
 
 #endif

@@ -12,7 +12,6 @@
 #include "base/xalloc.h"
 #include "sea/sha256.h"
 
-#define CHUNK	  65536
 #define CACHE_MAX 4096
 
 struct known {
@@ -41,22 +40,6 @@ void objects_cache_free(struct objects_cache *cache)
 	free(cache);
 }
 
-static int hash_file(int fd, uint8_t ret_sha[SHA256_LEN])
-{
-	cleanup_free uint8_t *buf = xmalloc(CHUNK);
-	struct sha256 h;
-	off_t at = 0;
-	ssize_t n;
-
-	sha256_init(&h);
-	while ((n = pread(fd, buf, CHUNK, at)) > 0) {
-		sha256_update(&h, buf, n);
-		at += n;
-	}
-	sha256_final(&h, ret_sha);
-	return n < 0 ? -errno : 0;
-}
-
 /* The SHA-256 of the file whose first byte is mapped at @m. */
 static int sha_of(struct objects_cache *cache, struct tracee *t, const struct maps *maps,
 	const struct map *m, const uint8_t **ret_sha, struct err *err)
@@ -76,7 +59,7 @@ static int sha_of(struct objects_cache *cache, struct tracee *t, const struct ma
 	if (fd < 0)
 		return err_set(err, ENOENT,
 			"%s is not the file any more that the program has mapped", m->path);
-	rc = hash_file(fd, k.sha);
+	rc = sha256_of_file(fd, k.sha);
 	if (rc < 0)
 		return err_errno(err, -rc, "%s", m->path);
 	if (cache->n == CACHE_MAX)

@@ -15,7 +15,6 @@
 #include "base/xalloc.h"
 #include "sea/sha256.h"
 
-#define CHUNK	  65536
 #define PAIRS_MAX 64
 #define FILES_MAX 1024
 
@@ -156,22 +155,6 @@ bool twins_complete(const struct twins *twins)
 	return true;
 }
 
-static int hash(int fd, uint8_t ret[SHA256_LEN])
-{
-	cleanup_free uint8_t *buf = xmalloc(CHUNK);
-	struct sha256 h;
-	off_t at = 0;
-	ssize_t n;
-
-	sha256_init(&h);
-	while ((n = pread(fd, buf, CHUNK, at)) > 0) {
-		sha256_update(&h, buf, n);
-		at += n;
-	}
-	sha256_final(&h, ret);
-	return n < 0 ? -errno : 0;
-}
-
 static bool is_one_file(int a, int b)
 {
 	struct stat x, y;
@@ -190,7 +173,7 @@ static int add_pair(
 	if (t->n_pairs == PAIRS_MAX)
 		rc = err_set(err, E2BIG, "the versions have too many files of their own");
 	for (int v = 0; v < 2 && rc == 0; v++) {
-		rc = hash(p.fd[v], p.sha[v]);
+		rc = sha256_of_file(p.fd[v], p.sha[v]);
 		if (rc < 0)
 			err_errno(err, -rc, "%s", p.path[v]);
 	}

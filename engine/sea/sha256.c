@@ -2,9 +2,15 @@
 #include "sea/sha256.h"
 
 #include <cpuid.h>
+#include <errno.h>
 #include <immintrin.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "base/xalloc.h"
+
+#define CHUNK 65536
 
 static const uint32_t round_constant[64] = {
 	0x428a2f98,
@@ -217,4 +223,20 @@ void sha256_final(struct sha256 *h, uint8_t ret_digest[SHA256_LEN])
 	sha256_update(h, length, sizeof(length));
 	for (int i = 0; i < 32; i++)
 		ret_digest[i] = h->state[i / 4] >> (24 - 8 * (i % 4));
+}
+
+int sha256_of_file(int fd, uint8_t ret_digest[SHA256_LEN])
+{
+	cleanup_free uint8_t *buf = xmalloc(CHUNK);
+	struct sha256 h;
+	off_t at = 0;
+	ssize_t n;
+
+	sha256_init(&h);
+	while ((n = pread(fd, buf, CHUNK, at)) > 0) {
+		sha256_update(&h, buf, n);
+		at += n;
+	}
+	sha256_final(&h, ret_digest);
+	return n < 0 ? -errno : 0;
 }

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/err.h"
+
 #define SHA256_LEN 32
 
 struct sha256 {
@@ -20,5 +22,7 @@ void sha256_init(struct sha256 *h);
 void sha256_update(struct sha256 *h, const void *data, size_t len);
 /* Ends the computation; @h must be initialised again before it is used again. */
 void sha256_final(struct sha256 *h, uint8_t ret_digest[SHA256_LEN]);
+/* Of the whole file, which need not be at its start. Returns 0 or -errno. */
+MUST_CHECK int sha256_of_file(int fd, uint8_t ret_digest[SHA256_LEN]);
 
 #endif

@@ -35,6 +35,21 @@ void tracee_skip_call(struct tracee *t, int64_t result)
 	regs->rax = result;
 }
 
+/* Runs on until the next stop, -ESRCH if that is its end. */
+static int run_to_stop(struct tracee *t, enum resume_how how, struct stop *ret_stop)
+{
+	int rc = tracee_resume(t, how, 0);
+
+	if (rc == 0)
+		rc = tracee_wait_for(t->tid, ret_stop);
+	if (rc < 0)
+		return rc;
+	/* Its end must be seen by the event loop: let it go there. */
+	if (ret_stop->kind == STOP_DYING)
+		tracee_resume(t, RESUME_RUN, 0);
+	return ret_stop->kind == STOP_GONE || ret_stop->kind == STOP_DYING ? -ESRCH : 0;
+}
+
 /* Runs on until the exit of a call. Other stops on the way are passed over. */
 static int run_to_exit(struct tracee *t)
 {
@@ -43,18 +58,9 @@ static int run_to_exit(struct tracee *t)
 	int rc;
 
 	for (;;) {
-		rc = tracee_resume(t, RESUME_TO_EXIT, 0);
-		if (rc == 0)
-			rc = tracee_wait_for(t->tid, &stop);
+		rc = run_to_stop(t, RESUME_TO_EXIT, &stop);
 		if (rc < 0)
 			return rc;
-		if (stop.kind == STOP_GONE)
-			return -ESRCH;
-		if (stop.kind == STOP_DYING) {
-			/* Its end must be seen by the event loop: let it go there. */
-			tracee_resume(t, RESUME_RUN, 0);
-			return -ESRCH;
-		}
 		if (stop.kind != STOP_EXIT_CALL)
 			continue;
 		if (ptrace(PTRACE_GET_SYSCALL_INFO, t->tid, sizeof(info), &info) < 0)
@@ -140,17 +146,9 @@ static int run_to_entry(struct tracee *t)
 	int rc;
 
 	do {
-		rc = tracee_resume(t, RESUME_RUN, 0);
-		if (rc == 0)
-			rc = tracee_wait_for(t->tid, &stop);
+		rc = run_to_stop(t, RESUME_RUN, &stop);
 		if (rc < 0)
 			return rc;
-		if (stop.kind == STOP_GONE)
-			return -ESRCH;
-		if (stop.kind == STOP_DYING) {
-			tracee_resume(t, RESUME_RUN, 0);
-			return -ESRCH;
-		}
 		/* All that can be blocked is. */
 		if (stop.kind == STOP_SIGNAL)
 			return -EFAULT;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "oci/write.h"
+#include "oci/folders.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -7,31 +7,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/io.h"
+#include "base/str.h"
 #include "base/xalloc.h"
 
-int write_replace(const char *path, const void *data, size_t len, mode_t mode, struct err *err)
-{
-	cleanup_free char *tmp = xasprintf("%s.XXXXXX", path);
-	cleanup_close int fd = mkostemp(tmp, O_CLOEXEC);
-	int rc;
-
-	if (fd < 0)
-		return err_errno(err, errno, "create %s", tmp);
-	rc = io_write_all(fd, data, len);
-	if (rc < 0)
-		rc = err_errno(err, -rc, "write %s", tmp);
-	else if (fchmod(fd, mode) < 0)
-		rc = err_errno(err, errno, "chmod %s", tmp);
-	else if (rename(tmp, path) < 0)
-		rc = err_errno(err, errno, "rename %s to %s", tmp, path);
-	if (rc < 0)
-		unlink(tmp);
-	return rc;
-}
-
 /* Of two that race one finds less to do. */
-void write_prune(const char *dir_path, const char *suffix, long long keep)
+void folders_prune(const char *dir_path, const char *suffix, long long keep)
 {
 	cleanup_closedir DIR *dir = opendir(dir_path);
 
@@ -64,7 +44,7 @@ void write_prune(const char *dir_path, const char *suffix, long long keep)
 	}
 }
 
-int write_make_dirs(const char *path, mode_t mode, struct err *err)
+int folders_make(const char *path, mode_t mode, struct err *err)
 {
 	cleanup_free char *copy = xstrdup(path);
 
