@@ -14,7 +14,15 @@ setup() {
 }
 
 @test "signals that are blocked around a fork by one version" {
-	harmless signal-mask fork-masked fork-masked-twice
+	harmless signal-mask fork-masked fork-masked-twice fork-within-mask
+}
+
+@test "signals that are blocked around a look at a handler by one version" {
+	harmless signal-mask handler-masked
+}
+
+@test "a look by the name of a call that changes something, and right before it" {
+	harmless look look-before
 }
 
 @test "the library's own signals, a mask that is set to what it is" {

@@ -26,9 +26,10 @@ bool masks_is_libcs(const struct call *call)
 	       call->args[0] <= LIBC_LAST;
 }
 
-static bool is_clone(const struct call *call)
+/* A call that C libraries make with signals blocked, some of them, and some not. */
+static bool is_sheltered(const struct call *call)
 {
-	return call->row && call->row->special == SPECIAL_CLONE;
+	return call->nr == SYS_rt_sigaction || (call->row && call->row->special == SPECIAL_CLONE);
 }
 
 bool masks_has(const struct call *call)
@@ -94,11 +95,28 @@ static bool blocks(uint64_t mask, const struct event *event)
 	return sig > 0 && sig <= 64 && (mask & bit_of(sig));
 }
 
+/*
+ * Two changes that are not the same one, or one against another call: which of the two was made by
+ * one version alone? If both may have been, the one after which the masks are the same.
+ */
+static enum masks whose_change(
+	struct task *task, const struct event *event, uint64_t own, uint64_t lead)
+{
+	uint64_t own_after, lead_after;
+	bool alone = changes_mask(&task->call) && own_change(task, own, &own_after);
+	bool pass_over = changes_mask(&event->call) && leaders_change(event, lead, &lead_after);
+
+	if (alone && pass_over)
+		return differ(own_after, lead) ? MASKS_PASS_OVER : MASKS_ALONE;
+	return alone ? MASKS_ALONE : pass_over ? MASKS_PASS_OVER : MASKS_NOT;
+}
+
 enum masks masks_relate(struct task *task, const struct event *event, bool same)
 {
 	const struct mask_apart *m = &task->tuple->masks[task->version];
 	const struct call *ours = &task->call, *theirs = &event->call;
-	uint64_t own, lead, after;
+	enum masks whose;
+	uint64_t own, lead;
 
 	if (event->kind != EVENT_CALL ||
 		(!m->apart && (same || (!masks_has(ours) && !masks_has(theirs)))))
@@ -107,15 +125,12 @@ enum masks masks_relate(struct task *task, const struct event *event, bool same)
 		return MASKS_NOT;
 	if (!same && masks_is_libcs(theirs))
 		return MASKS_PASS_OVER;
-	if (!same && changes_mask(theirs) && leaders_change(event, lead, &after) &&
-		(m->apart || is_clone(ours) || !differ(lead, after)))
-		return MASKS_PASS_OVER;
+	whose = same ? MASKS_NOT : whose_change(task, event, own, lead);
+	if (whose != MASKS_NOT)
+		return whose;
 	if (!same && masks_is_libcs(ours))
 		return MASKS_ALONE;
-	if (!same && changes_mask(ours) && own_change(task, own, &after) &&
-		(m->apart || is_clone(theirs) || !differ(own, after)))
-		return MASKS_ALONE;
-	if (!m->apart || (same && (masks_has(ours) || is_clone(ours)) &&
+	if (!m->apart || (same && (masks_has(ours) || is_sheltered(ours)) &&
 				 !(event->sig && blocks(own, event))))
 		return MASKS_NOT;
 	return MASKS_NEVER;

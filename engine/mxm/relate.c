@@ -67,8 +67,10 @@ enum relation follow_relate(struct task *task, const struct event *event, const 
 		return rules_is_look(&event->call) && rules_look_is_to_come(task, event)
 			       ? REL_PASS_OVER
 			       : REL_ALONE;
+	/* The same call can be a look, or more than that, by its arguments: rt_sigaction(2),
+	 * fcntl(2). */
 	if (rules_is_look(&event->call))
-		return task->call.nr == event->call.nr ? REL_SAME : REL_PASS_OVER;
+		return rules_is_look(&task->call) ? REL_SAME : REL_PASS_OVER;
 	*ret_why = mismatch(task, event);
 	switch (masks_relate(task, event, !*ret_why)) {
 	case MASKS_ALONE:

@@ -77,8 +77,33 @@ static void own_handler(int sig)
 	MUST(syscall(SYS_rt_sigaction, sig, &sa, NULL, 8));
 }
 
+/* A shell's: some signals are blocked around the fork by both. */
+static void fork_within_mask(void)
+{
+	const uint64_t some = 1ul << (SIGINT - 1) | 1ul << (SIGCHLD - 1);
+	pid_t child;
+
+	mask_of(SIG_BLOCK, some);
+	child = NEW ? masked_fork(true, true) : plain_fork();
+	mask_of(SIG_SETMASK, 0);
+	for (int i = 0; i < 2; i++) {
+		mask_of(SIG_BLOCK, 1ul << (SIGCHLD - 1));
+		mask_of(SIG_SETMASK, 0);
+	}
+	signal(SIGUSR2, on_signal);
+	if (!child)
+		in_child("child\n");
+	reap(child);
+}
+
+static void look_at_handler(int sig)
+{
+	MUST(syscall(SYS_rt_sigaction, sig, NULL, NULL, 8));
+}
+
 static void harmless(const char *what)
 {
+	uint64_t before = 0;
 	pid_t child;
 
 	if (!strcmp(what, "fork-masked") || !strcmp(what, "fork-masked-twice")) {
@@ -88,6 +113,23 @@ static void harmless(const char *what)
 				in_child("child\n");
 			reap(child);
 		}
+		signal(SIGUSR1, on_signal);
+		MUST(kill(getpid(), SIGUSR1));
+		SEE(seen == SIGUSR1);
+	}
+	if (!strcmp(what, "fork-within-mask"))
+		fork_within_mask();
+	if (!strcmp(what, "handler-masked")) {
+		if (NEW)
+			before = mask_of(SIG_BLOCK, ~0ul);
+		look_at_handler(SIGABRT);
+		if (NEW)
+			mask_of(SIG_SETMASK, before);
+		look_at_handler(SIGHUP);
+	}
+	if (!strcmp(what, "look-before")) {
+		if (NEW)
+			look_at_handler(SIGUSR2);
 		signal(SIGUSR1, on_signal);
 		MUST(kill(getpid(), SIGUSR1));
 		SEE(seen == SIGUSR1);
