@@ -12,7 +12,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 
@@ -412,8 +411,9 @@ static int put_pointer_arg(struct task *task, struct str *s, const struct sys_ar
 	case ARG_FDSET:
 		str_putc(s, at ? MARK_HERE : MARK_NULL);
 		return at ? put_bytes(task, s, at, vectors_fdset_bytes(args[0])) : 0;
-	case ARG_EPOLL_EVENT:
-		if (at && tracee_read(&task->tracee, raddr(at), &word, 4) == 0)
+	case ARG_EPOLL_EVENT: /* epoll_ctl(2): EPOLL_CTL_DEL ignores it, and it may be anything */
+		if (at && args[1] != EPOLL_CTL_DEL &&
+			tracee_read(&task->tracee, raddr(at), &word, 4) == 0)
 			put32(s, word);
 		return 0;
 	case ARG_SIGSET:

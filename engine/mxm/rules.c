@@ -168,6 +168,10 @@ bool rules_is_look(const struct call *call)
 	case SYS_lgetxattr:
 	case SYS_fgetxattr:
 	case SYS_listxattr:
+	case SYS_llistxattr:
+	case SYS_flistxattr:
+	case SYS_fadvise64: /* advice: it decides when bytes are read from the disk, not which */
+	case SYS_readahead:
 	case SYS_getsockname:
 	case SYS_getpeername:
 		return true;

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -13,6 +14,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/utsname.h>
+#include <sys/xattr.h>
 #include <time.h>
 
 #include "victim.h"
@@ -152,6 +154,31 @@ static void harmless(const char *what)
 		if (!NEW)
 			MUST(access("text", R_OK));
 		read_all(fd, 1000);
+	}
+	if (!strcmp(what, "attributes")) {
+		fd = text_file();
+		if (NEW)
+			(void)llistxattr("text", buf, sizeof(buf));
+		else
+			(void)flistxattr(fd, buf, sizeof(buf));
+		read_all(fd, 1000);
+	}
+	if (!strcmp(what, "advice")) {
+		fd = text_file();
+		if (NEW)
+			MUST(posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL));
+		else
+			MUST(readahead(fd, 0, 4096));
+		read_all(fd, 1000);
+	}
+	if (!strcmp(what, "deleted-member")) {
+		struct epoll_event ev = { EPOLLIN, { 0 } }, other_ev = { EPOLLOUT, { 0 } };
+		int set = MUST(epoll_create1(0));
+
+		fd = socket_pair(SOCK_STREAM, &other);
+		MUST(epoll_ctl(set, EPOLL_CTL_ADD, fd, &ev));
+		MUST(epoll_ctl(set, EPOLL_CTL_DEL, fd, NEW ? &other_ev : NULL));
+		SEE(epoll_ctl(set, EPOLL_CTL_MOD, fd, &ev) < 0);
 	}
 	if (!strcmp(what, "limits")) {
 		MUST(NEW ? getrlimit(RLIMIT_NOFILE, &lim) : uname(&u));
