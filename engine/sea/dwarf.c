@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/xalloc.h"
 
@@ -317,15 +318,25 @@ static void for_units(Dwarf *dbg, struct layouts *t, int side, struct str *out)
 	}
 }
 
+static void free_layouts(struct layouts *t)
+{
+	for (uint32_t i = 0; i < t->n; i++) {
+		free(t->v[i].name);
+		str_free(&t->v[i].text);
+	}
+	free(t->v);
+	free(t->buckets);
+}
+
 void sea_read_types(const char *const paths[2], struct str *out)
 {
 	struct layouts t[2] = { 0 };
 	Dwarf *dbg[2] = { 0 };
+	int fd[2];
 
 	for (int s = 0; s < 2; s++) {
-		int fd = open(paths[s], O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-
-		dbg[s] = fd < 0 ? NULL : dwarf_begin(fd, DWARF_C_READ);
+		fd[s] = open(paths[s], O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+		dbg[s] = fd[s] < 0 ? NULL : dwarf_begin(fd[s], DWARF_C_READ);
 		if (dbg[s])
 			for_units(dbg[s], &t[s], s, NULL);
 		if (!t[s].n)
@@ -336,4 +347,10 @@ void sea_read_types(const char *const paths[2], struct str *out)
 		if (dbg[s] && t[s].n)
 			for_units(dbg[s], &t[s], s, out);
 	str_puts(out, "\nE\n");
+	for (int s = 0; s < 2; s++) {
+		dwarf_end(dbg[s]);
+		if (fd[s] >= 0)
+			close(fd[s]);
+		free_layouts(&t[s]);
+	}
 }

@@ -114,7 +114,7 @@ static void take_func(struct sea_analysis *a, char *line)
 	}
 }
 
-static void take_answer(struct sea_analysis *a, char *text)
+void sea_take_types(struct sea_analysis *a, char *text)
 {
 	for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
 		*end = '\0';
@@ -154,6 +154,6 @@ bool sea_judge_types(struct sea_analysis *a, const char *const paths[2])
 	}
 	if (strstr(str_text(&out), "\nN\n") || str_starts(str_text(&out), "N\n"))
 		return false; /* one side has none */
-	take_answer(a, out.data);
+	sea_take_types(a, out.data);
 	return true;
 }

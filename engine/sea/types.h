@@ -17,4 +17,7 @@ bool sea_judge_types(struct sea_analysis *a, const char *const paths[2]);
  */
 void sea_read_types(const char *const paths[2], struct str *out);
 
+/* Enters such lines into @a; whatever @text holds (the child may have been taken over). */
+void sea_take_types(struct sea_analysis *a, char *text);
+
 #endif
