@@ -91,7 +91,7 @@ survives_midway() {
 }
 
 @test "harmful: other bytes, more, fewer, late, in another order, to another descriptor" {
-	harmful x-bytes x-more x-less x-late-byte x-order x-swap x-descriptor x-twice x-datagrams
+	harmful x-bytes x-more x-less x-tail x-no-tail x-late-byte x-order x-swap x-descriptor x-twice x-datagrams
 }
 
 @test "harmful: files made, unmade, emptied, renamed, with other modes" {

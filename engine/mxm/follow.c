@@ -497,8 +497,8 @@ static bool consume_made(struct task *task, struct event *event)
 
 	if (midway && rel == REL_SAME && !rules_is_look(&event->call))
 		rel = REL_DIFFERENT;
-	if (midway && task->done && rules_is_look(&event->call))
-		rel = REL_PASS_OVER;
+	if (task->done)
+		rel = follow_relate_midway(task, event);
 	switch (rel) {
 	case REL_ALONE:
 		follow_make_alone(task, event);
@@ -526,7 +526,13 @@ static bool consume_made(struct task *task, struct event *event)
 	case REL_DIFFERENT:
 		break;
 	}
-	return pieces_consume(task, event) != PIECES_NOT || consume_different(task, event, why);
+	if (pieces_consume(task, event) != PIECES_NOT)
+		return true;
+	if (task->done) {
+		drop_diverged(task, NULL, event, why ? why : "call");
+		return true;
+	}
+	return consume_different(task, event, why);
 }
 
 static bool consume(struct task *task, struct event *event)

@@ -18,6 +18,8 @@ enum relation {
 
 /* By the built-in rules; *@ret_why says what differs where that is all that can be said. */
 enum relation follow_relate(struct task *task, const struct event *event, const char **ret_why);
+/* The same where a part of the follower's call was done: pieces.h. */
+enum relation follow_relate_midway(const struct task *task, const struct event *event);
 
 /* A call that this version alone needs. It may wait there for another task, without the baton. */
 void follow_make_alone(struct task *task, const struct event *event);

@@ -248,9 +248,17 @@ static void end_call(struct task *task, int64_t result)
 	follow_answer(task, result);
 }
 
-void pieces_release(struct task *task)
+bool pieces_release(struct task *task, const struct event *event)
 {
+	struct transfer ours, theirs;
+
+	/* A count that is short by the kernel's doing, or since a signal breaks in, is told. */
+	if (transfer_of(&task->call, &task->in, &ours) && ours.write && !task->cut &&
+		!(event->sig && transfer_of(&event->call, &event->in, &theirs) && theirs.write &&
+			theirs.fd == ours.fd))
+		return false;
 	end_call(task, (int64_t)task->done);
+	return true;
 }
 
 /* ahead */
@@ -359,6 +367,7 @@ static enum pieces consume_write(struct task *task, struct event *event,
 	}
 	*given += n;
 	task->done += n;
+	task->cut = (size_t)event->result < theirs->len;
 	whole = *given == (size_t)event->result;
 	/* Before the task runs: what it does next is compared with the next event. */
 	if (whole)
@@ -410,12 +419,8 @@ enum pieces pieces_consume(struct task *task, struct event *event)
 		    transfer_of(&task->call, &task->in, &ours) && ours.fd == theirs.fd &&
 		    ours.write == theirs.write && !event->sig;
 
-	if (!both || kind_of(task, ours.fd) == STREAM_NOT) {
-		if (!task->done)
-			return PIECES_NOT;
-		end_call(task, (int64_t)task->done);
-		return PIECES_MOVED;
-	}
+	if (!both || kind_of(task, ours.fd) == STREAM_NOT)
+		return task->done && pieces_release(task, event) ? PIECES_MOVED : PIECES_NOT;
 	return ours.write ? consume_write(task, event, &ours, &theirs)
 			  : consume_read(task, event, &ours);
 }

@@ -8,7 +8,9 @@
  * What has happened in the world, and what a follower was told, must never part for good:
  *
  * - A follower writes more at once: its call waits until the leader has written all of it, and what
- *   is missing when the leader is lost it writes itself.
+ *   is missing when the leader is lost it writes itself. Where the leader does something else
+ *   first, they have parted; but where the kernel took a part of what the leader wrote, the
+ *   follower is told the same.
  * - A follower writes less at once, and the leader has written: the follower is answered piece by
  *   piece, and the event stays the next one until it has written all of it.
  * - A follower writes less at once, and the leader waits for it (barrier, lockstep): the follower
@@ -57,8 +59,11 @@ bool pieces_settle(struct task *task, struct event *event);
 /* The event was made, and @task asks for something else. */
 enum pieces pieces_consume(struct task *task, struct event *event);
 
-/* Its call ends with what was done of it. Stopped at the entry. */
-void pieces_release(struct task *task);
+/*
+ * The leader goes on to @event, which is something else. @task's call ends with what was done of
+ * it; false: it may not, as the leader leaves out what is to come. Stopped at the entry.
+ */
+MUST_CHECK bool pieces_release(struct task *task, const struct event *event);
 
 /* A read that the surplus of an earlier one answers in full; leading or following. */
 bool pieces_serve(struct task *task);

@@ -56,6 +56,14 @@ static bool moves_the_same(const struct task *task, const struct event *event)
 	       ours == theirs;
 }
 
+enum relation follow_relate_midway(const struct task *task, const struct event *event)
+{
+	return rules_is_look(&event->call) ||
+			       rules_is_unshared(task->tuple->proc, task->version, event)
+		       ? REL_PASS_OVER
+		       : REL_DIFFERENT;
+}
+
 enum relation follow_relate(struct task *task, const struct event *event, const char **ret_why)
 {
 	*ret_why = NULL;

@@ -210,6 +210,7 @@ struct task {
 		int64_t result;		 /* of the leader's last */
 	} sequence;
 	size_t done; /* of its call's bytes: pieces.h */
+	bool cut;    /* the leader's last piece of them was cut short by the kernel */
 	struct {
 		int fd;
 		struct str bytes;

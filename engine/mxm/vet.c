@@ -32,11 +32,10 @@ static bool vet_ask(struct task *task, struct task *leader, struct event *event)
 {
 	struct group *group = task->tuple->group;
 	const char *why = NULL;
-	enum relation rel = task->done ? REL_DIFFERENT : follow_relate(task, event, &why);
+	enum relation rel =
+		task->done ? follow_relate_midway(task, event) : follow_relate(task, event, &why);
 	enum pieces pieces = PIECES_NOT;
 
-	if (task->done && rules_is_look(&event->call))
-		rel = REL_PASS_OVER;
 	if (rel == REL_DIFFERENT)
 		pieces = pieces_vet(task, event, leader->state == TASK_ASKING);
 	/* What runs from here on in user mode needs the baton. */
@@ -64,10 +63,9 @@ static bool vet_ask(struct task *task, struct task *leader, struct event *event)
 	}
 	if (pieces == PIECES_VETTED)
 		event->excused |= 1u << task->version;
-	else if (pieces == PIECES_NOT && task->done)
-		pieces_release(task);
-	else if (pieces == PIECES_NOT && !vet_wanted(task, event))
-		drop_diverged(task, leader, event, why);
+	else if (pieces == PIECES_NOT &&
+		 !(task->done ? pieces_release(task, event) : vet_wanted(task, event)))
+		drop_diverged(task, leader, event, why ? why : "call");
 	return pieces != PIECES_WAITING;
 }
 

@@ -387,6 +387,15 @@ static void harmful(const char *what)
 		in_pieces(1, NEW ? TEXT "more\n" : TEXT, 200);
 	if (!strcmp(what, "x-less"))
 		in_pieces(1, NEW ? "short\n" : "short\nnot\n", 200);
+	if (!strcmp(what, "x-tail")) {
+		(void)write(1, "abcdef", NEW ? 6 : 5);
+		_exit(0);
+	}
+	if (!strcmp(what, "x-no-tail")) {
+		fd = socket_pair(SOCK_STREAM, &other);
+		(void)send(fd, "abcdef", NEW ? 5 : 6, MSG_NOSIGNAL);
+		_exit(0);
+	}
 	if (!strcmp(what, "x-late-byte"))
 		in_pieces(1, NEW ? "one two thrEe\n" : "one two three\n", NEW ? 4 : 14);
 	if (!strcmp(what, "x-order")) {
