@@ -27,6 +27,16 @@ both_leaders() {
 	assert_no_divergence
 }
 
+@test "a handler that holds once and ends the program by the same signal" {
+	local sync
+	LOG=$BATS_TEST_TMPDIR/events.log
+	for sync in stream barrier lockstep lockstep lockstep lockstep lockstep lockstep; do
+		MX_TEST_OPTIONS="--sync $sync"
+		run -142 mx_run "$(victim signals)" "$(victim signals)" -- 14
+	done
+	assert_no_divergence
+}
+
 @test "a signal that a child sends before it ends" {
 	both_leaders signal_order
 }

@@ -155,6 +155,8 @@ void drop_print_event(struct str *out, const struct event *event);
 void drop_print_asked(struct str *out, const struct event *event);
 /* Starts or goes on with letting versions go; called by the loop. */
 void drop_check(struct group *group);
+/* A task of a version that is let go is in its last stop, and what it had done is known. */
+void drop_last_stop(struct task *task);
 /* A follower that keeps the leader waiting for longer than the configured patience. */
 void drop_late(struct group *group);
 /* Marks @version as let go everywhere. With or without the lock held by the caller. */

@@ -485,6 +485,7 @@ static void go(struct task *task, struct event *event)
 	} else {
 		event_publish(event);
 	}
+	signals_handled(task, sig);
 	task_enter(task, TASK_RUNNING);
 	task_resume(task, RESUME_RUN, sig);
 }

@@ -177,6 +177,14 @@ static void translate_info(struct task *task, siginfo_t *info)
 		info->si_pid = ids_to_known(mxm, task->version, info->si_pid);
 }
 
+void signals_handled(struct task *task, int sig)
+{
+	struct sigaction_known *known = sig ? &task->tuple->proc->sig[sig - 1] : NULL;
+
+	if (known && (known->flags & SA_RESETHAND))
+		known->handler = (uint64_t)SIG_DFL;
+}
+
 /* A signal for which the leading program has a handler. */
 static void leader_handled(struct task *task, int sig, siginfo_t *info)
 {
@@ -196,6 +204,7 @@ static void leader_handled(struct task *task, int sig, siginfo_t *info)
 		return;
 	}
 	if (!group->followers) {
+		signals_handled(task, sig);
 		if (tracee_set_siginfo(&task->tracee, info) == 0)
 			task_resume(task, RESUME_RUN, sig);
 		return;
@@ -205,6 +214,7 @@ static void leader_handled(struct task *task, int sig, siginfo_t *info)
 		event->sig = sig;
 		event->info = *info;
 		lead_publish_held_back(group);
+		signals_handled(task, sig);
 		task_resume(task, RESUME_RUN, sig);
 		return;
 	}
@@ -273,6 +283,8 @@ void signals_stop(struct task *task, int sig)
 		if (tracee_set_siginfo(&task->tracee, &task->raise) < 0)
 			return;
 		task_enter(task, TASK_RUNNING);
+		if (!task_follows(task))
+			signals_handled(task, sig);
 		/* Another one came while this was on its way. */
 		if (task_follows(task) && task->nheld && !task->interrupted &&
 			tracee_interrupt(&task->tracee) == 0)

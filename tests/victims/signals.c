@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "victim.h"
 
@@ -104,8 +105,30 @@ static void information(void)
 	SEE(last_pid == getpid());
 }
 
+static void end_by_it(int sig)
+{
+	MUST(write(STDOUT_FILENO, "handled\n", 8));
+	raise(sig);
+}
+
+/* The first SIGALRM finds a handler, which the kernel takes away, and the second one is its end. */
+static void die_handled(void)
+{
+	struct sigaction sa = { .sa_handler = end_by_it, .sa_flags = SA_RESETHAND };
+	struct itimerval soon = { .it_value = { 0, 20000 } };
+	struct timespec now;
+
+	sigfillset(&sa.sa_mask);
+	MUST(sigaction(SIGALRM, &sa, NULL));
+	MUST(setitimer(ITIMER_REAL, &soon, NULL));
+	for (;;)
+		MUST(clock_gettime(CLOCK_MONOTONIC, &now));
+}
+
 int main(int argc, char **argv)
 {
+	if (argc > 1 && atoi(argv[1]) == SIGALRM)
+		die_handled();
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	masks();
 	blocked_calls();
