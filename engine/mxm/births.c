@@ -438,7 +438,10 @@ void births_dying(struct task *task, int status)
 		task->event = NULL;
 	}
 	task_enter(task, TASK_ENDING);
-	task_resume(task, RESUME_RUN, 0);
+	if (group->dropping & (1u << task->version))
+		drop_last_stop(task);
+	else
+		task_resume(task, RESUME_RUN, 0);
 }
 
 void births_gone(struct task *task, int status)

@@ -202,6 +202,71 @@ static unsigned living(const struct group *group, int version)
 	return n;
 }
 
+/* May one of @version's tasks still do something? */
+static bool is_at_work(const struct group *group, int version)
+{
+	list_for_each (at, &group->tuples) {
+		const struct task *task = &container_of(at, struct tuple, link)->tasks[version];
+
+		if (task->state != TASK_ABSENT && !task->kept)
+			return true;
+	}
+	return false;
+}
+
+/* Locks that are a process's own, fcntl(2), are free for the next one when it is gone. */
+static bool has_locks(const struct group *group)
+{
+	list_for_each (at, &group->tuples) {
+		if (!list_is_empty(&container_of(at, struct tuple, link)->proc->locks))
+			return true;
+	}
+	return false;
+}
+
+/* The kernel frees its memory now, which takes a while, and not where the other version runs. */
+static void let_end(struct task *task)
+{
+	const struct mxm *mxm = task->tuple->group->mxm;
+
+	task->kept = false;
+	sched_setaffinity(task->tracee.tid, sizeof(mxm->affinity), &mxm->affinity);
+	task_resume(task, RESUME_RUN, 0);
+}
+
+void drop_last_stop(struct task *task)
+{
+	struct group *group = task->tuple->group;
+
+	if (group->bereft && task->version == group->leader && !has_locks(group))
+		task->kept = true;
+	else
+		let_end(task);
+}
+
+static void let_all_end(struct group *group, int version)
+{
+	list_for_each (at, &group->tuples) {
+		struct task *task = &container_of(at, struct tuple, link)->tasks[version];
+
+		if (task->kept)
+			let_end(task);
+	}
+}
+
+/* Versions that led, and have ended since. */
+static void forget_former(struct group *group)
+{
+	for (int v = 0; v < group->mxm->config.nversions; v++) {
+		const unsigned bit = 1u << v;
+
+		if (!(group->former & bit) || living(group, v))
+			continue;
+		group->former &= ~bit;
+		group->dropping &= ~bit;
+	}
+}
+
 static void kill_all(struct group *group, int version)
 {
 	list_for_each (at, &group->tuples) {
@@ -209,10 +274,6 @@ static void kill_all(struct group *group, int version)
 
 		if (task->state == TASK_ABSENT)
 			continue;
-		/* The kernel frees its memory, which takes a while, and not where the leader runs.
-		 */
-		sched_setaffinity(
-			task->tracee.tid, sizeof(group->mxm->affinity), &group->mxm->affinity);
 		syscall(SYS_kill, task->tracee.tgid, SIGKILL);
 	}
 }
@@ -319,7 +380,7 @@ static void succeed(struct group *group, int heir)
 	group->followers &= ~(1u << heir);
 	list_for_each (at, &group->tuples)
 		container_of(at, struct tuple, link)->parted = 0;
-	group->dropping &= ~(1u << former);
+	group->former |= 1u << former;
 	shadows_write_back(group->mxm, heir);
 	list_for_each_safe (at, &group->ready)
 		event_free(container_of(at, struct event, link));
@@ -335,6 +396,8 @@ static void succeed(struct group *group, int heir)
 	agent_succeeded(group);
 	list_for_each_safe (at, &group->tuples)
 		promote(&container_of(at, struct tuple, link)->tasks[heir]);
+	let_all_end(group, former);
+	forget_former(group);
 	list_for_each_safe (at, &group->tuples)
 		tuple_drop_if_over(container_of(at, struct tuple, link));
 }
@@ -359,9 +422,11 @@ void drop_check(struct group *group)
 		if (!mxm->versions[v].alive && concerned && !(group->dropping & (1u << v)))
 			begin(group, v);
 	}
+	if (group->former)
+		forget_former(group);
 	if (!group->bereft)
 		return;
-	if (living(group, group->leader)) {
+	if (is_at_work(group, group->leader)) {
 		if (!group->ring || !group->ring->marks)
 			flush_leader(group); /* what was harvested since */
 		return;
@@ -369,6 +434,7 @@ void drop_check(struct group *group)
 	flush_leader(group);
 	if (!mxm->versions[mxm->leader].alive) {
 		/* None is left. */
+		let_all_end(group, group->leader);
 		if (!group->followers)
 			group->bereft = false;
 		return;

@@ -120,6 +120,8 @@ void signals_interrupted(struct task *task);
 void signals_group_stop(struct task *task, int sig);
 /* Sends the signal that the stream has at this point; the task must be stopped. It will run. */
 void signals_raise(struct task *task, const siginfo_t *info);
+/* The leader's handler runs next: what the kernel changes by that is noted. */
+void signals_handled(struct task *task, int sig);
 /* Takes the next held signal; false: none. */
 bool signals_take_held(struct task *task, siginfo_t *ret_info);
 /* Looks after signals that are held and batons that are held too long. */

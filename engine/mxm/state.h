@@ -216,6 +216,7 @@ struct task {
 		struct str bytes;
 	} ahead;	       /* answered as written before the leader has written it: pieces.h */
 	bool harvesting;       /* in its last stop: nothing can be changed any more */
+	bool kept;	       /* held in its last stop until the other version leads */
 	uint64_t call_rip;     /* where its last call returns to */
 	uint64_t clear_tid_at; /* CLONE_CHILD_CLEARTID: where the kernel clears its id, or 0 */
 	uint64_t slot;	       /* address of its agent's slot, 0: none yet */
@@ -333,6 +334,7 @@ struct group {
 	bool over;
 	unsigned dropping; /* versions whose tasks here are being ended */
 	bool bereft;	   /* its leader is being ended: a follower drains the stream and leads */
+	unsigned former; /* versions that led, and whose tasks are in or behind their last stops */
 	struct stop stash[64];
 	int nstashed;
 	struct list arrivals; /* tasks that other monitors hand over; under mxm->lock */
