@@ -172,6 +172,9 @@ bench-start: all ## what starting a container costs, under crun and under mx-shi
 	@scripts/install-deps demo
 	@BUILD=$(BUILD) scripts/bench-start
 
+bench-takeover: all ## how soon a client has a reply after the leader has crashed
+	@BUILD=$(abspath $(BUILD)) scripts/bench-takeover
+
 bench-stop: all benches ## what one synchronised system call costs, beside native
 	@BUILD=$(BUILD) scripts/bench-stop
 
@@ -215,7 +218,7 @@ help: ## this list
 
 include $(wildcard tests/*/*.mk tests/*/*/*.mk)
 
-.PHONY: all unit victims benches deps check check-unit check-bats check-heavy check-random check-bugs check-ring check-soak check-package asan lint format demo bench bench-rem bench-start bench-stop docs install clean help
+.PHONY: all unit victims benches deps check check-unit check-bats check-heavy check-random check-bugs check-ring check-soak check-package asan lint format demo bench bench-rem bench-start bench-stop bench-takeover docs install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 

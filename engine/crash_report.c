@@ -77,10 +77,15 @@ static void put_core(
 		event_str(ev, "core", path);
 }
 
+bool crash_has_report(const struct mxm_crash *crash)
+{
+	return crash->tracee && crash->sig != SIGKILL;
+}
+
 void crash_report(struct event_out *ev, const struct mxm_crash *crash, const char *name,
 	const char *core_dir, struct recovery *recovery)
 {
-	if (!crash->tracee || crash->sig == SIGKILL)
+	if (!crash_has_report(crash))
 		return;
 	put_registers(ev, crash->tracee);
 	put_backtrace(ev, crash, recovery);

@@ -7,6 +7,9 @@
 #include "mxm/mxm.h"
 #include "rem/recovery.h"
 
+/* Is anything left to look at? */
+bool crash_has_report(const struct mxm_crash *crash);
+
 /*
  * Adds registers and the backtrace to the event, and writes the core file of version @name to
  * @core_dir (NULL: none). Nothing where nothing is left to look at. @recovery: what knows the

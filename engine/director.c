@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -51,10 +52,10 @@ static bool is_enough(struct director *d)
 	       state_failures(d->state) >= d->config.abort_after;
 }
 
-static void on_crash(void *arg, const struct mxm_crash *crash)
+static void *on_crash(void *arg, const struct mxm_crash *crash)
 {
 	struct director *d = arg;
-	struct event_out ev;
+	struct event_out *ev = xzalloc(sizeof(*ev));
 
 	d->last_crash = crash->sig;
 	d->pausing = false;
@@ -62,13 +63,28 @@ static void on_crash(void *arg, const struct mxm_crash *crash)
 	state_count_crash(d->state, crash->version);
 	if (crash->version == director_version_called(d, "new") && is_enough(d))
 		d->decided = PHASE_ABORTED;
-	eventlog_begin(d->config.log, &ev, "crash");
-	event_version(&ev, name_of(d, crash->version), crash->known, (int64_t)crash->seq);
-	event_str(&ev, "signal", sys_signal_name(crash->sig));
+	eventlog_begin(d->config.log, ev, "crash");
+	event_version(ev, name_of(d, crash->version), crash->known, (int64_t)crash->seq);
+	event_str(ev, "signal", sys_signal_name(crash->sig));
 	if (crash->info.si_code > 0 && crash->sig != SIGKILL)
-		event_hex(&ev, "address", (uint64_t)crash->info.si_addr);
-	crash_report(&ev, crash, name_of(d, crash->version), d->config.core_dir, d->recovery);
-	event_end(&ev);
+		event_hex(ev, "address", (uint64_t)crash->info.si_addr);
+	if (crash_has_report(crash)) {
+		event_precede(ev);
+		return ev;
+	}
+	event_end(ev);
+	free(ev);
+	return NULL;
+}
+
+static void on_crash_told(void *arg, void *report, const struct mxm_crash *crash)
+{
+	struct director *d = arg;
+	struct event_out *ev = report;
+
+	crash_report(ev, crash, name_of(d, crash->version), d->config.core_dir, d->recovery);
+	event_end(ev);
+	free(ev);
 }
 
 static int preferred(const struct director *d, const struct mxm_divergence *div)
@@ -367,6 +383,7 @@ static void on_end(void *arg, int status)
 
 static const struct mxm_ops ops = {
 	.crashed = on_crash,
+	.crash_told = on_crash_told,
 	.diverged = on_divergence,
 	.ruled = on_ruled,
 	.unsupported = on_unsupported,

@@ -295,7 +295,7 @@ static void on_answered(void *arg, uint64_t tuple, int64_t result)
 	pthread_mutex_unlock(&r->lock);
 }
 
-static void on_crashed(void *arg, const struct mxm_crash *crash)
+static void *on_crashed(void *arg, const struct mxm_crash *crash)
 {
 	struct recorder *r = arg;
 
@@ -308,6 +308,7 @@ static void on_crashed(void *arg, const struct mxm_crash *crash)
 		r->trace->crash_function = crash->tracee ? issuer(r, crash->tracee, NULL) : NULL;
 	}
 	pthread_mutex_unlock(&r->lock);
+	return NULL;
 }
 
 /* There is one version only. */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/list.h"
 #include "base/xalloc.h"
 
 struct eventlog {
@@ -22,6 +24,14 @@ struct eventlog {
 	atomic_uint_fast64_t lost;
 	void (*listen)(void *arg, const char *line, size_t len);
 	void *listen_arg;
+	pthread_mutex_t lock;
+	unsigned awaited;  /* events that others are to come after */
+	struct list queue; /* of struct waiting: those others, oldest first */
+};
+
+struct waiting {
+	struct list link;
+	struct event_out ev;
 };
 
 int eventlog_open(const char *path, bool verbose, struct eventlog **ret_log, struct err *err)
@@ -40,6 +50,8 @@ int eventlog_open(const char *path, bool verbose, struct eventlog **ret_log, str
 	log->verbose = verbose;
 	log->path = path ? xstrdup(path) : NULL;
 	log->fd = take_fd(&fd);
+	pthread_mutex_init(&log->lock, NULL);
+	list_init(&log->queue);
 	*ret_log = log;
 	return 0;
 }
@@ -51,10 +63,13 @@ void eventlog_listen(
 	log->listen_arg = arg;
 }
 
+static void put_out_waiting(struct eventlog *log);
+
 void eventlog_close(struct eventlog *log)
 {
 	if (!log)
 		return;
+	put_out_waiting(log);
 	if (log->fd >= 0)
 		close(log->fd);
 	free(log->path);
@@ -265,13 +280,29 @@ void event_quiet(struct event_out *ev)
 	ev->quiet = true;
 }
 
-void event_end(struct event_out *ev)
+void event_precede(struct event_out *ev)
+{
+	if (!ev->log)
+		return;
+	ev->precedes = true;
+	pthread_mutex_lock(&ev->log->lock);
+	ev->log->awaited++;
+	pthread_mutex_unlock(&ev->log->lock);
+}
+
+static void discard(struct event_out *ev)
+{
+	str_free(&ev->json);
+	str_free(&ev->line);
+	str_free(&ev->below);
+	ev->log = NULL;
+}
+
+/* Frees what it holds. */
+static void put_out(struct event_out *ev)
 {
 	int rc;
 
-	if (!ev->log)
-		return;
-	jsonw_object_end(&ev->w);
 	if (ev->log->listen)
 		ev->log->listen(ev->log->listen_arg, ev->json.data, ev->json.len);
 	str_putc(&ev->json, '\n');
@@ -285,13 +316,58 @@ void event_end(struct event_out *ev)
 	/* Where stderr is gone there is nobody to tell. */
 	if (ev->log->verbose && !ev->quiet)
 		(void)!write_line(STDERR_FILENO, &ev->line);
-	event_cancel(ev);
+	discard(ev);
+}
+
+static void put_out_waiting(struct eventlog *log)
+{
+	list_for_each_safe (at, &log->queue) {
+		struct waiting *w = container_of(at, struct waiting, link);
+
+		list_remove(at);
+		put_out(&w->ev);
+		free(w);
+	}
+}
+
+/* One less that others wait for. */
+static void is_out_locked(struct eventlog *log)
+{
+	if (--log->awaited == 0)
+		put_out_waiting(log);
+}
+
+void event_end(struct event_out *ev)
+{
+	struct eventlog *log = ev->log;
+	const bool precedes = ev->precedes;
+
+	if (!log)
+		return;
+	jsonw_object_end(&ev->w);
+	pthread_mutex_lock(&log->lock);
+	if (log->awaited && !precedes) {
+		struct waiting *w = xzalloc(sizeof(*w));
+
+		w->ev = *ev;
+		list_append(&log->queue, &w->link);
+		ev->log = NULL;
+	} else {
+		put_out(ev);
+		if (precedes)
+			is_out_locked(log);
+	}
+	pthread_mutex_unlock(&log->lock);
 }
 
 void event_cancel(struct event_out *ev)
 {
-	str_free(&ev->json);
-	str_free(&ev->line);
-	str_free(&ev->below);
-	ev->log = NULL;
+	struct eventlog *log = ev->log;
+
+	if (log && ev->precedes) {
+		pthread_mutex_lock(&log->lock);
+		is_out_locked(log);
+		pthread_mutex_unlock(&log->lock);
+	}
+	discard(ev);
 }

@@ -41,6 +41,7 @@ struct event_out {
 	struct str line;  /* the readable form's first line */
 	struct str below; /* and the lines below it */
 	bool quiet;
+	bool precedes;
 	const char *prefix; /* key of the object that is open, or NULL */
 	struct jsonw w;
 };
@@ -91,6 +92,11 @@ void event_object_end(struct event_out *ev);
 
 /* It is for programs: not shown on stderr. */
 void event_quiet(struct event_out *ev);
+/*
+ * It takes a while until it is complete: what other threads end meanwhile is written after it, so
+ * that the log has the order in which the events began.
+ */
+void event_precede(struct event_out *ev);
 /* Writes the event and frees what it holds. */
 void event_end(struct event_out *ev);
 /* Frees it unwritten. */

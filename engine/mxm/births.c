@@ -20,6 +20,7 @@
 #include "mxm/ids.h"
 #include "mxm/layout.h"
 #include "mxm/masks.h"
+#include "mxm/postmortem.h"
 #include "mxm/rejoin.h"
 #include "mxm/posix_timers.h"
 #include "mxm/shadows.h"
@@ -438,7 +439,8 @@ void births_dying(struct task *task, int status)
 		task->event = NULL;
 	}
 	task_enter(task, TASK_ENDING);
-	if (group->dropping & (1u << task->version))
+	task->last_stop = true;
+	if (!group->mxm->versions[task->version].alive)
 		drop_last_stop(task);
 	else
 		task_resume(task, RESUME_RUN, 0);
@@ -462,6 +464,7 @@ void births_gone(struct task *task, int status)
 		!task->event->pending)
 		event_free(task->event);
 	task->event = NULL;
+	postmortem_gone(task);
 	/* Looks that it did not need are all that can be left for it. */
 	if (task_follows(task))
 		event_forget(group, tuple, task->version);

@@ -12,6 +12,7 @@
 #include "mxm/events.h"
 #include "mxm/group.h"
 #include "mxm/positions.h"
+#include "mxm/postmortem.h"
 #include "mxm/rejoin.h"
 #include "mxm/ring.h"
 #include "mxm/shadows.h"
@@ -85,10 +86,16 @@ bool drop_crashed(struct task *task, const siginfo_t *info, bool stopped)
 		.known = task->tuple->ids->known,
 		.seq = mxm->next_seq,
 	};
+	void *report;
 
-	mxm->ops->crashed(mxm->ops_arg, &crash);
-	if (is_alone(mxm, task->version))
+	report = mxm->ops->crashed(mxm->ops_arg, &crash);
+	if (is_alone(mxm, task->version)) {
+		if (report)
+			mxm->ops->crash_told(mxm->ops_arg, report, &crash);
 		return false;
+	}
+	if (report)
+		postmortem_plan(task, &crash, report);
 	drop_version(mxm, task->version);
 	return true;
 }
@@ -202,23 +209,36 @@ static unsigned living(const struct group *group, int version)
 	return n;
 }
 
-/* May one of @version's tasks still do something? */
-static bool is_at_work(const struct group *group, int version)
-{
-	list_for_each (at, &group->tuples) {
-		const struct task *task = &container_of(at, struct tuple, link)->tasks[version];
-
-		if (task->state != TASK_ABSENT && !task->kept)
-			return true;
-	}
-	return false;
-}
-
 /* Locks that are a process's own, fcntl(2), are free for the next one when it is gone. */
 static bool has_locks(const struct group *group)
 {
 	list_for_each (at, &group->tuples) {
 		if (!list_is_empty(&container_of(at, struct tuple, link)->proc->locks))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A resume can meet the last stop of a thread that was killed meanwhile, and then nothing is heard
+ * of that; nor of its end, for a main thread, while another one is kept.
+ */
+static bool has_ended_unheard(const struct task *task)
+{
+	return task->tracee.tid == task->tracee.tgid && task_proc_state(task) == 'Z';
+}
+
+/* May what one of the old leader's tasks still does matter to the next one? */
+static bool is_at_work(const struct group *group)
+{
+	const bool until_gone = has_locks(group);
+
+	list_for_each (at, &group->tuples) {
+		const struct task *task =
+			&container_of(at, struct tuple, link)->tasks[group->leader];
+
+		if (task->state != TASK_ABSENT &&
+			(until_gone || (!task->last_stop && !has_ended_unheard(task))))
 			return true;
 	}
 	return false;
@@ -234,24 +254,57 @@ static void let_end(struct task *task)
 	task_resume(task, RESUME_RUN, 0);
 }
 
+/*
+ * So many stops the clients of a version that has just come to lead go first: an end, and a thread
+ * that looks at one, cost more than a reply.
+ */
+#define KEEP_STOPS 16
+
+/* What is kept is looked at, and let go where it is kept for nothing any more. */
+static void see_to_kept(struct group *group)
+{
+	const bool succession = group->bereft && !has_locks(group) &&
+				group->mxm->versions[group->mxm->leader].alive;
+	unsigned keeps = 0;
+
+	for (int v = 0; v < group->mxm->config.nversions; v++) {
+		list_for_each (at, &group->tuples) {
+			struct task *task = &container_of(at, struct tuple, link)->tasks[v];
+
+			if (!task->kept)
+				continue;
+			if (succession && v == group->leader)
+				keeps = KEEP_STOPS;
+			else if (postmortem_begin(task) || !postmortem_is_over(task))
+				keeps = KEEP_STOPS;
+			else
+				let_end(task);
+		}
+	}
+	group->keeps = keeps;
+}
+
+void drop_tick(struct group *group)
+{
+	if (group->keeps)
+		see_to_kept(group);
+}
+
+void drop_count_stop(struct group *group)
+{
+	if (group->keeps && --group->keeps == 0)
+		see_to_kept(group);
+}
+
 void drop_last_stop(struct task *task)
 {
 	struct group *group = task->tuple->group;
 
-	if (group->bereft && task->version == group->leader && !has_locks(group))
-		task->kept = true;
+	task->kept = task->postmortem || (task->version == group->leader && !has_locks(group));
+	if (task->kept)
+		group->keeps = KEEP_STOPS;
 	else
 		let_end(task);
-}
-
-static void let_all_end(struct group *group, int version)
-{
-	list_for_each (at, &group->tuples) {
-		struct task *task = &container_of(at, struct tuple, link)->tasks[version];
-
-		if (task->kept)
-			let_end(task);
-	}
 }
 
 /* Versions that led, and have ended since. */
@@ -396,8 +449,7 @@ static void succeed(struct group *group, int heir)
 	agent_succeeded(group);
 	list_for_each_safe (at, &group->tuples)
 		promote(&container_of(at, struct tuple, link)->tasks[heir]);
-	let_all_end(group, former);
-	forget_former(group);
+	group->keeps = KEEP_STOPS;
 	list_for_each_safe (at, &group->tuples)
 		tuple_drop_if_over(container_of(at, struct tuple, link));
 }
@@ -422,11 +474,13 @@ void drop_check(struct group *group)
 		if (!mxm->versions[v].alive && concerned && !(group->dropping & (1u << v)))
 			begin(group, v);
 	}
+	if (group->bereft && has_locks(group))
+		see_to_kept(group);
 	if (group->former)
 		forget_former(group);
 	if (!group->bereft)
 		return;
-	if (is_at_work(group, group->leader)) {
+	if (is_at_work(group)) {
 		if (!group->ring || !group->ring->marks)
 			flush_leader(group); /* what was harvested since */
 		return;
@@ -434,7 +488,6 @@ void drop_check(struct group *group)
 	flush_leader(group);
 	if (!mxm->versions[mxm->leader].alive) {
 		/* None is left. */
-		let_all_end(group, group->leader);
 		if (!group->followers)
 			group->bereft = false;
 		return;

@@ -3,6 +3,7 @@
 #include "mxm/group.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -307,8 +308,9 @@ static void pump(struct group *group)
 /* Does something here depend on time? */
 static void want_ticks(struct group *group)
 {
-	bool wants = group->wants_ticks || group->faults || rejoin_is_due(group) ||
-		     affinity_is_due(group) || !list_is_empty(&group->stream) ||
+	bool wants = group->wants_ticks || group->faults || group->bereft || group->keeps ||
+		     rejoin_is_due(group) || affinity_is_due(group) ||
+		     !list_is_empty(&group->stream) ||
 		     (group->followers && (group->baton[group->leader] || group->spread));
 
 	list_for_each (at, &group->tuples) {
@@ -393,6 +395,7 @@ static void serve_until_over(struct group *group)
 			signals_tick(group);
 			affinity_tick(group);
 			drop_late(group);
+			drop_tick(group);
 			continue;
 		}
 		if (rc < 0)
@@ -401,6 +404,7 @@ static void serve_until_over(struct group *group)
 		 * that, a child's death for one, and is no part of the stream. */
 		drop_check(group);
 		dispatch(group, &stop);
+		drop_count_stop(group);
 	}
 }
 
@@ -433,4 +437,7 @@ void group_poke(struct group *group)
 {
 	group->poked = true;
 	pthread_cond_broadcast(&group->mxm->changed);
+	/* Now; and the ticker's, where this one comes before the monitor waits. */
+	if (group->started && !group->over && !pthread_equal(group->thread, pthread_self()))
+		pthread_kill(group->thread, SIGRTMIN);
 }

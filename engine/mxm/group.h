@@ -54,6 +54,8 @@ void baton_give_up(struct task *task);
 void baton_claim(struct group *group, int version);
 /* CPU time of its process in ns; 0: it is gone. */
 uint64_t task_cpu_time(const struct task *task);
+/* As proc(5) has it: 'S', 'Z' …; '\0': it is gone. */
+char task_proc_state(const struct task *task);
 
 /* lead.c */
 
@@ -159,6 +161,9 @@ void drop_print_asked(struct str *out, const struct event *event);
 void drop_check(struct group *group);
 /* A task of a version that is let go is in its last stop, and what it had done is known. */
 void drop_last_stop(struct task *task);
+/* Now and then, and at each stop: lets go of what is held in its last stop. */
+void drop_tick(struct group *group);
+void drop_count_stop(struct group *group);
 /* A follower that keeps the leader waiting for longer than the configured patience. */
 void drop_late(struct group *group);
 /* Marks @version as let go everywhere. With or without the lock held by the caller. */

@@ -105,8 +105,16 @@ struct mxm_asked {
 
 /* Called on a monitor thread with the run's lock held: short, and no call back but mxm_drop(). */
 struct mxm_ops {
-	/* A survivable signal, or a kill from outside. The version is dropped after it returns. */
-	void (*crashed)(void *arg, const struct mxm_crash *crash);
+	/*
+	 * A survivable signal, or a kill from outside. The version is dropped after it returns.
+	 * What it returns is handed to crash_told() later; NULL: there is no more to tell of it.
+	 */
+	void *(*crashed)(void *arg, const struct mxm_crash *crash);
+	/*
+	 * Without the lock and on any thread, while the other version goes on. The crash's tracee
+	 * has the registers of then; its memory can be read, and is as it was. NULL: it is gone.
+	 */
+	void (*crash_told)(void *arg, void *report, const struct mxm_crash *crash);
 	/* Returns the version to let go, or MXM_STOP: all of them. */
 	int (*diverged)(void *arg, const struct mxm_divergence *divergence);
 	/* Without the lock. */

@@ -11,7 +11,6 @@
 #include <sys/syscall.h>
 #include <x86intrin.h>
 
-#include "base/io.h"
 #include "mxm/agent.h"
 #include "mxm/events.h"
 #include "mxm/group.h"
@@ -367,27 +366,14 @@ void signals_group_stop(struct task *task, int sig)
 		task_resume(task, RESUME_LISTEN, 0);
 }
 
-/* Running, but asleep: in a call of its version's own, which was let go without a stop. */
-static bool is_asleep(const struct task *task)
-{
-	cleanup_str struct str stat = STR_INIT;
-	char path[64];
-	const char *at;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", task->tracee.tid);
-	if (io_read_file(path, 4096, &stat, NULL) < 0)
-		return false;
-	at = strrchr(str_text(&stat), ')');
-	return at && at[1] == ' ' && at[2] == 'S';
-}
-
+/* Or asleep: in a call of its version's own, which was let go without a stop. */
 static bool held_for_long(const struct task *task)
 {
 	const struct held_signal *held = &task->held[0];
 
 	if (event_clock() - held->since_ns < HOLD_NS)
 		return false;
-	return task_cpu_time(task) - held->since_cpu_ns > HOLD_NS || is_asleep(task);
+	return task_cpu_time(task) - held->since_cpu_ns > HOLD_NS || task_proc_state(task) == 'S';
 }
 
 void signals_tick(struct group *group)

@@ -214,10 +214,12 @@ struct task {
 	struct {
 		int fd;
 		struct str bytes;
-	} ahead;	       /* answered as written before the leader has written it: pieces.h */
-	bool harvesting;       /* in its last stop: nothing can be changed any more */
-	bool kept;	       /* held in its last stop until the other version leads */
-	uint64_t call_rip;     /* where its last call returns to */
+	} ahead;	 /* answered as written before the leader has written it: pieces.h */
+	bool harvesting; /* in its last stop: nothing can be changed any more */
+	bool last_stop;	 /* it has come to its last stop: it does nothing any more */
+	bool kept;	 /* held there until the other version leads */
+	struct postmortem *postmortem; /* of its crash, NULL: none is to be told */
+	uint64_t call_rip;	       /* where its last call returns to */
 	uint64_t clear_tid_at; /* CLONE_CHILD_CLEARTID: where the kernel clears its id, or 0 */
 	uint64_t slot;	       /* address of its agent's slot, 0: none yet */
 	uint32_t mode;	       /* enum agent_mode, as the slot has it */
@@ -334,7 +336,8 @@ struct group {
 	bool over;
 	unsigned dropping; /* versions whose tasks here are being ended */
 	bool bereft;	   /* its leader is being ended: a follower drains the stream and leads */
-	unsigned former; /* versions that led, and whose tasks are in or behind their last stops */
+	unsigned keeps;	   /* stops until what is held in its last stop is seen to; 0: nothing is */
+	unsigned former;   /* versions that led, and have come to their ends */
 	struct stop stash[64];
 	int nstashed;
 	struct list arrivals; /* tasks that other monitors hand over; under mxm->lock */

@@ -231,6 +231,19 @@ uint64_t task_cpu_time(const struct task *task)
 	return ts.tv_sec * 1000000000ul + ts.tv_nsec + 1;
 }
 
+char task_proc_state(const struct task *task)
+{
+	cleanup_str struct str stat = STR_INIT;
+	char path[64];
+	const char *at;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", task->tracee.tid);
+	if (io_read_file(path, 4096, &stat, NULL) < 0)
+		return '\0';
+	at = strrchr(str_text(&stat), ')');
+	return at && at[1] == ' ' ? at[2] : '\0';
+}
+
 void baton_claim(struct group *group, int version)
 {
 	struct task *holder = group->baton[version];

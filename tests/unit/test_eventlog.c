@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -32,6 +33,43 @@ static void report_crash(struct eventlog *log)
 	event_list_add(&ev, "evil\n\x1b[2J");
 	event_list_end(&ev);
 	event_end(&ev);
+}
+
+static void test_order(void)
+{
+	cleanup_str struct str text = STR_INIT;
+	struct event_out slow, slower, quick;
+	struct eventlog *log;
+	struct err err;
+
+	unlink(path);
+	ok(eventlog_open(path, false, &log, &err) == 0, "open");
+	eventlog_begin(log, &slow, "slow");
+	event_precede(&slow);
+	eventlog_begin(log, &slower, "slower");
+	event_precede(&slower);
+	eventlog_begin(log, &quick, "quick");
+	event_end(&quick);
+	event_str(&slow, "signal", "SIGSEGV");
+	event_end(&slow);
+	ok(io_read_file(path, 1 << 20, &text, &err) == 0 && !strstr(str_text(&text), "quick"),
+		"what is ended while another one is awaited is not written");
+	event_cancel(&slower);
+	str_reset(&text);
+	ok(io_read_file(path, 1 << 20, &text, &err) == 0 && strstr(text.data, "quick") &&
+			strstr(text.data, "\"slow\",\"signal\"") < strstr(text.data, "quick"),
+		"it comes after those that began before");
+	ok(!strstr(text.data, "slower"), "one that was given up is not waited for");
+	eventlog_begin(log, &slow, "last");
+	event_precede(&slow);
+	eventlog_begin(log, &quick, "waiting");
+	event_end(&quick);
+	event_end(&slow);
+	str_reset(&text);
+	ok(io_read_file(path, 1 << 20, &text, &err) == 0 &&
+			strstr(text.data, "last") < strstr(text.data, "waiting"),
+		"and again");
+	eventlog_close(log);
 }
 
 static void test_fields(void)
@@ -167,6 +205,7 @@ int main(void)
 	dir = tap_folder();
 	snprintf(path, sizeof(path), "%s/log", dir);
 	test_fields();
+	test_order();
 	test_readable();
 	test_nobody_listens();
 	test_threads();
