@@ -7,16 +7,25 @@
 #include "agent/form.h"
 #include "agent/wire.h"
 
-#define SLOW	   1
-#define DONE	   0
-#define EINTR	   4
-#define EFBIG	   27
-#define EPIPE	   32
-#define NR_FUTEX   202
-#define FUTEX_WAIT 0
-#define FUTEX_WAKE 1
-#define NAP_NS	   1000000
-#define NAPS_MAX   20 /* at a barrier, before the engine looks into it */
+#define SLOW	       1
+#define DONE	       0
+#define EINTR	       4
+#define EFBIG	       27
+#define EPIPE	       32
+#define NR_FUTEX       202
+#define NR_FSTAT       5
+#define NR_FCHOWN      93
+#define NR_EPOLL_WAIT  232
+#define NR_FCHOWNAT    260
+#define NR_NEWFSTATAT  262
+#define NR_FACCESSAT   269
+#define NR_EPOLL_PWAIT 281
+#define NR_FACCESSAT2  439
+#define AT_EMPTY_PATH  0x1000
+#define FUTEX_WAIT     0
+#define FUTEX_WAKE     1
+#define NAP_NS	       1000000
+#define NAPS_MAX       20 /* at a barrier, before the engine looks into it */
 
 static const struct agent_table *const table = (void *)AGENT_TABLE;
 static const struct agent_process *const process = (void *)AGENT_PROCESS;
@@ -67,28 +76,62 @@ static void wake(const void *word)
 	call(NR_FUTEX, args);
 }
 
-static uint64_t value(const struct agent_frame *f, int i)
+/* A call under its usual name: what is compared, recorded and made. */
+struct asked {
+	uint64_t nr, a[6];
+};
+
+static void read_frame(const struct agent_frame *f, struct asked *ret)
 {
-	switch (i) {
-	case 0:
-		return f->rdi;
-	case 1:
-		return f->rsi;
-	case 2:
-		return f->rdx;
-	case 3:
-		return f->r10;
-	case 4:
-		return f->r8;
-	default:
-		return f->r9;
-	}
+	*ret = (struct asked){ f->rax, { f->rdi, f->rsi, f->rdx, f->r10, f->r8, f->r9 } };
 }
 
-static void all_values(const struct agent_frame *f, uint64_t a[6])
+static int is_empty(uint64_t path)
 {
-	for (int i = 0; i < 6; i++)
-		a[i] = value(f, i);
+	return path && !*(const char *)path;
+}
+
+static void rename_to(struct asked *c, uint64_t nr, int drop)
+{
+	c->nr = nr;
+	for (int i = drop; i < 5; i++)
+		c->a[i] = c->a[i + 1];
+	c->a[5] = 0;
+}
+
+/* As rules_rename() does, for the calls that an agent takes. */
+static void give_usual_name(struct asked *c)
+{
+	const struct agent_name *name;
+	struct asked other = { 0 };
+
+	if (table->name_of[c->nr] && table->name_of[c->nr] <= AGENT_NAMES_MAX) {
+		name = &table->names[table->name_of[c->nr] - 1];
+		other.nr = name->nr;
+		for (int i = 0; i < 6; i++)
+			other.a[i] =
+				name->from[i] ? c->a[(name->from[i] - 1) % 6] : name->values[i];
+		form_copy(c, &other, sizeof(other));
+	}
+	switch (c->nr) {
+	case NR_NEWFSTATAT:
+		if ((uint32_t)c->a[3] == AT_EMPTY_PATH && is_empty(c->a[1]))
+			rename_to(c, NR_FSTAT, 1);
+		break;
+	case NR_FCHOWNAT:
+		if ((uint32_t)c->a[4] == AT_EMPTY_PATH && (int32_t)c->a[0] >= 0 &&
+			is_empty(c->a[1]))
+			rename_to(c, NR_FCHOWN, 1);
+		break;
+	case NR_FACCESSAT2:
+		if (!(uint32_t)c->a[3])
+			c->nr = NR_FACCESSAT;
+		break;
+	case NR_EPOLL_PWAIT:
+		if (!c->a[4])
+			c->nr = NR_EPOLL_WAIT;
+		break;
+	}
 }
 
 /* For the engine, which tells a clock again where this version alone looks. */
@@ -186,16 +229,17 @@ static int await_followers(struct agent_slot *slot, struct agent_control *own)
 	return 1;
 }
 
-static int lead(struct agent_frame *f, struct agent_slot *slot, const struct agent_row *row)
+static int lead(struct agent_slot *slot, const struct agent_row *row, const struct asked *asked,
+	int64_t *ret_result)
 {
 	struct agent_control *own = control_of(slot->version);
-	uint64_t head = own->head, room, a[6], before, after;
+	uint64_t head = own->head, room, before, after;
+	const uint64_t *a = asked->a;
 	struct agent_record *record;
 	struct sink sink;
 	int64_t result;
 	uint8_t *end;
 
-	all_values(f, a);
 	room = form_out_room(row, a);
 	if (room > AGENT_OUT_MAX)
 		return SLOW;
@@ -213,10 +257,10 @@ static int lead(struct agent_frame *f, struct agent_slot *slot, const struct age
 	if (sink.bad)
 		return SLOW;
 	record->item = (struct agent_item){
-		.kind = AGENT_RECORD, .nr = (uint16_t)f->rax, .tuple = slot->tuple
+		.kind = AGENT_RECORD, .nr = (uint16_t)asked->nr, .tuple = slot->tuple
 	};
 	record->in_len = (uint32_t)(sink.at - (uint8_t *)(record + 1));
-	form_copy(record->args, a, sizeof(a));
+	form_copy(record->args, a, sizeof(record->args));
 	if ((row->flags & AGENT_BARRIER) && own->followers && !await_followers(slot, own))
 		return SLOW;
 	slot->at = head;
@@ -225,7 +269,7 @@ static int lead(struct agent_frame *f, struct agent_slot *slot, const struct age
 		slot->in_call = AGENT_IDLE;
 		return SLOW;
 	}
-	result = own->many && row->wait_arg ? call_at_once(f->rax, row, a) : call(f->rax, a);
+	result = own->many && row->wait_arg ? call_at_once(asked->nr, row, a) : call(asked->nr, a);
 	if (is_for_ptrace(result)) {
 		__atomic_store_n(&slot->in_call, AGENT_IDLE, __ATOMIC_SEQ_CST);
 		return SLOW;
@@ -242,36 +286,34 @@ static int lead(struct agent_frame *f, struct agent_slot *slot, const struct age
 	/* A sleeping follower is woken at each quarter; between them it looks by itself. */
 	if (before / (AGENT_RING_SIZE / 4) != after / (AGENT_RING_SIZE / 4))
 		wake_followers(own);
-	f->rax = (uint64_t)result;
+	*ret_result = result;
 	return DONE;
 }
 
 /* Has @record, not yet made, the inputs of this call? Another version has written it. */
-static int is_same(const struct agent_frame *f, const struct agent_slot *slot,
+static int is_same(const struct asked *asked, const struct agent_slot *slot,
 	const struct agent_row *row, const struct agent_record *record, uint64_t size)
 {
 	uint32_t in_len = record->in_len;
 	struct sink sink = { .at = (uint8_t *)(record + 1),
 		.end = (uint8_t *)(record + 1) + in_len,
 		.compares = 1 };
-	uint64_t a[6];
 
-	if (in_len > size - sizeof(*record) || record->item.nr != f->rax ||
+	if (in_len > size - sizeof(*record) || record->item.nr != asked->nr ||
 		record->item.tuple != slot->tuple)
 		return 0;
-	all_values(f, a);
-	form_put_inputs(&sink, row, a);
+	form_put_inputs(&sink, row, asked->a);
 	return !sink.bad && sink.at == sink.end;
 }
 
 /* The leader asks whether this is the follower's next call too. */
-static int vet(const struct agent_frame *f, const struct agent_slot *slot,
+static int vet(const struct asked *asked, const struct agent_slot *slot,
 	const struct agent_row *row, struct agent_control *own, uint64_t ask)
 {
 	const struct agent_control *leader = control_of(slot->leader);
 	const struct agent_record *record = (void *)ring_at(own->read);
 
-	if (!is_same(f, slot, row, record, sizeof(*record) + AGENT_IN_MAX + 1024))
+	if (!is_same(asked, slot, row, record, sizeof(*record) + AGENT_IN_MAX + 1024))
 		return 0;
 	__atomic_store_n(&own->vetted, ask, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&leader->waiting, __ATOMIC_SEQ_CST))
@@ -281,7 +323,7 @@ static int vet(const struct agent_frame *f, const struct agent_slot *slot,
 
 /* The next record, or NULL: it is the engine's turn. Checked, for another version has written it.
  */
-static const struct agent_record *await_record(const struct agent_frame *f, struct agent_slot *slot,
+static const struct agent_record *await_record(const struct asked *asked, struct agent_slot *slot,
 	const struct agent_row *row, struct agent_control *own, uint64_t *ret_size)
 {
 	const struct agent_control *leader = control_of(slot->leader);
@@ -296,7 +338,7 @@ static const struct agent_record *await_record(const struct agent_frame *f, stru
 			break;
 		ask = __atomic_load_n(&leader->ask, __ATOMIC_SEQ_CST);
 		if (ask && ask != own->vetted) {
-			if (!vet(f, slot, row, own, ask))
+			if (!vet(asked, slot, row, own, ask))
 				return 0;
 			continue;
 		}
@@ -325,17 +367,19 @@ static void take_out(const struct agent_slot *slot, struct agent_control *own, u
 		wake(&leader->wake);
 }
 
-static int follow(struct agent_frame *f, struct agent_slot *slot, const struct agent_row *row)
+static int follow(struct agent_slot *slot, const struct agent_row *row, const struct asked *asked,
+	int64_t *ret_result)
 {
 	struct agent_control *own = control_of(slot->version);
 	const struct agent_record *record;
+	const uint64_t *a = asked->a;
 	struct source source;
-	uint64_t size, a[6];
+	uint64_t size;
 	uint32_t in_len, out_len;
 	int64_t result;
 
-	record = await_record(f, slot, row, own, &size);
-	if (!record || !is_same(f, slot, row, record, size))
+	record = await_record(asked, slot, row, own, &size);
+	if (!record || !is_same(asked, slot, row, record, size))
 		return SLOW;
 	/* Read once more: what lies within the record is all that counts. */
 	in_len = record->in_len;
@@ -343,7 +387,6 @@ static int follow(struct agent_frame *f, struct agent_slot *slot, const struct a
 	result = record->result;
 	if (in_len > size - sizeof(*record) || out_len > size - sizeof(*record) - in_len)
 		return SLOW;
-	all_values(f, a);
 	source.bad = 0;
 	source.at = (uint8_t *)(record + 1) + in_len;
 	source.end = source.at + out_len;
@@ -353,7 +396,7 @@ static int follow(struct agent_frame *f, struct agent_slot *slot, const struct a
 		remember_clock(own, row, a);
 	own->calls++;
 	take_out(slot, own, size);
-	f->rax = (uint64_t)result;
+	*ret_result = result;
 	return DONE;
 }
 
@@ -363,13 +406,14 @@ static int follow(struct agent_frame *f, struct agent_slot *slot, const struct a
 #define VDSO_CLOCKS	 0xf3 /* REALTIME, MONOTONIC, RAW, the coarse ones, BOOTTIME */
 
 /* The vDSO's function for the call; 0: it has none, or would make the call itself. */
-static uint64_t vdso_function(const struct agent_frame *f, const struct agent_slot *slot)
+static uint64_t vdso_function(const struct asked *asked, const struct agent_slot *slot)
 {
 	if (!slot->free)
 		return 0;
-	switch (f->rax) {
+	switch (asked->nr) {
 	case NR_CLOCK_GETTIME:
-		return f->rdi < 8 && (VDSO_CLOCKS >> f->rdi & 1) ? process->clock_gettime : 0;
+		return asked->a[0] < 8 && (VDSO_CLOCKS >> asked->a[0] & 1) ? process->clock_gettime
+									   : 0;
 	case NR_GETTIMEOFDAY:
 		return process->gettimeofday;
 	case NR_TIME:
@@ -379,38 +423,37 @@ static uint64_t vdso_function(const struct agent_frame *f, const struct agent_sl
 }
 
 /* A fault there is led to agent_bail like one here. */
-static uint64_t ask_vdso(const struct agent_frame *f, uint64_t function)
+static int64_t ask_vdso(const struct asked *asked, uint64_t function)
 {
 	int64_t (*ask)(uint64_t, uint64_t) = (int64_t(*)(uint64_t, uint64_t))function;
-	int64_t result = ask(f->rdi, f->rsi);
+	int64_t result = ask(asked->a[0], asked->a[1]);
 
 	/* The others return an int. */
-	return f->rax == NR_TIME ? (uint64_t)result : (uint64_t)(int64_t)(int32_t)result;
+	return asked->nr == NR_TIME ? result : (int64_t)(int32_t)result;
 }
 
-static int alone(struct agent_frame *f, struct agent_slot *slot)
+static int alone(struct agent_slot *slot, const struct asked *asked, int64_t *ret_result)
 {
 	struct agent_control *own = control_of(slot->version);
-	uint64_t a[6], function = vdso_function(f, slot);
+	uint64_t function = vdso_function(asked, slot);
 	int64_t result;
 
 	if (function) {
-		f->rax = ask_vdso(f, function);
+		*ret_result = ask_vdso(asked, function);
 		own->calls++;
 		return DONE;
 	}
-	all_values(f, a);
 	__atomic_store_n(&slot->in_call, AGENT_MAKING, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&own->attention, __ATOMIC_SEQ_CST)) {
 		slot->in_call = AGENT_IDLE;
 		return SLOW;
 	}
-	result = call(f->rax, a);
+	result = call(asked->nr, asked->a);
 	__atomic_store_n(&slot->in_call, AGENT_IDLE, __ATOMIC_SEQ_CST);
 	if (is_for_ptrace(result))
 		return SLOW;
 	own->calls++;
-	f->rax = (uint64_t)result;
+	*ret_result = result;
 	return DONE;
 }
 
@@ -431,16 +474,40 @@ static int is_plain_path(const char *path)
 	return 1;
 }
 
-/* /proc/PID is another process to a version whose ids the program does not know. */
-static int is_free(const struct agent_frame *f)
+static int is_free(const struct asked *asked)
 {
-	uint8_t how = table->free[f->rax];
+	uint8_t how = table->free[asked->nr];
 
 	if (how == AGENT_NOT_FREE)
 		return 0;
 	if (how == AGENT_FREE_ALWAYS || process->identity)
 		return 1;
-	return how <= AGENT_FREE_PATH_LAST && is_plain_path((const char *)value(f, how - 1));
+	return how <= AGENT_FREE_PATH_LAST && is_plain_path((const char *)asked->a[how - 1]);
+}
+
+/* Is it about what all versions have, and what the agent knows enough of? */
+static int is_for_all(const struct agent_row *row, const struct asked *asked, uint32_t mode)
+{
+	for (int i = 0; i < row->nargs; i++) {
+		switch (row->args[i].kind) {
+		case AGENT_FD:
+			if (has_bit(process->private_fds, (uint32_t)asked->a[i]))
+				return 0;
+			break;
+		case AGENT_EVENTS:
+			if (!has_bit(process->plain_epolls, (uint32_t)asked->a[0]))
+				return 0;
+			break;
+		case AGENT_PATH:
+			/* /proc/PID is another process to a version whose ids the program does not
+			 * know. */
+			if (mode != AGENT_FOLLOW && !process->identity &&
+				!is_plain_path((const char *)asked->a[i]))
+				return 0;
+			break;
+		}
+	}
+	return 1;
 }
 
 int agent_call(struct agent_frame *f, struct agent_slot *slot);
@@ -450,28 +517,36 @@ int agent_call(struct agent_frame *f, struct agent_slot *slot)
 {
 	const struct agent_row *row;
 	uint32_t mode = slot->mode;
+	struct asked asked;
+	int64_t result = 0;
+	int rc = SLOW;
 	uint8_t index;
 
 	if (f->rax >= AGENT_CALLS)
 		return SLOW;
-	if (mode == AGENT_FREE && is_free(f))
-		return alone(f, slot);
-	index = table->row_of[f->rax];
+	read_frame(f, &asked);
+	if (mode == AGENT_FREE && is_free(&asked)) {
+		rc = alone(slot, &asked, &result);
+		goto end;
+	}
+	give_usual_name(&asked);
+	index = asked.nr < AGENT_CALLS ? table->row_of[asked.nr] : 0;
 	if (!index || index >= AGENT_ROWS)
 		return SLOW;
 	row = &table->rows[index];
-	for (int i = 0; i < row->nargs; i++) {
-		uint64_t fd = (uint32_t)value(f, i);
-
-		if (row->args[i].kind == AGENT_FD && has_bit(process->private_fds, fd))
-			return SLOW;
-		if (row->args[i].kind == AGENT_EVENTS &&
-			!has_bit(process->plain_epolls, (uint32_t)f->rdi))
-			return SLOW;
+	if (!is_for_all(row, &asked, mode))
+		return SLOW;
+	if (mode == AGENT_ALONE || mode == AGENT_FREE) {
+		if (!(row->flags & AGENT_IDS) || process->identity)
+			rc = alone(slot, &asked, &result);
+	} else if (mode == AGENT_LEAD) {
+		if (!control_of(slot->version)->attention)
+			rc = lead(slot, row, &asked, &result);
+	} else if (mode == AGENT_FOLLOW) {
+		rc = follow(slot, row, &asked, &result);
 	}
-	if (mode == AGENT_ALONE || mode == AGENT_FREE)
-		return (row->flags & AGENT_IDS) && !process->identity ? SLOW : alone(f, slot);
-	if (mode == AGENT_LEAD)
-		return control_of(slot->version)->attention ? SLOW : lead(f, slot, row);
-	return mode == AGENT_FOLLOW ? follow(f, slot, row) : SLOW;
+end:
+	if (rc == DONE)
+		f->rax = (uint64_t)result;
+	return rc;
 }

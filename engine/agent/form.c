@@ -63,6 +63,22 @@ static void put_long(struct sink *s, uint64_t word)
 	put(s, &word, 8);
 }
 
+static void put_string(struct sink *s, const char *text)
+{
+	uint64_t len = 0;
+
+	if (!text) {
+		put_byte(s, MARK_NULL);
+		return;
+	}
+	while (text[len] && len < AGENT_PATH_MAX)
+		len++;
+	if (len == AGENT_PATH_MAX)
+		s->bad = 1;
+	put_byte(s, MARK_HERE);
+	put(s, text, len + 1);
+}
+
 static void put_content(struct sink *s, const uint8_t *data, uint64_t len)
 {
 	uint64_t sum[2];
@@ -104,6 +120,18 @@ static void put_vector(struct sink *s, const struct iovec *iov, uint64_t count, 
 		put(s, iov[i].base, iov[i].len);
 }
 
+static void put_buffer(struct sink *s, const uint8_t *data, uint64_t len)
+{
+	if (!data || len > AGENT_DIGEST_MAX) {
+		s->bad = 1;
+		return;
+	}
+	put_byte(s, MARK_HERE);
+	put_long(s, len);
+	put_byte(s, MARK_HERE);
+	put_content(s, data, len);
+}
+
 static void put_message(struct sink *s, const struct message *m)
 {
 	if (!m || m->name || (m->control && m->control_len)) {
@@ -132,14 +160,20 @@ void form_put_inputs(struct sink *s, const struct agent_row *row, const uint64_t
 			put_long(s, a[i]);
 			break;
 		case AGENT_IN:
-			if (!a[i] || from > AGENT_DIGEST_MAX) {
-				s->bad = 1;
-				break;
-			}
-			put_byte(s, MARK_HERE);
-			put_long(s, from);
-			put_byte(s, MARK_HERE);
-			put_content(s, (void *)a[i], from);
+			put_buffer(s, (void *)a[i], from);
+			break;
+		case AGENT_INOUT:
+			if (a[i])
+				put_buffer(s, (void *)a[i], row->args[i].size);
+			else
+				put_byte(s, MARK_NULL);
+			break;
+		case AGENT_PATH:
+			s->bad |= (row->flags & AGENT_NAMES) && (!a[i] || *(char *)a[i]);
+			put_string(s, (void *)a[i]);
+			break;
+		case AGENT_STRING:
+			put_string(s, (void *)a[i]);
 			break;
 		case AGENT_IOV_IN:
 			put_vector(s, (void *)a[i], (uint32_t)from, 1);
@@ -173,6 +207,7 @@ uint64_t form_out_room(const struct agent_row *row, const uint64_t a[6])
 
 		switch (row->args[i].kind) {
 		case AGENT_OUT:
+		case AGENT_INOUT:
 			room += row->args[i].size;
 			break;
 		case AGENT_OUT_RES:
@@ -228,6 +263,7 @@ uint8_t *form_take_outputs(
 
 		switch (row->args[i].kind) {
 		case AGENT_OUT:
+		case AGENT_INOUT:
 			out = take(out, a[i], row->args[i].size);
 			break;
 		case AGENT_OUT_RES:
@@ -295,11 +331,12 @@ int form_give_outputs(
 
 		switch (row->args[i].kind) {
 		case AGENT_OUT:
+		case AGENT_INOUT:
 		case AGENT_OUT_RES:
 			data = next(s, &len);
-			s->bad |=
-				len > (row->args[i].kind == AGENT_OUT ? row->args[i].size : from) ||
-				(len && !a[i]);
+			s->bad |= len > (row->args[i].kind == AGENT_OUT_RES ? from
+									    : row->args[i].size) ||
+				  (len && !a[i]);
 			if (!s->bad)
 				form_copy((void *)a[i], data, len);
 			break;

@@ -164,7 +164,10 @@ enum agent_arg_kind {
 	AGENT_VALUE4,  /* a 32-bit value */
 	AGENT_VALUE8,  /* a 64-bit value */
 	AGENT_IN,      /* bytes, as many as argument `from` says */
+	AGENT_PATH,    /* a string, of a file's name */
+	AGENT_STRING,  /* any other string */
 	AGENT_OUT,     /* `size` bytes */
+	AGENT_INOUT,   /* `size` bytes, before and after */
 	AGENT_OUT_RES, /* bytes, as many as the result says */
 	AGENT_IOV_IN,
 	AGENT_IOV_OUT,
@@ -177,6 +180,7 @@ enum agent_arg_kind {
 
 #define AGENT_BARRIER 1 /* made when every follower has come to the same call */
 #define AGENT_IDS     2 /* its result is an id: by ptrace in a version without its own */
+#define AGENT_NAMES   4 /* a file's name says whose call it is: only where that is empty */
 
 #define AGENT_CLOCK_BY_ID                                                                          \
 	255 /* its first argument says; those above the others are not remembered */
@@ -202,19 +206,30 @@ enum agent_free {
 	AGENT_FREE_ALWAYS,
 };
 
-#define AGENT_CALLS 512
-#define AGENT_ROWS  160
+#define AGENT_CALLS	512
+#define AGENT_ROWS	160
+#define AGENT_NAMES_MAX 32
+
+/* A call that always stands for another one. */
+struct agent_name {
+	uint16_t nr;
+	uint8_t from[6]; /* 1 + the argument that it is; 0: the value */
+	uint32_t values[6];
+};
 
 struct agent_table {
 	uint8_t row_of[AGENT_CALLS]; /* 0: not the agent's */
 	uint8_t free[AGENT_CALLS];   /* with AGENT_FREE: enum agent_free, or 1 + its path's place */
+	uint8_t name_of[AGENT_CALLS]; /* 1 + its place in `names`; 0: it has its usual name */
+	struct agent_name names[AGENT_NAMES_MAX];
 	struct agent_row rows[AGENT_ROWS];
 };
 
 /* Longest inputs and outputs that are recorded inline, and what the engine's marks may need. */
-#define AGENT_IN_MAX  65536
-#define AGENT_OUT_MAX 262144
-#define AGENT_RESERVE 131072
+#define AGENT_IN_MAX   65536
+#define AGENT_PATH_MAX 4096
+#define AGENT_OUT_MAX  262144
+#define AGENT_RESERVE  131072
 
 /* In the normal form, a buffer longer than this is its digest; one longer than that is the
  * engine's. */

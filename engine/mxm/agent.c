@@ -117,7 +117,7 @@ static uint32_t wanted_mode(const struct task *task)
 
 static bool has_call(const struct task *task)
 {
-	return agent_table_has(&task->call) ||
+	return agent_table_has(&task->call, task->tuple->group->mxm) ||
 	       (wanted_mode(task) == AGENT_FREE && agent_table_frees(&task->call));
 }
 

@@ -55,7 +55,7 @@ static int fill_code(struct task *task)
 	long r;
 	int rc;
 
-	agent_table_build(&table, task->tuple->group->mxm->config.sync == MXM_BARRIER);
+	agent_table_build(&table, task->tuple->group->mxm);
 	rc = tracee_write(&task->tracee, raddr(AGENT_CODE), agent_image, image);
 	if (rc == 0)
 		rc = tracee_write(&task->tracee, raddr(AGENT_TABLE), &table, sizeof(table));

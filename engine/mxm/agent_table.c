@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mxm/agent_table.h"
 
+#include <assert.h>
 #include <string.h>
 #include <sys/syscall.h>
 
@@ -17,6 +18,7 @@ static bool put_arg(const struct sys_row *row, int i, struct agent_row *out)
 	case ARG_ADDR:
 		break;
 	case ARG_FD:
+	case ARG_DIRFD:
 		kind = AGENT_FD;
 		break;
 	case ARG_INT:
@@ -36,6 +38,18 @@ static bool put_arg(const struct sys_row *row, int i, struct agent_row *out)
 		if (arg->len != LEN_ARG || arg->size != 1 || arg->words || arg->head)
 			return false;
 		kind = AGENT_IN;
+		break;
+	case ARG_INOUT:
+		if (arg->when || arg->words || arg->head || arg->len != LEN_FIXED ||
+			arg->size > 4096)
+			return false;
+		kind = AGENT_INOUT;
+		break;
+	case ARG_PATH:
+		kind = AGENT_PATH;
+		break;
+	case ARG_STR:
+		kind = AGENT_STRING;
 		break;
 	case ARG_OUT:
 		if (arg->when || arg->head ||
@@ -91,7 +105,17 @@ static void put_clock(uint32_t nr, struct agent_row *out)
 	out->clock = rules_clock(&second, &arg, &len) == clock ? (uint8_t)clock : AGENT_CLOCK_BY_ID;
 }
 
-static bool make_row(const struct sys_row *row, bool barrier, struct agent_row *out)
+/* With roots of their own, a file's name says which versions have the file: paths.h. */
+static bool has_name(const struct sys_row *row)
+{
+	for (int i = 0; i < row->nargs; i++) {
+		if (row->args[i].kind == ARG_PATH)
+			return true;
+	}
+	return false;
+}
+
+static bool make_row(const struct sys_row *row, const struct mxm *mxm, struct agent_row *out)
 {
 	*out = (struct agent_row){ .nargs = row->nargs };
 	if (row->class != SYS_SHARED ||
@@ -106,8 +130,10 @@ static bool make_row(const struct sys_row *row, bool barrier, struct agent_row *
 		if (!put_arg(row, i, out))
 			return false;
 	}
-	if ((row->flags & SYS_BARRIER) && barrier)
+	if ((row->flags & SYS_BARRIER) && mxm->config.sync == MXM_BARRIER)
 		out->flags |= AGENT_BARRIER;
+	if (mxm->has_roots && has_name(row))
+		out->flags |= AGENT_NAMES;
 	if (row->flags & SYS_PID_RESULT)
 		out->flags |= AGENT_IDS;
 	if (row->nr == SYS_epoll_wait)
@@ -147,18 +173,26 @@ static uint8_t how_free(const struct sys_row *row)
 	return how;
 }
 
-void agent_table_build(struct agent_table *ret_table, bool barrier)
+void agent_table_build(struct agent_table *ret_table, const struct mxm *mxm)
 {
+	uint16_t nrs[AGENT_NAMES_MAX];
 	uint8_t n = 1;
+	int names;
 
 	memset(ret_table, 0, sizeof(*ret_table));
+	names = rules_names(ret_table->names, nrs);
+	for (int i = 0; i < names; i++)
+		ret_table->name_of[nrs[i]] = (uint8_t)(i + 1);
 	for (uint32_t nr = 0; nr < AGENT_CALLS && nr <= sys_max(); nr++) {
 		const struct sys_row *row = sys_row(nr);
 
 		if (row)
 			ret_table->free[nr] = how_free(row);
-		if (row && n < AGENT_ROWS && make_row(row, barrier, &ret_table->rows[n]))
-			ret_table->row_of[nr] = n++;
+		/* The call that it stands for has the row. */
+		if (!row || ret_table->name_of[nr] || !make_row(row, mxm, &ret_table->rows[n]))
+			continue;
+		ret_table->row_of[nr] = n++;
+		assert(n < AGENT_ROWS);
 	}
 }
 
@@ -170,10 +204,23 @@ bool agent_table_frees(const struct call *call)
 	return row && is_free(row);
 }
 
-bool agent_table_has(const struct call *call)
+/* The agent gives these their usual names as rules_rename() does. */
+static bool is_renamed_there(const struct call *call)
+{
+	switch (call->issued) {
+	case SYS_newfstatat:
+	case SYS_fchownat:
+	case SYS_faccessat2:
+	case SYS_epoll_pwait:
+		return true;
+	}
+	return call->nr == rules_other_name(call->issued);
+}
+
+bool agent_table_has(const struct call *call, const struct mxm *mxm)
 {
 	struct agent_row row;
 
-	return call->row && call->nr == call->issued && call->row == sys_row((uint32_t)call->nr) &&
-	       call->nr < AGENT_CALLS && make_row(call->row, false, &row);
+	return call->row && is_renamed_there(call) && call->row == sys_row((uint32_t)call->nr) &&
+	       call->nr < AGENT_CALLS && make_row(call->row, mxm, &row);
 }

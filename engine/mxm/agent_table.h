@@ -6,9 +6,8 @@
 #include "agent/wire.h"
 #include "mxm/state.h"
 
-/* @barrier: calls that cannot be taken back wait for the followers. */
-void agent_table_build(struct agent_table *ret_table, bool barrier);
-bool agent_table_has(const struct call *call);
+void agent_table_build(struct agent_table *ret_table, const struct mxm *mxm);
+bool agent_table_has(const struct call *call, const struct mxm *mxm);
 /* Those that it takes with AGENT_FREE only. */
 bool agent_table_frees(const struct call *call);
 

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "agent/wire.h"
 #include "mxm/rules.h"
 
 /* An argument of the other name: one of this name's, or a value. */
@@ -60,6 +61,8 @@ static const struct renaming {
 #undef A
 #undef K
 
+_Static_assert(ARRAY_SIZE(renamings) <= AGENT_NAMES_MAX, "the agent's table has room for them");
+
 static const struct renaming *renaming_of(uint64_t nr)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(renamings); i++) {
@@ -67,6 +70,19 @@ static const struct renaming *renaming_of(uint64_t nr)
 			return &renamings[i];
 	}
 	return NULL;
+}
+
+int rules_names(struct agent_name *ret_names, uint16_t *ret_nrs)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(renamings); i++) {
+		ret_nrs[i] = renamings[i].nr;
+		ret_names[i].nr = renamings[i].to;
+		for (int k = 0; k < 6; k++) {
+			ret_names[i].from[k] = renamings[i].args[k].arg;
+			ret_names[i].values[k] = renamings[i].args[k].value;
+		}
+	}
+	return ARRAY_SIZE(renamings);
 }
 
 uint64_t rules_other_name(uint64_t nr)

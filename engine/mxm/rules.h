@@ -26,6 +26,9 @@ bool rules_differ_in_temporary(const struct call *call, const struct str *ours,
 void rules_rename(struct task *task);
 /* The number that a call is always renamed to; the same where it is not. */
 uint64_t rules_other_name(uint64_t nr);
+/* All calls that always are, for the agent: their numbers, and what they stand for. How many. */
+struct agent_name;
+int rules_names(struct agent_name *ret_names, uint16_t *ret_nrs);
 
 /*
  * Looks: calls that only ask, whose answers change nothing for anybody else: ids, times, limits,
