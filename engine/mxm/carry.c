@@ -214,6 +214,7 @@ void carry_take_up(struct task *task)
 	long r;
 	int rc = tracee_remote(&task->tracee, true, &r, SYS_getpid, 0, 0, 0, 0, 0, 0);
 
+	task->at_entry_stop = false;
 	proc->has_to_carry = false;
 	if (rc == 0 && proc->has_shadows[task->version] && shadows_move(task) < 0)
 		lost = "a shared mapping could not be moved to its file";
@@ -224,6 +225,5 @@ void carry_take_up(struct task *task)
 		mxm->ops->note(mxm->ops_arg, "not-carried-over", task->version,
 			task->tuple->ids->known, lost);
 	tracee_retry_call(&task->tracee, task->call.issued);
-	task->at_entry_stop = false;
 	task_resume(task, RESUME_RUN, 0);
 }

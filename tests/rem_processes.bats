@@ -1,0 +1,58 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Recovery of programs of several processes: a version is lost as a whole and comes back as a whole,
+# with the memory that its processes share, with its children, and with its own functions in all of
+# them.
+
+load lib
+load mxm
+
+setup() {
+	need jq pgrep
+	good=$(victim family_old)
+	bad=$(victim family_new)
+	cd "$BATS_TEST_TMPDIR" || return
+}
+
+teardown() {
+	exec 7>&- || :
+	stop_all
+}
+
+recovered_times() {
+	[ "$(grep -c '"event":"recovered"' "$LOG")" -ge "$1" ]
+}
+
+# family OLD NEW [FILE] -- OPTIONS...: obeys $commands as the good version alone does; at each 13 a
+# version crashes, and the next command comes when it is back.
+family() {
+	local old=$1 new=$2 file="" command i=0
+	shift 2
+	[ "$1" = -- ] || { file=$1 && shift; }
+	shift
+	rm -f in file want.file
+	mkfifo in
+	LOG=$BATS_TEST_TMPDIR/events.$RANDOM.log
+	start sh -c 'exec "$@" <"$0"' in "$MX" run --log "$LOG" --max-recoveries 1000 "$@" "$old" "$new" -- $file
+	exec 7>in
+	wait_until 10 grep -q mirroring "$LOG"
+	for command in "${commands[@]}"; do
+		echo "$command" >&7
+		[ "${command%% *}" = 13 ] || continue
+		i=$((i + 1))
+		[ "${lost-}" ] || wait_until 20 recovered_times $i || fail "$* $i: $(cat "$LOG")"
+	done
+	exec 7>&-
+	wait "$SERVER" || fail "$*: it ended with $?: $(cat "$LOG")"
+	printf '%s\n' "${commands[@]}" | "$good" ${file:+want.file} >want
+	diff want "$SERVER_LOG" || fail "$*: $(cat "$LOG")"
+	[ -z "$file" ] || cmp want.file "$file"
+	[ "$(events divergence)$(events not-carried-over)" = 00 ] || fail "$*: $(cat "$LOG")"
+}
+
+@test "a file that several processes have mapped goes on when the other version takes over" {
+	commands=(1 2 13 3 4 "13 x" 5 "exit 1 2" 6)
+	lost=yes
+	family "$good" "$bad" file -- --max-recoveries 0
+	family "$bad" "$good" file -- --max-recoveries 0 --no-agent
+}
