@@ -536,9 +536,11 @@ int agent_call(struct agent_frame *f, struct agent_slot *slot)
 	row = &table->rows[index];
 	if (!is_for_all(row, &asked, mode))
 		return SLOW;
+	/* Of its own ids the program knows others. */
+	if ((row->flags & AGENT_IDS) && !process->identity && mode != AGENT_FOLLOW)
+		return SLOW;
 	if (mode == AGENT_ALONE || mode == AGENT_FREE) {
-		if (!(row->flags & AGENT_IDS) || process->identity)
-			rc = alone(slot, &asked, &result);
+		rc = alone(slot, &asked, &result);
 	} else if (mode == AGENT_LEAD) {
 		if (!control_of(slot->version)->attention)
 			rc = lead(slot, row, &asked, &result);
