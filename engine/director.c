@@ -262,13 +262,14 @@ static void on_runs(void *arg, int version, pid_t pid)
 		recovery_runs(d->recovery, version, pid);
 }
 
-static int on_rejoin_prepare(void *arg, int version, int from, struct tracee *t, struct err *err)
+static int on_rejoin_prepare(
+	void *arg, int version, int from, struct tracee *const *ts, int n, struct err *err)
 {
 	struct director *d = arg;
 
 	if (d->decided)
 		return err_set(err, ECANCELED, "the operator has decided for one version");
-	return recovery_prepare(d->recovery, from, t, err);
+	return recovery_prepare(d->recovery, from, ts, n, err);
 }
 
 static int on_rejoin_safe(
@@ -280,10 +281,10 @@ static int on_rejoin_safe(
 }
 
 static int on_rejoin_made(
-	void *arg, int version, int from, struct tracee *const *threads, int n, struct err *err)
+	void *arg, int version, int from, struct tracee *const *ts, int n, struct err *err)
 {
 	struct director *d = arg;
-	int rc = recovery_convert(d->recovery, version, from, threads[0], err);
+	int rc = recovery_convert(d->recovery, version, from, ts, n, err);
 
 	if (rc < 0)
 		return rc;

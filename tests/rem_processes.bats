@@ -56,3 +56,22 @@ family() {
 	family "$good" "$bad" file -- --max-recoveries 0
 	family "$bad" "$good" file -- --max-recoveries 0 --no-agent
 }
+
+@test "a version comes back with its children, and the memory that they share is the survivor's" {
+	local agent leader
+	commands=(1 2 "who 0" 13 "who 1" "exit 0 7" 4 5 "kill 1 15" "who 1" 13 13 "kill 0 9" 6 "13 x"
+		"exit 1 0" "who 0" "who 1" 13 7)
+	lost=
+	for agent in "" --no-agent; do
+		for leader in old new; do
+			# shellcheck disable=SC2086 # no agent: no word
+			family "$good" "$bad" -- --leader $leader $agent
+			# shellcheck disable=SC2086
+			family "$bad" "$good" file -- --leader $leader $agent
+			[ "$(events recovered)" = 5 ]
+		done
+	done
+	family "$bad" "$good" -- --sync stream
+	family "$good" "$bad" file -- --sync lockstep
+	[ "$(jq -s 'map(select(.event == "recovered").functions) | all(. == 1)' "$LOG")" = true ]
+}

@@ -155,11 +155,19 @@ static bool have_slots(const struct task *task)
 	return true;
 }
 
+static const struct patches *patches_of(const struct task *task)
+{
+	const struct proc *proc = task->tuple->proc;
+	const struct agent *agent = proc->agents[task->version];
+
+	return agent ? agent->patches : proc->inherited[task->version];
+}
+
 void agent_return(struct task *task)
 {
-	const struct agent *agent = task->tuple->proc->agents[task->version];
-	const struct user_regs_struct *regs = agent ? tracee_regs(&task->tracee) : NULL;
-	uint64_t to = regs ? patches_return(agent->patches, regs->rip) : 0;
+	const struct patches *patches = patches_of(task);
+	const struct user_regs_struct *regs = patches ? tracee_regs(&task->tracee) : NULL;
+	uint64_t to = regs ? patches_return(patches, regs->rip) : 0;
 	struct user_regs_struct *own = regs && to != regs->rip ? tracee_touch(&task->tracee) : NULL;
 
 	if (own)
@@ -251,11 +259,11 @@ static void set_counter(struct task *task, bool free)
 
 void agent_hold(struct task *task)
 {
-	const struct agent *agent = task->tuple->proc->agents[task->version];
-	struct user_regs_struct *regs = agent ? tracee_touch(&task->tracee) : NULL;
+	const struct patches *patches = patches_of(task);
+	struct user_regs_struct *regs = patches ? tracee_touch(&task->tracee) : NULL;
 
 	if (regs)
-		regs->rip = patches_site(agent->patches, regs->rip);
+		regs->rip = patches_site(patches, regs->rip);
 	/* A child has what its parent had, which nobody has noted. */
 	set_counter(task, false);
 }
@@ -506,10 +514,22 @@ void agent_forked(struct proc *child, const struct proc *parent)
 	child->no_agent = parent->no_agent;
 }
 
+void agent_forked_version(struct proc *child, const struct proc *parent, int version)
+{
+	const struct agent *agent = parent->agents[version];
+	const struct patches *patches = agent ? agent->patches : parent->inherited[version];
+
+	/* It may have been given its agent since the leader forked. */
+	child->agent_below[version] = parent->agent_below[version];
+	child->inherited[version] = patches ? patches_copy(patches) : NULL;
+}
+
 static void let_go(struct proc *proc, int version)
 {
 	struct agent *agent = proc->agents[version];
 
+	patches_free(proc->inherited[version]);
+	proc->inherited[version] = NULL;
 	if (!agent)
 		return;
 	patches_free(agent->patches);
@@ -549,15 +569,18 @@ void agent_copied(struct group *group, struct proc *proc, int version)
 
 	let_go(proc, version);
 	proc->agent_below[version] = proc->agent_below[group->leader];
+	if (proc->inherited[group->leader])
+		proc->inherited[version] = patches_copy(proc->inherited[group->leader]);
 	if (from) {
 		proc->agents[version] = xzalloc(sizeof(struct agent));
 		proc->agents[version]->patches = patches_copy(from->patches);
 		proc->agents[version]->slots = from->slots;
 	}
 	list_for_each (at, &group->tuples) {
-		struct task *task = &container_of(at, struct tuple, link)->tasks[version];
+		struct tuple *tuple = container_of(at, struct tuple, link);
+		struct task *task = &tuple->tasks[version];
 
-		if (task->state == TASK_ABSENT || task->slot <= AGENT_SLOTS)
+		if (tuple->proc != proc || task->state == TASK_ABSENT || task->slot <= AGENT_SLOTS)
 			continue;
 		agent_tell(
 			task, task->slot + offsetof(struct agent_slot, version), &own, sizeof(own));
@@ -568,7 +591,6 @@ void agent_copied(struct group *group, struct proc *proc, int version)
 	}
 	if (from)
 		agent_begin(group, proc);
-	agent_refresh(group);
 }
 
 void agent_private_fd(struct task *task, int fd)

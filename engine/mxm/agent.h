@@ -57,7 +57,8 @@ void agent_hold(struct task *task);
  */
 MUST_CHECK int agent_part(const struct proc *proc, int from, int version, struct tracee *own,
 	struct tracee *copy, struct err *err);
-/* @version's process is a copy of the leader's now, and so is its agent. All are stopped. */
+/* @version's process is a copy of the leader's now, and so is its agent. All are stopped; when all
+ * processes have been copied comes agent_refresh(). */
 void agent_copied(struct group *group, struct proc *proc, int version);
 
 /* In the leader's last stop: the call that its agent had made, and not recorded. */
@@ -65,6 +66,8 @@ void agent_harvest(struct task *task);
 
 void agent_task_gone(struct task *task);
 void agent_forked(struct proc *child, const struct proc *parent);
+/* @version's own part of it: its memory, stubs and all. */
+void agent_forked_version(struct proc *child, const struct proc *parent, int version);
 void agent_executed(struct proc *proc, int version);
 void agent_free(struct proc *proc);
 

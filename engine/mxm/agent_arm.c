@@ -213,7 +213,11 @@ void agent_arm(struct task *task)
 				task->tuple->ids->known, err.text[0] ? err.text : strerror(-rc));
 	} else {
 		proc->agents[task->version] = xzalloc(sizeof(struct agent));
-		proc->agents[task->version]->patches = patches_new();
+		/* A stub that it has from its parent leads to its own agent now. */
+		proc->agents[task->version]->patches = proc->inherited[task->version]
+							       ? proc->inherited[task->version]
+							       : patches_new();
+		proc->inherited[task->version] = NULL;
 		proc->agent_below[task->version] = true;
 		if (agent_is_complete(group, proc) && !group->ring->marks)
 			agent_begin(group, proc);

@@ -25,6 +25,7 @@
 #include "mxm/posix_timers.h"
 #include "mxm/shadows.h"
 #include "mxm/special_limits.h"
+#include "mxm/standins.h"
 #include "mxm/told.h"
 #include "mxm/tsc.h"
 
@@ -459,6 +460,8 @@ void births_gone(struct task *task, int status)
 		/* Killed where its last stop could not be looked at. */
 		ended_by_signal(task, WTERMSIG(status), false);
 	}
+	if (task->tracee.tid == task->tracee.tgid)
+		standins_end(group, task->version, task->tracee.tgid, status);
 	/* What a follower was being given belongs to the stream. */
 	if (!task_follows(task) && task->event && list_is_empty(&task->event->link) &&
 		!task->event->pending)

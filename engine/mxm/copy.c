@@ -2,8 +2,10 @@
 #include "mxm/copy.h"
 
 #include <errno.h>
+#include <linux/close_range.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -140,6 +142,42 @@ static int copy_user_side(struct copy_thread *t)
 	to->regs_known = to->regs_dirty = true;
 	rc = tracee_copy_xstate(from, to);
 	return rc < 0 ? rc : tracee_set_sigmask(to, t->sigmask);
+}
+
+void copies_free(struct copies *copies)
+{
+	for (int i = 0; i < copies->n; i++)
+		free(copies->v[i].threads);
+	free(copies->v);
+	*copies = (struct copies){ 0 };
+}
+
+void copy_kill_one(struct tracee *t)
+{
+	syscall(SYS_kill, t->tid, SIGKILL);
+	t->regs_dirty = false;
+	await_end(t);
+	mm_put(t->mm);
+	*t = (struct tracee){ 0 };
+}
+
+int copy_bare_child(struct tracee *t, struct tracee *ret_child, struct err *err)
+{
+	struct tracee child;
+	long r;
+	int rc = clone_of(t, CLONE_VM | CLONE_FILES | SIGCHLD, 0, &child, err);
+
+	if (rc < 0)
+		return rc;
+	child.mm = mm_get(t->mm);
+	/* A copy of the table would keep open what the parent closes. */
+	rc = call(&child, &r, err, "close_range", SYS_close_range, 0, ~0u, CLOSE_RANGE_UNSHARE, 0);
+	if (rc < 0) {
+		copy_kill_one(&child);
+		return rc;
+	}
+	*ret_child = child;
+	return 0;
 }
 
 bool copy_stays_in_namespaces(pid_t pid)

@@ -15,6 +15,33 @@ struct copy_thread {
 	struct tracee twin; /* stopped, with the registers that the thread has */
 };
 
+/* A process of the program, to copy with others: its threads, the main one first. */
+struct copy {
+	struct proc *proc;
+	struct copy_thread *threads;
+	int n;
+};
+
+/* All that are to be copied at once. */
+struct copies {
+	struct copy *v;
+	int n;
+};
+
+/* The main thread of @copy's process, and its twin. */
+static inline struct task *copy_main(const struct copy *copy)
+{
+	return copy->threads[0].task;
+}
+
+static inline struct tracee *copy_twin(const struct copy *copy)
+{
+	return &copy->threads[0].twin;
+}
+
+void copies_free(struct copies *copies);
+#define cleanup_copies __attribute__((cleanup(copies_free)))
+
 /*
  * Copies the process of @threads, of which the first is its main thread. All are stopped; their
  * registers are what both go on with. On success every twin is stopped, traced by this monitor, and
@@ -31,5 +58,13 @@ bool copy_stays_in_namespaces(pid_t pid);
 
 /* Ends the twins, whatever became of them. */
 void copy_kill(struct copy_thread *threads, int n);
+
+/*
+ * A child of @t's, stopped before its first instruction, that has nothing but its memory: no
+ * descriptors. It ends as any child does, with SIGCHLD. @t is stopped in user mode.
+ */
+MUST_CHECK int copy_bare_child(struct tracee *t, struct tracee *ret_child, struct err *err);
+/* Kills it, and waits for its end. */
+void copy_kill_one(struct tracee *t);
 
 #endif

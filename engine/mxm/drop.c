@@ -17,6 +17,7 @@
 #include "mxm/ring.h"
 #include "mxm/shadows.h"
 #include "mxm/special_limits.h"
+#include "mxm/standins.h"
 
 void drop_version_locked(struct mxm *mxm, int version)
 {
@@ -322,6 +323,7 @@ static void forget_former(struct group *group)
 
 static void kill_all(struct group *group, int version)
 {
+	standins_kill(group, version);
 	list_for_each (at, &group->tuples) {
 		struct task *task = &container_of(at, struct tuple, link)->tasks[version];
 

@@ -17,6 +17,7 @@
 #include "mxm/ring.h"
 #include "mxm/rules.h"
 #include "mxm/shadows.h"
+#include "mxm/standins.h"
 
 /* What can follow what. An edge that is not here is a bug, and ends the run with a word about it.
  */
@@ -230,9 +231,11 @@ static void dispatch(struct group *group, const struct stop *stop)
 	struct task *task = group_find(group, stop->tid);
 
 	if (!task) {
-		if (stop->kind == STOP_NEW)
+		if (stop->kind == STOP_NEW) {
 			births_new_stop(group, stop->tid);
-		else if (stop->kind != STOP_GONE) {
+		} else if (stop->kind == STOP_GONE) {
+			standins_gone(group, stop->tid);
+		} else {
 			struct tracee stray = { .tid = stop->tid };
 
 			(void)tracee_resume(&stray, RESUME_RUN, 0);
@@ -355,6 +358,7 @@ static bool end_group(struct group *group)
 	pthread_mutex_lock(&mxm->lock);
 	over = !handover_expects_locked(group);
 	if (over) {
+		standins_free(group);
 		ring_end(group);
 		shadows_rehome_locked(mxm, group, NULL);
 		group->over = true;
@@ -426,6 +430,7 @@ struct group *group_new(struct mxm *mxm, int leader, unsigned followers)
 	list_init(&group->stream);
 	list_init(&group->ready);
 	list_init(&group->arrivals);
+	list_init(&group->standins);
 	pthread_mutex_lock(&mxm->lock);
 	list_append(&mxm->groups, &group->link);
 	mxm->ngroups++;

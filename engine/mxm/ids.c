@@ -54,6 +54,22 @@ void ids_free_all(struct mxm *mxm)
 	}
 }
 
+/* With the lock held. The newest first: a number can have been used before. */
+static struct ids *find_known(struct mxm *mxm, pid_t known)
+{
+	struct list *lists[] = { &mxm->ids, &mxm->dead_ids };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(lists); i++) {
+		for (struct list *at = lists[i]->prev; at != lists[i]; at = at->prev) {
+			struct ids *ids = container_of(at, struct ids, link);
+
+			if (ids->known == known)
+				return ids;
+		}
+	}
+	return NULL;
+}
+
 static pid_t translate(struct mxm *mxm, int version, pid_t id, bool to_real)
 {
 	struct list *lists[] = { &mxm->ids, &mxm->dead_ids };
@@ -68,7 +84,8 @@ static pid_t translate(struct mxm *mxm, int version, pid_t id, bool to_real)
 		for (struct list *at = lists[i]->prev; at != lists[i]; at = at->prev) {
 			struct ids *ids = container_of(at, struct ids, link);
 
-			if ((to_real ? ids->known : ids->real[version]) != want)
+			if (to_real ? ids->known != want
+				    : ids->real[version] != want && ids->standin[version] != want)
 				continue;
 			found = to_real ? ids->real[version] : ids->known;
 			done = true;
@@ -98,15 +115,44 @@ void ids_forget_version(struct mxm *mxm, int version)
 
 	pthread_mutex_lock(&mxm->lock);
 	for (unsigned i = 0; i < ARRAY_SIZE(lists); i++) {
-		list_for_each (at, lists[i])
-			container_of(at, struct ids, link)->real[version] = PID_NONE;
+		list_for_each (at, lists[i]) {
+			struct ids *ids = container_of(at, struct ids, link);
+
+			ids->real[version] = PID_NONE;
+			ids->standin[version] = 0;
+		}
 	}
 	pthread_mutex_unlock(&mxm->lock);
 }
 
-bool ids_has(struct mxm *mxm, int version, pid_t known)
+void ids_set_standin(struct mxm *mxm, int version, pid_t known, pid_t standin)
 {
-	return ids_to_real(mxm, version, known) != PID_NONE;
+	struct ids *ids;
+
+	pthread_mutex_lock(&mxm->lock);
+	ids = find_known(mxm, known);
+	if (ids)
+		ids->standin[version] = standin;
+	pthread_mutex_unlock(&mxm->lock);
+}
+
+pid_t ids_to_waited(struct mxm *mxm, int version, pid_t known)
+{
+	const struct ids *ids;
+	pid_t standin;
+
+	if (mxm->versions[version].identity || known <= 0)
+		return ids_to_real(mxm, version, known);
+	pthread_mutex_lock(&mxm->lock);
+	ids = find_known(mxm, known);
+	standin = ids ? ids->standin[version] : 0;
+	pthread_mutex_unlock(&mxm->lock);
+	return standin ? standin : ids_to_real(mxm, version, known);
+}
+
+bool ids_is_pid(pid_t real)
+{
+	return real != PID_NONE;
 }
 
 void ids_expect_kill(struct mxm *mxm, pid_t known)

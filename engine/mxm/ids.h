@@ -23,8 +23,15 @@ pid_t ids_to_known(struct mxm *mxm, int version, pid_t real);
 
 /* @version starts anew: none of its kernel objects exists any more. */
 void ids_forget_version(struct mxm *mxm, int version);
-/* Does @version have the process that the program knows as @known? */
-bool ids_has(struct mxm *mxm, int version, pid_t known);
+
+/*
+ * What @version's process has to wait for, to wait for @known: its own child, or that one's
+ * stand-in (standins.h). No id of any process (ids_is_pid()) where @version has neither.
+ */
+pid_t ids_to_waited(struct mxm *mxm, int version, pid_t known);
+bool ids_is_pid(pid_t real);
+/* 0: none any more. */
+void ids_set_standin(struct mxm *mxm, int version, pid_t known, pid_t standin);
 
 /* The program is about to kill process or thread @known, or group @known (0: every process). */
 void ids_expect_kill(struct mxm *mxm, pid_t known);

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "mxm/agent.h"
 #include "mxm/canon.h"
@@ -78,6 +79,16 @@ static bool needs_exit(const struct task *task)
 	return (row->flags & SYS_PID_RESULT) != 0;
 }
 
+/* Is argument @i the child that it waits for, and no group? */
+static bool waits_for_child(const struct task *task, int i)
+{
+	const struct call *call = &task->call;
+
+	if (call->row->special != SPECIAL_WAIT)
+		return false;
+	return call->nr == SYS_waitid ? call->args[0] == P_PID : (pid_t)call->args[i] > 0;
+}
+
 static int translate_ids(struct task *task)
 {
 	const struct sys_row *row = task->call.row;
@@ -91,7 +102,8 @@ static int translate_ids(struct task *task)
 
 		if (row->args[i].kind != ARG_PID && row->args[i].kind != ARG_TID)
 			continue;
-		real = ids_to_real(mxm, task->version, known);
+		real = waits_for_child(task, i) ? ids_to_waited(mxm, task->version, known)
+						: ids_to_real(mxm, task->version, known);
 		rc = real == known ? 0 : special_set_arg(task, i, (uint64_t)(int64_t)real);
 		if (rc < 0)
 			return rc;

@@ -129,19 +129,24 @@ struct mxm_ops {
 	void (*runs)(void *arg, int version, pid_t pid);
 	/*
 	 * A version is wanted back (mxm_want_back()): what can be made ready for a copy of @from's
-	 * process while that runs on. @t is its main thread, not stopped. -EAGAIN: it takes longer;
-	 * other failures are final.
+	 * processes while they run on. @ts are their main threads, not stopped. -EAGAIN: it takes
+	 * longer; other failures are final.
 	 */
-	int (*rejoin_prepare)(void *arg, int version, int from, struct tracee *t, struct err *err);
+	int (*rejoin_prepare)(
+		void *arg, int version, int from, struct tracee *const *ts, int n, struct err *err);
 	/*
 	 * A version that is wanted back could be copied from @from now: are
-	 * @threads, all stopped, at a safe point? -EAGAIN: not now. Other failures are final.
+	 * @threads, all of one process, stopped, at a safe point? -EAGAIN: not now. Other failures
+	 * are final.
 	 */
 	int (*rejoin_safe)(void *arg, int version, int from, struct tracee *const *threads, int n,
 		struct err *err);
-	/* @threads are a copy of @from's, stopped: makes them @version's. Failures are final. */
-	int (*rejoin_made)(void *arg, int version, int from, struct tracee *const *threads, int n,
-		struct err *err);
+	/*
+	 * @ts, one of each process, are a copy of @from's, all stopped: makes them @version's.
+	 * Failures are final.
+	 */
+	int (*rejoin_made)(
+		void *arg, int version, int from, struct tracee *const *ts, int n, struct err *err);
 	/* @version follows again, @ns after it was wanted; or it will not, because of @why. */
 	void (*rejoined)(void *arg, int version, uint64_t ns, const char *why);
 	/* mxm_switch() or mxm_pause() was not done, because of @why. */

@@ -2,7 +2,6 @@
 #include "mxm/rejoin.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -11,16 +10,10 @@
 
 #include "base/xalloc.h"
 #include "mxm/agent.h"
-#include "mxm/copy.h"
 #include "mxm/events.h"
-#include "mxm/fds.h"
 #include "mxm/group.h"
-#include "mxm/ids.h"
-#include "mxm/install.h"
-#include "mxm/modes.h"
 #include "mxm/positions.h"
-#include "mxm/posix_timers.h"
-#include "mxm/reroot.h"
+#include "mxm/remake.h"
 #include "mxm/restart.h"
 #include "mxm/special.h"
 
@@ -102,10 +95,30 @@ static bool is_alive_in(const struct group *group, int version)
 	return false;
 }
 
+static const char *obstacle_of(const struct group *group, const struct proc *proc, int leader)
+{
+	if (!list_is_empty(&proc->surplus) || proc->has_to_carry || proc->has_shadows[leader])
+		return "the old leader's place is still being taken over";
+	if (!list_is_empty(&proc->apart))
+		return "the mode of a descriptor is still to be set";
+	if (positions_differ(proc))
+		return "the versions read a file at different places";
+	if (proc->ids->real[leader] && !copy_stays_in_namespaces(proc->ids->real[leader]))
+		return "the program's children are born into another namespace";
+	list_for_each (at, &group->tuples) {
+		const struct tuple *other = container_of(at, struct tuple, link);
+
+		if (other->proc != proc && other->proc->fds == proc->fds)
+			return "processes of the program share their descriptors";
+	}
+	return NULL;
+}
+
 /* What cannot be copied (yet): NULL where nothing stands against it. */
-static const char *obstacle(struct group *group, const struct proc *proc, int leader)
+static const char *obstacle(struct group *group, int leader)
 {
 	struct mxm *mxm = group->mxm;
+	const char *why = NULL;
 	unsigned living = 0;
 
 	pthread_mutex_lock(&mxm->lock);
@@ -115,20 +128,12 @@ static const char *obstacle(struct group *group, const struct proc *proc, int le
 	if (living > 1)
 		return "the program has several processes";
 	list_for_each (at, &group->tuples) {
-		if (container_of(at, struct tuple, link)->proc != proc)
-			return "the program has several processes";
+		const struct tuple *tuple = container_of(at, struct tuple, link);
+
+		if (!why && tuple->tasks[leader].state != TASK_ABSENT)
+			why = obstacle_of(group, tuple->proc, leader);
 	}
-	if (proc->shares_memory || proc->nshadows || proc->has_shadows[leader])
-		return "the program has mapped writable shared memory";
-	if (!list_is_empty(&proc->surplus) || proc->has_to_carry)
-		return "the old leader's place is still being taken over";
-	if (!list_is_empty(&proc->apart))
-		return "the mode of a descriptor is still to be set";
-	if (positions_differ(proc))
-		return "the versions read a file at different places";
-	if (!copy_stays_in_namespaces(proc->ids->real[leader]))
-		return "the program's children are born into another namespace";
-	return NULL;
+	return why;
 }
 
 /* In user mode, or in a call that can be broken off and made again. */
@@ -239,187 +244,63 @@ static int hold(struct group *group, struct task *task)
 	return 0;
 }
 
-/* All threads of the leader, the main one first. NULL: they cannot be stopped now. */
-static struct copy_thread *hold_all(struct group *group, int *ret_n)
+static struct copy *copy_for(struct copies *copies, struct proc *proc)
 {
-	cleanup_free struct copy_thread *threads = NULL;
+	for (int i = 0; i < copies->n; i++) {
+		if (copies->v[i].proc == proc)
+			return &copies->v[i];
+	}
+	copies->v = xreallocarray(copies->v, copies->n + 1, sizeof(*copies->v));
+	copies->v[copies->n] = (struct copy){ .proc = proc };
+	return &copies->v[copies->n++];
+}
+
+/* All threads of the leader, by processes. False: they cannot be stopped now. */
+static bool find_all(struct group *group, struct copies *copies)
+{
 	int n = 0;
 
 	list_for_each (at, &group->tuples) {
-		struct task *task = &container_of(at, struct tuple, link)->tasks[group->leader];
+		struct tuple *tuple = container_of(at, struct tuple, link);
+		struct task *task = &tuple->tasks[group->leader];
+		struct copy *copy;
 
 		if (task->state == TASK_ABSENT)
 			continue;
-		if (!can_be_stopped(task) || n == THREADS_MAX)
-			return NULL;
-		threads = xreallocarray(threads, n + 1, sizeof(*threads));
-		threads[n] = (struct copy_thread){ .task = task };
+		if (!can_be_stopped(task) || n++ == THREADS_MAX)
+			return false;
+		copy = copy_for(copies, tuple->proc);
+		copy->threads = xreallocarray(copy->threads, copy->n + 1, sizeof(*copy->threads));
+		copy->threads[copy->n] = (struct copy_thread){ .task = task };
 		if (task->tracee.tid == task->tracee.tgid) {
-			threads[n].task = threads[0].task;
-			threads[0].task = task;
+			copy->threads[copy->n].task = copy->threads[0].task;
+			copy->threads[0].task = task;
 		}
-		n++;
+		copy->n++;
 	}
-	if (!n || threads[0].task->tracee.tid != threads[0].task->tracee.tgid)
-		return NULL;
-	for (int i = 0; i < n; i++) {
-		if (hold(group, threads[i].task) < 0)
-			return NULL;
-		agent_hold(threads[i].task);
+	for (int i = 0; i < copies->n; i++) {
+		const struct tracee *main = &copy_main(&copies->v[i])->tracee;
+
+		if (main->tid != main->tgid)
+			return false;
 	}
-	*ret_n = n;
-	return take_ptr(threads);
+	return copies->n > 0;
 }
 
-/*
- * A file that the leader opened for itself gets a file offset of its own in the copy. It is the
- * engine that opens it anew: the program's root need not have a /proc.
- */
-static int part_private_fd(
-	struct tuple *tuple, int version, struct tracee *copy, int fd, struct err *err)
+static bool hold_all(struct group *group, struct copies *copies)
 {
-	struct task task = { .tuple = tuple, .version = version, .tracee = *copy };
-	cleanup_close int own = -1;
-	char path[64];
-	long flags, at, cloexec, r = 0;
-	int there, rc;
+	if (!find_all(group, copies))
+		return false;
+	for (int i = 0; i < copies->n; i++) {
+		for (int k = 0; k < copies->v[i].n; k++) {
+			struct task *task = copies->v[i].threads[k].task;
 
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", copy->tgid, fd);
-	rc = tracee_remote(&task.tracee, false, &flags, SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);
-	if (rc == 0)
-		rc = tracee_remote(
-			&task.tracee, false, &cloexec, SYS_fcntl, fd, F_GETFD, 0, 0, 0, 0);
-	if (rc == 0)
-		rc = tracee_remote(&task.tracee, false, &at, SYS_lseek, fd, 0, SEEK_CUR, 0, 0, 0);
-	if (rc == 0 && (flags < 0 || cloexec < 0))
-		rc = (int)(flags < 0 ? flags : cloexec);
-	if (rc == 0) {
-		/* Not for ever, where it is a pipe that nobody has at its other end. */
-		own = open(path, ((int)flags & ~(O_CREAT | O_EXCL | O_TRUNC)) | O_CLOEXEC |
-					 O_NOCTTY | O_NONBLOCK);
-		if (own < 0 || fcntl(own, F_SETFL, (int)flags) < 0 ||
-			(at > 0 && lseek(own, at, SEEK_SET) < 0))
-			rc = -errno;
+			if (hold(group, task) < 0)
+				return false;
+			agent_hold(task);
+		}
 	}
-	if (rc == 0)
-		rc = install_send(&task, own, &there);
-	if (rc == 0)
-		rc = tracee_remote(&task.tracee, false, &r, SYS_dup3, there, fd,
-			cloexec & FD_CLOEXEC ? O_CLOEXEC : 0, 0, 0, 0);
-	if (rc == 0 && r >= 0)
-		rc = tracee_remote(&task.tracee, false, &r, SYS_close, there, 0, 0, 0, 0, 0);
-	*copy = task.tracee;
-	if (rc == 0 && r < 0)
-		rc = (int)r;
-	return rc < 0 ? err_errno(err, -rc, "opening descriptor %d again in the copy", fd) : 0;
-}
-
-static int part_private_fds(
-	struct tuple *tuple, int leader, int version, struct tracee *copy, struct err *err)
-{
-	for (int fd = 0; fd < FDS_OWN_MAX; fd++) {
-		int rc = fds_is_private(tuple->proc, leader, fd)
-				 ? part_private_fd(tuple, version, copy, fd, err)
-				 : 0;
-
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
-}
-
-/* What is known of the version's process is what is known of the leader's. */
-static void copy_proc(struct mxm *mxm, struct proc *proc, int leader, int version)
-{
-	memcpy(proc->private_fds[version], proc->private_fds[leader], sizeof(proc->private_fds[0]));
-	memset(proc->unshared_fds[version], 0, sizeof(proc->unshared_fds[0]));
-	memcpy(proc->clocks[version], proc->clocks[leader], sizeof(proc->clocks[0]));
-	proc->start_draws[version] = proc->start_draws[leader];
-	proc->execs[version] = proc->execs[leader];
-	proc->has_shadows[version] = false;
-	modes_forget(proc, version, -1);
-	positions_forget(proc, version, -1);
-	fds_epoll_copy(mxm, proc->fds, leader, version);
-	posix_timers_copy(proc, leader, version);
-	ids_forget_version(mxm, version);
-}
-
-static void copy_listener(struct version *from, struct version *to)
-{
-	if (to->listener >= 0)
-		close(to->listener);
-	to->listener = from->listener < 0 ? -1 : fcntl(from->listener, F_DUPFD_CLOEXEC, 0);
-}
-
-/* The copy becomes the version's process, and follows. */
-static void enrol(struct group *group, int version, struct copy_thread *threads, int n)
-{
-	struct mxm *mxm = group->mxm;
-	struct proc *proc = threads[0].task->tuple->proc;
-	struct version *v = &mxm->versions[version];
-	const uint64_t since = v->wanted_ns;
-
-	copy_proc(mxm, proc, group->leader, version);
-	for (int i = 0; i < n; i++) {
-		struct tuple *tuple = threads[i].task->tuple;
-		struct tracee *twin = &threads[i].twin;
-		struct task *task = &tuple->tasks[version];
-
-		ids_set(mxm, tuple->ids, version, twin->tid);
-		task_born(tuple, version, twin->tid, twin->tgid, twin->mm);
-		task->tracee = *twin;
-		task->clear_tid_at = threads[i].task->clear_tid_at;
-		task->slot = threads[i].task->slot;
-		tuple->parted &= ~(1u << version);
-		tuple->masks[version].apart = false;
-		affinity_join(group, twin->tid);
-		task_enter(task, TASK_RUNNING);
-		task->preempted = true;
-	}
-	affinity_gather(group);
-	group->followers |= 1u << version;
-	group->dropping &= ~(1u << version);
-	group->baton[version] = NULL;
-	group->consumed_ns[version] = event_clock();
-	agent_copied(group, proc, version);
-	pthread_mutex_lock(&mxm->lock);
-	copy_listener(&mxm->versions[group->leader], v);
-	v->identity = false;
-	v->alive = true;
-	v->wanted_ns = 0;
-	if (proc->is_root)
-		v->root_pid = threads[0].twin.tid;
-	pthread_mutex_unlock(&mxm->lock);
-	mxm->ops->rejoined(mxm->ops_arg, version, now_ns() - since, NULL);
-}
-
-static int try_with(
-	struct group *group, int version, struct copy_thread *threads, int n, struct err *err)
-{
-	struct mxm *mxm = group->mxm;
-	cleanup_free struct tracee **list = xreallocarray(NULL, n, sizeof(*list));
-	int rc;
-
-	for (int i = 0; i < n; i++)
-		list[i] = &threads[i].task->tracee;
-	rc = mxm->ops->rejoin_safe(mxm->ops_arg, version, group->leader, list, n, err);
-	if (rc == 0)
-		rc = copy_process(threads, n, err);
-	if (rc < 0)
-		return rc;
-	for (int i = 0; i < n; i++)
-		list[i] = &threads[i].twin;
-	rc = agent_part(threads[0].task->tuple->proc, group->leader, version,
-		&threads[0].task->tracee, list[0], err);
-	if (rc == 0)
-		rc = part_private_fds(threads[0].task->tuple, group->leader, version, list[0], err);
-	if (rc == 0)
-		rc = reroot(threads[0].task->tuple, version, list[0], err);
-	if (rc == 0)
-		rc = mxm->ops->rejoin_made(mxm->ops_arg, version, group->leader, list, n, err);
-	if (rc < 0)
-		copy_kill(threads, n);
-	return rc;
+	return true;
 }
 
 static void give_up(struct mxm *mxm, int version, const char *why)
@@ -470,25 +351,30 @@ void rejoin_over(struct group *group)
 static int prepare(struct group *group, int version, int from, struct err *err)
 {
 	struct mxm *mxm = group->mxm;
+	cleanup_free struct tracee **ts = NULL;
+	int n = 0;
 
 	list_for_each (at, &group->tuples) {
-		struct tracee *t = &container_of(at, struct tuple, link)->tasks[from].tracee;
+		struct task *task = &container_of(at, struct tuple, link)->tasks[from];
 
-		if (t->tid && t->tid == t->tgid)
-			return mxm->ops->rejoin_prepare(mxm->ops_arg, version, from, t, err);
+		if (task->state == TASK_ABSENT || task->tracee.tid != task->tracee.tgid)
+			continue;
+		ts = xreallocarray(ts, n + 1, sizeof(*ts));
+		ts[n++] = &task->tracee;
 	}
-	return err_set(err, EAGAIN, "the program has no main thread");
+	if (!n)
+		return err_set(err, EAGAIN, "the program has no main thread");
+	return mxm->ops->rejoin_prepare(mxm->ops_arg, version, from, ts, n, err);
 }
 
 /* Could @lost come back as a copy of @stays? -EAGAIN: not yet. */
 static int check_switch(struct group *group, int lost, int stays, struct err *err)
 {
-	const struct proc *proc = container_of(group->tuples.next, struct tuple, link)->proc;
 	const char *why;
 
 	if (lost < 0 || stays < 0)
 		return err_set(err, ESRCH, "only one version runs");
-	why = obstacle(group, proc, stays);
+	why = obstacle(group, stays);
 	if (why)
 		return err_set(err, ENOTSUP, "%s", why);
 	return prepare(group, lost, stays, err);
@@ -520,13 +406,13 @@ static void attend_switch(struct group *group)
 
 void rejoin_attend(struct group *group)
 {
-	cleanup_free struct copy_thread *threads = NULL;
+	cleanup_copies struct copies copies = { 0 };
 	const int version = wanted(group);
 	const uint64_t now = version < 0 ? 0 : now_ns();
-	const struct proc *proc;
 	struct err err = { 0 };
 	const char *why;
-	int n, rc;
+	uint64_t since;
+	int rc;
 
 	attend_switch(group);
 	if (version < 0 || now < group->rejoin.next_ns || group->followers ||
@@ -541,8 +427,7 @@ void rejoin_attend(struct group *group)
 		postpone(group, version, now, "what was left of the lost version has not ended");
 		return;
 	}
-	proc = container_of(group->tuples.next, struct tuple, link)->proc;
-	why = obstacle(group, proc, group->leader);
+	why = obstacle(group, group->leader);
 	if (why) {
 		postpone(group, version, now, why);
 		return;
@@ -555,15 +440,15 @@ void rejoin_attend(struct group *group)
 		put_off(group, version, now, rc, &err);
 		return;
 	}
-	threads = hold_all(group, &n);
-	if (!threads) {
+	since = group->mxm->versions[version].wanted_ns;
+	if (!hold_all(group, &copies)) {
 		postpone(group, version, now, "its threads cannot be stopped between two calls");
 		return;
 	}
-	rc = try_with(group, version, threads, n, &err);
+	rc = remake(group, version, &copies, &err);
 	if (rc == 0) {
-		enrol(group, version, threads, n);
 		group->rejoin.pause_ns = 0;
+		group->mxm->ops->rejoined(group->mxm->ops_arg, version, now_ns() - since, NULL);
 	} else {
 		put_off(group, version, now, rc, &err);
 	}

@@ -247,12 +247,9 @@ static void forget_unmapped(struct mxm *mxm, struct proc *proc)
 		str_free(&maps[v]);
 }
 
-/* The process has it from now on, and the event speaks of it. */
-static void use(struct mxm *mxm, struct proc *proc, struct shadow *s, struct event *event)
+/* The process has it from now on. */
+static void add_to(struct mxm *mxm, struct proc *proc, struct shadow *s)
 {
-	event->value = s->id;
-	event->gathers = true;
-	s->uses++;
 	for (unsigned i = 0; i < proc->nshadows; i++) {
 		if (proc->shadows[i] == s->id)
 			return;
@@ -262,6 +259,28 @@ static void use(struct mxm *mxm, struct proc *proc, struct shadow *s, struct eve
 	s->uses++;
 	if (proc->nshadows >= proc->shadows_checked + LOOK_EVERY)
 		forget_unmapped(mxm, proc);
+}
+
+/* The same, and the event speaks of it. */
+static void use(struct mxm *mxm, struct proc *proc, struct shadow *s, struct event *event)
+{
+	event->value = s->id;
+	event->gathers = true;
+	s->uses++;
+	add_to(mxm, proc, s);
+}
+
+static struct shadow *shadow_new(struct mxm *mxm, const struct stat *st, int file)
+{
+	struct shadow *s = xzalloc(sizeof(*s));
+
+	s->dev = st->st_dev;
+	s->ino = st->st_ino;
+	s->id = ++mxm->next_shadow;
+	s->file = file;
+	memset(s->copies, 0xff, sizeof(s->copies));
+	list_append(&mxm->shadows, &s->link);
+	return s;
 }
 
 int shadows_take(struct task *task, struct event *event, int num, bool writable)
@@ -278,15 +297,8 @@ int shadows_take(struct task *task, struct event *event, int num, bool writable)
 		return 0;
 	pthread_mutex_lock(&mxm->lock);
 	s = find(mxm, st.st_dev, st.st_ino);
-	if (!s && writable) {
-		s = xzalloc(sizeof(*s));
-		s->dev = st.st_dev;
-		s->ino = st.st_ino;
-		s->id = ++mxm->next_shadow;
-		s->file = take_fd(&fd);
-		memset(s->copies, 0xff, sizeof(s->copies));
-		list_append(&mxm->shadows, &s->link);
-	}
+	if (!s && writable)
+		s = shadow_new(mxm, &st, take_fd(&fd));
 	if (s) {
 		rc = grow(mxm, s, task->tuple->group->followers);
 		use(mxm, task->tuple->proc, s, event);
@@ -426,6 +438,97 @@ int shadows_move(struct task *task)
 		if (strstr(line, "/memfd:" SHADOW_NAME))
 			rc = move_one(task, line);
 	}
+	return rc;
+}
+
+void shadows_forget_copies(struct mxm *mxm, int version)
+{
+	pthread_mutex_lock(&mxm->lock);
+	list_for_each (at, &mxm->shadows) {
+		struct shadow *s = container_of(at, struct shadow, link);
+
+		if (s->copies[version] >= 0)
+			close(s->copies[version]);
+		s->copies[version] = -1;
+	}
+	pthread_mutex_unlock(&mxm->lock);
+}
+
+/* A file may be told by one name from another that has its inode's number elsewhere. */
+static bool is_named(int file, const char *name)
+{
+	char path[64], target[4096];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+	n = readlink(path, target, sizeof(target) - 1);
+	if (n < 0)
+		return false;
+	target[n] = '\0';
+	return strcmp(target, name) == 0;
+}
+
+/* The shadow of which @key is the file, or @leader's copy; *@ret_source: which of the two. */
+static struct shadow *find_mapped(
+	struct mxm *mxm, int leader, const struct shadow_key *key, int *ret_source)
+{
+	struct stat st, of_key = { 0 };
+
+	if (key->file >= 0 && fstat(key->file, &of_key) < 0)
+		return NULL;
+	list_for_each (at, &mxm->shadows) {
+		struct shadow *s = container_of(at, struct shadow, link);
+
+		*ret_source = s->copies[leader];
+		if (*ret_source >= 0 && fstat(*ret_source, &st) == 0 && st.st_ino == key->ino &&
+			str_starts(key->name, "/memfd:" SHADOW_NAME))
+			return s;
+		*ret_source = s->file;
+		if (key->file >= 0 ? s->ino == of_key.st_ino && s->dev == of_key.st_dev
+				   : s->ino == key->ino && is_named(s->file, key->name))
+			return s;
+	}
+	return NULL;
+}
+
+int shadows_for_copy(
+	struct group *group, struct proc *proc, int version, const struct shadow_key *key)
+{
+	struct mxm *mxm = group->mxm;
+	int source = -1, rc = 0, fd;
+	struct shadow *s;
+	struct stat st;
+
+	pthread_mutex_lock(&mxm->lock);
+	s = find_mapped(mxm, group->leader, key, &source);
+	if (!s && !key->writable)
+		rc = -ENOTUNIQ;
+	else if (!s && (key->file < 0 || fstat(key->file, &st) < 0))
+		rc = -ENOENT;
+	if (!s && rc == 0) {
+		fd = fcntl(key->file, F_DUPFD_CLOEXEC, 0);
+		rc = fd < 0 ? -errno : 0;
+		s = rc == 0 ? shadow_new(mxm, &st, fd) : NULL;
+		source = rc == 0 ? s->file : -1;
+	}
+	if (rc == 0) {
+		if (!s->home)
+			s->home = group;
+		add_to(mxm, proc, s);
+	}
+	if (rc == 0 && s->copies[version] < 0) {
+		s->copies[version] = memfd_create(SHADOW_NAME, MFD_CLOEXEC);
+		if (s->copies[version] < 0 || fstat(source, &st) < 0 ||
+			ftruncate(s->copies[version], st.st_size) < 0)
+			rc = -errno;
+		else
+			rc = copy_range(source, s->copies[version], 0, st.st_size);
+		if (rc == 0 && st.st_size > s->size)
+			s->size = st.st_size;
+	}
+	if (rc == 0)
+		rc = s->copies[version];
+	pthread_mutex_unlock(&mxm->lock);
 	return rc;
 }
 

@@ -53,6 +53,23 @@ void shadows_release(struct mxm *mxm, struct proc *proc);
 /* @version takes over: its memory becomes the files' contents. */
 void shadows_write_back(struct mxm *mxm, int version);
 
+/*
+ * A version is made anew: what copies it had are of its earlier life, and are made again. With
+ * shadows_for_copy(): the descriptor, which stays the shadow's, of @version's copy of what the
+ * leader's process @proc maps; the leader's processes are stopped. The file is found by @key:
+ * its inode, or that of the leader's own copy; @file is it, opened for writing, or -1.
+ * -ENOTUNIQ: it needs no shadow. -ENOENT: it does, and is not known. @key->file stays the caller's.
+ */
+struct shadow_key {
+	ino_t ino;
+	const char *name; /* as the memory map has it */
+	int file;
+	bool writable; /* mapped so */
+};
+void shadows_forget_copies(struct mxm *mxm, int version);
+MUST_CHECK int shadows_for_copy(
+	struct group *group, struct proc *proc, int version, const struct shadow_key *key);
+
 /* Moves the mappings of @task's process from its shadows to the files. Stopped, at a call's exit.
  */
 MUST_CHECK int shadows_move(struct task *task);

@@ -6,7 +6,9 @@
 #include <sys/syscall.h>
 
 #include "mxm/group.h"
+#include "mxm/ids.h"
 #include "mxm/special.h"
+#include "mxm/standins.h"
 
 /* set_tid_address changes the thread, so each makes it; the id that it returns is the leader's. */
 static int pids_follow(struct task *task, struct event *event, enum follow_how *ret_how)
@@ -21,7 +23,23 @@ static int pids_followed(struct task *task, struct event *event, int64_t *result
 	return 0;
 }
 
-const struct special special_pids = { .follow = pids_follow, .followed = pids_followed };
+/* A copy's parent is the engine's, or init; the program knows the one that its stand-in has. */
+static int pids_led(struct task *task, struct event *event, int64_t *result)
+{
+	struct mxm *mxm = task->tuple->group->mxm;
+	const pid_t standin = task->tuple->proc->ids->standin[task->version];
+	const pid_t parent = standin && task->call.nr == SYS_getppid ? standins_parent(standin) : 0;
+
+	if (parent)
+		*result = ids_to_known(mxm, task->version, parent);
+	return 0;
+}
+
+const struct special special_pids = {
+	.led = pids_led,
+	.follow = pids_follow,
+	.followed = pids_followed,
+};
 
 /*
  * A change of user makes a process undumpable, and then its memory is closed to an engine that has

@@ -109,12 +109,12 @@ static int wait_led(struct task *task, struct event *event, int64_t *result)
 static int wait_follow(struct task *task, struct event *event, enum follow_how *ret_how)
 {
 	struct mxm *mxm = task->tuple->group->mxm;
-	pid_t real = ids_to_real(mxm, task->version, (pid_t)event->value);
+	pid_t real = ids_to_waited(mxm, task->version, (pid_t)event->value);
 	uint64_t flags;
 	int rc;
 
 	/* It came back after the child's end: the child was the leader's alone. */
-	if (!event->value || !ids_has(mxm, task->version, (pid_t)event->value)) {
+	if (!event->value || !ids_is_pid(real)) {
 		*ret_how = FOLLOW_SKIP;
 		return 0;
 	}

@@ -42,6 +42,7 @@ struct ids {
 	struct list link;
 	pid_t known;
 	pid_t real[MXM_VERSIONS_MAX];
+	pid_t standin[MXM_VERSIONS_MAX]; /* what its parent waits for in its place: standins.h */
 	bool dead;
 	bool kill_expected; /* the program itself sends it SIGKILL */
 };
@@ -130,6 +131,7 @@ struct proc {
 	cpu_set_t affinity; /* what the program believes; the engine places tasks itself */
 	struct agent *agents[MXM_VERSIONS_MAX]; /* agent.h */
 	bool agent_below[MXM_VERSIONS_MAX];	/* its memory has an agent, a parent's perhaps */
+	struct patches *inherited[MXM_VERSIONS_MAX]; /* and sites that lead to that; or NULL */
 	bool no_agent;
 	unsigned hot_calls; /* that an agent could have taken, by ptrace */
 };
@@ -351,6 +353,7 @@ struct group {
 		uint64_t next_ns;  /* no earlier try */
 		uint64_t pause_ns; /* between the next two */
 	} rejoin;
+	struct list standins;
 	pid_t *orphans; /* stopped children whose parent's stop is to come */
 	int norphans;
 };

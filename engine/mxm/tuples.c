@@ -144,8 +144,7 @@ void proc_fork_version(struct proc *parent, struct proc *child, int version)
 	memcpy(child->unshared_fds[version], parent->unshared_fds[version],
 		sizeof(child->unshared_fds[version]));
 	child->has_shadows[version] = parent->has_shadows[version];
-	/* It may have been given its agent since the leader forked. */
-	child->agent_below[version] = parent->agent_below[version];
+	agent_forked_version(child, parent, version);
 }
 
 void proc_known_signals(struct proc *proc, pid_t pid)

@@ -107,6 +107,41 @@ const struct map *maps_find(const struct maps *maps, uint64_t addr)
 	return NULL;
 }
 
+static int by_start(const void *x, const void *y)
+{
+	const struct map *a = x, *b = y;
+
+	return a->start < b->start ? -1 : a->start > b->start;
+}
+
+void maps_merge(struct maps *maps, const struct maps *other)
+{
+	size_t n = maps->count, k = 0;
+
+	for (size_t i = 0; i < other->count; i++) {
+		uint64_t at = other->map[i].start, end = other->map[i].end;
+
+		while (at < end) {
+			struct map piece = { .start = at, .end = end };
+
+			while (k < n && maps->map[k].end <= at)
+				k++;
+			if (k < n && maps->map[k].start <= at) {
+				at = maps->map[k].end;
+				continue;
+			}
+			if (k < n && maps->map[k].start < end)
+				piece.end = maps->map[k].start;
+			piece.path = xstrdup("");
+			maps->map = xreallocarray(maps->map, maps->count + 1, sizeof(piece));
+			maps->map[maps->count++] = piece;
+			at = piece.end;
+		}
+	}
+	if (maps->count > n)
+		qsort(maps->map, maps->count, sizeof(*maps->map), by_start);
+}
+
 /* The map of the same file that begins at its first byte: where the ELF header is. */
 static const struct map *header_map(const struct maps *maps, const struct map *m)
 {

@@ -35,6 +35,9 @@ MUST_CHECK int maps_parse(const char *text, struct maps *ret_maps, struct err *e
 /* @maps may be zeroed. */
 void maps_free(struct maps *maps);
 
+/* What @other has at addresses where @maps has nothing is from now on in @maps as well. */
+void maps_merge(struct maps *maps, const struct maps *other);
+
 /* The map that holds @addr, or NULL. */
 const struct map *maps_find(const struct maps *maps, uint64_t addr);
 

@@ -229,8 +229,8 @@ const char *recovery_map_source(struct recovery *r, char **ret_why)
 	return source;
 }
 
-/* It may run something else by now than what was analysed. */
-static int check_program(const struct recovery *r, const struct tracee *t, struct err *err)
+/* Does it run one of the programs that were analysed? */
+static bool runs_program(const struct recovery *r, const struct tracee *t)
 {
 	size_t n;
 	const struct twin *program = twins_pairs(r->twins, &n);
@@ -239,24 +239,35 @@ static int check_program(const struct recovery *r, const struct tracee *t, struc
 
 	snprintf(link, sizeof(link), "/proc/%d/exe", t->tgid);
 	if (stat(link, &now) < 0)
-		return err_errno(err, errno, "%s", link);
+		return false;
 	for (int v = 0; v < 2; v++) {
 		if (fstat(program->fd[v], &known) == 0 && known.st_ino == now.st_ino &&
 			known.st_dev == now.st_dev)
+			return true;
+	}
+	return false;
+}
+
+/* All of them may run something else by now than what was analysed. */
+static int check_program(const struct recovery *r, struct tracee *const *ts, int n, struct err *err)
+{
+	for (int i = 0; i < n; i++) {
+		if (runs_program(r, ts[i]))
 			return 0;
 	}
 	return err_set(err, ENOENT, "the process runs neither of the programs that were analysed");
 }
 
 /* The files of both that differ, and a map of all of them. */
-static int know_files(struct recovery *r, struct tracee *t, struct err *err)
+static int know_files(struct recovery *r, struct tracee *const *ts, int n_ts, struct err *err)
 {
 	size_t n;
-	int rc;
+	int rc = 0;
 
 	if (!twins_complete(r->twins))
 		return err_set(err, ENOENT, "the versions have not both come to their programs");
-	rc = twins_see(r->twins, t, err);
+	for (int i = 0; i < n_ts && rc == 0; i++)
+		rc = twins_see(r->twins, ts[i], err);
 	if (rc < 0)
 		return rc;
 	twins_pairs(r->twins, &n);
@@ -270,7 +281,7 @@ static int know_files(struct recovery *r, struct tracee *t, struct err *err)
 	try_given(r);
 	rc = need_map(r, err);
 	if (rc == 0)
-		rc = check_program(r, t, err);
+		rc = check_program(r, ts, n_ts, err);
 	return rc < 0 ? rc : twins_check(r->twins, r->map, err);
 }
 
@@ -326,58 +337,148 @@ static char *path_of(void *arg, const struct sea_map_object *pair, int side)
 	return xasprintf("%s%s%s", root, *root && name[0] != '/' ? "/" : "", name);
 }
 
-/* The first time the functions are put in; after that they are only switched. */
-static int exchange(struct recovery *r, const struct splice *known, bool in, struct tracee *t,
-	struct splice **ret, struct err *err)
-{
-	const struct splice_files files = { path_of, r };
-	cleanup_objects struct objects objects = { 0 };
-	int rc;
+/* The processes of a version in which something differs; they have the same objects. */
+struct crowd {
+	struct tracee **ts;
+	int n;
+	struct objects objects; /* what is mapped in any of them is in its maps */
+};
 
-	rc = objects_find(r->files, r->map, t, &objects, err);
-	if (rc < 0)
-		return rc;
-	if (!known)
-		return splice_put(r->grafts, r->map, &objects, t, &files, ret, err);
-	if (!splice_covers(known, &objects))
-		return err_set(err, ENOTSUP, "an object that differs was loaded since");
-	*ret = splice_dup(known);
-	return splice_switch(*ret, t, in, err);
+static void free_crowd(struct crowd *crowd)
+{
+	free(crowd->ts);
+	objects_free(&crowd->objects);
 }
 
-int recovery_prepare(struct recovery *r, int from, struct tracee *t, struct err *err)
+static bool differs(const struct object *o)
+{
+	return o->pair->state != SEA_O_IDENTICAL;
+}
+
+static size_t count_differing(const struct objects *objects)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < objects->n; i++)
+		n += differs(&objects->v[i]);
+	return n;
+}
+
+static bool have_same(const struct objects *a, const struct objects *b)
+{
+	if (count_differing(a) != count_differing(b))
+		return false;
+	for (size_t i = 0; i < a->n; i++) {
+		const struct object *x = &a->v[i], *y = objects_at(b, x->start);
+
+		if (differs(x) && (!y || y->pair != x->pair || y->start != x->start))
+			return false;
+	}
+	return true;
+}
+
+/* Functions are put at the same place in all processes, also in those that they will fork. */
+static int find_crowd(
+	struct recovery *r, struct tracee *const *ts, int n, struct crowd *ret, struct err *err)
+{
+	struct crowd crowd = { .ts = xreallocarray(NULL, n, sizeof(*crowd.ts)) };
+	int rc = 0;
+
+	for (int i = 0; i < n && rc == 0; i++) {
+		cleanup_objects struct objects own = { 0 };
+
+		rc = objects_find(r->files, r->map, ts[i], &own, err);
+		if (rc < 0 || !count_differing(&own))
+			continue;
+		if (!crowd.n) {
+			crowd.objects = own;
+			own = (struct objects){ 0 };
+		} else if (have_same(&crowd.objects, &own)) {
+			maps_merge(&crowd.objects.maps, &own.maps);
+		} else {
+			rc = err_set(err, ENOTSUP,
+				"processes of the program have loaded other files that differ");
+		}
+		crowd.ts[crowd.n++] = ts[i];
+	}
+	if (rc < 0) {
+		free_crowd(&crowd);
+		return rc;
+	}
+	*ret = crowd;
+	return 0;
+}
+
+/* The first time the functions are put in; after that they are only switched. */
+static int exchange(struct recovery *r, const struct splice *known, bool in,
+	const struct crowd *crowd, struct splice **ret, struct err *err)
 {
 	const struct splice_files files = { path_of, r };
-	cleanup_objects struct objects objects = { 0 };
+
+	if (!known)
+		return splice_put(
+			r->grafts, r->map, &crowd->objects, crowd->ts, crowd->n, &files, ret, err);
+	if (!splice_covers(known, &crowd->objects))
+		return err_set(err, ENOTSUP, "an object that differs was loaded since");
+	*ret = splice_dup(known);
+	return splice_switch(*ret, crowd->ts, crowd->n, in, err);
+}
+
+static int prepare(struct recovery *r, int from, struct tracee *const *ts, int n, struct err *err)
+{
+	const struct splice_files files = { path_of, r };
+	struct crowd crowd;
+	int rc = know_files(r, ts, n, err);
+
+	if (rc == 0)
+		rc = find_crowd(r, ts, n, &crowd, err);
+	if (rc < 0)
+		return rc;
+	if (!r->versions[from].splice)
+		rc = splice_prepare(r->grafts, r->map, &crowd.objects, &files, err);
+	free_crowd(&crowd);
+	return rc;
+}
+
+int recovery_prepare(struct recovery *r, int from, struct tracee *const *ts, int n, struct err *err)
+{
 	int rc;
 
 	pthread_mutex_lock(&r->lock);
-	rc = know_files(r, t, err);
-	if (rc == 0)
-		rc = objects_find(r->files, r->map, t, &objects, err);
-	if (rc == 0 && !r->versions[from].splice)
-		rc = splice_prepare(r->grafts, r->map, &objects, &files, err);
+	rc = prepare(r, from, ts, n, err);
 	pthread_mutex_unlock(&r->lock);
 	return rc;
 }
 
-int recovery_convert(struct recovery *r, int version, int from, struct tracee *t, struct err *err)
+static int convert(
+	struct recovery *r, int version, int from, struct tracee *const *ts, int n, struct err *err)
 {
+	const bool in = !r->versions[from].in;
 	struct splice *splice = NULL;
-	bool in;
+	struct crowd crowd;
+	int rc = find_crowd(r, ts, n, &crowd, err);
+
+	if (rc < 0)
+		return rc;
+	rc = exchange(r, r->versions[from].splice, in, &crowd, &splice, err);
+	free_crowd(&crowd);
+	if (rc < 0) {
+		splice_free(splice);
+		return rc;
+	}
+	splice_free(r->versions[version].splice);
+	r->versions[version].splice = splice;
+	r->versions[version].in = in;
+	return splice_count(splice);
+}
+
+int recovery_convert(
+	struct recovery *r, int version, int from, struct tracee *const *ts, int n, struct err *err)
+{
 	int rc;
 
 	pthread_mutex_lock(&r->lock);
-	in = !r->versions[from].in;
-	rc = exchange(r, r->versions[from].splice, in, t, &splice, err);
-	if (rc == 0) {
-		splice_free(r->versions[version].splice);
-		r->versions[version].splice = splice;
-		r->versions[version].in = in;
-		rc = splice_count(splice);
-	} else {
-		splice_free(splice);
-	}
+	rc = convert(r, version, from, ts, n, err);
 	pthread_mutex_unlock(&r->lock);
 	return rc;
 }

@@ -32,15 +32,17 @@ void recovery_free(struct recovery *r);
 void recovery_runs(struct recovery *r, int version, pid_t pid);
 
 /*
- * Makes ready what can be while version @from's process, of which @t is a thread, runs on: the map,
- * the files' digests, the functions for their place. -EAGAIN: later; other failures are final.
+ * Makes ready what can be while version @from's processes, of which @ts are the main threads, run
+ * on: the map, the files' digests, the functions for their place. -EAGAIN: later; other failures
+ * are final.
  */
-MUST_CHECK int recovery_prepare(struct recovery *r, int from, struct tracee *t, struct err *err);
+MUST_CHECK int recovery_prepare(
+	struct recovery *r, int from, struct tracee *const *ts, int n, struct err *err);
 
 /*
- * Are @threads of version @from, all stopped, at a safe point: does no frame belong to a function
- * that differs between the versions? -EAGAIN: not now, or the map is still being made. Other
- * failures are final. Versions are 0 (old) and 1 (new).
+ * Are @threads of a process of version @from's, all stopped, at a safe point: does no frame belong
+ * to a function that differs between the versions? -EAGAIN: not now, or the map is still being
+ * made. Other failures are final. Versions are 0 (old) and 1 (new).
  */
 MUST_CHECK int recovery_safe(
 	struct recovery *r, int from, struct tracee *const *threads, int n, struct err *err);
@@ -50,12 +52,12 @@ MUST_CHECK int recovery_backtrace(struct recovery *r, int version, struct tracee
 	struct unwind_frame *frames, int max, struct err *err);
 
 /*
- * A copy of @from's process, whose threads are all stopped at a safe point, @t among them: from now
- * on it runs on @version's functions. Returns how many functions were put in or taken out. On
- * failure the copy is of no use.
+ * @ts has one thread of each process of a copy of @from's, all of whose threads are stopped at safe
+ * points: from now on the copy runs on @version's functions. Returns how many functions were put in
+ * or taken out. On failure the copy is of no use.
  */
-MUST_CHECK int recovery_convert(
-	struct recovery *r, int version, int from, struct tracee *t, struct err *err);
+MUST_CHECK int recovery_convert(struct recovery *r, int version, int from, struct tracee *const *ts,
+	int n, struct err *err);
 
 /*
  * Where the map comes from that recoveries go by: "given" or "made"; and, where map_fd was given

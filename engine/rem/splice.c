@@ -187,7 +187,7 @@ static int make_graft(struct grafts *grafts, const struct splice *s, const struc
 }
 
 static int put_object(struct splice *s, struct grafts *grafts, const struct sea_map *map,
-	const struct objects *objects, const struct object *o, struct tracee *t,
+	const struct objects *objects, const struct object *o, struct tracee *const *ts, int n,
 	const struct splice_files *files, struct err *err)
 {
 	struct graft *g;
@@ -195,9 +195,10 @@ static int put_object(struct splice *s, struct grafts *grafts, const struct sea_
 
 	if (rc < 0 || !g)
 		return rc;
-	rc = write_bytes(t, g, err);
+	for (int i = 0; i < n && rc == 0; i++)
+		rc = write_bytes(ts[i], g, err);
 	if (rc == 0)
-		rc = plan_jumps(s, g, t, err);
+		rc = plan_jumps(s, g, ts[0], err);
 	if (rc < 0)
 		return rc;
 	s->spans = xreallocarray(s->spans, s->n_regions + 1, sizeof(*s->spans));
@@ -253,7 +254,8 @@ int splice_prepare(struct grafts *grafts, const struct sea_map *map, const struc
 }
 
 int splice_put(struct grafts *grafts, const struct sea_map *map, const struct objects *objects,
-	struct tracee *t, const struct splice_files *files, struct splice **ret, struct err *err)
+	struct tracee *const *ts, int n, const struct splice_files *files, struct splice **ret,
+	struct err *err)
 {
 	struct splice *s = xzalloc(sizeof(*s));
 	int rc = 0, side = -1;
@@ -268,14 +270,14 @@ int splice_put(struct grafts *grafts, const struct sea_map *map, const struct ob
 		else
 			rc = needs_graft(map, o, err);
 		if (rc > 0)
-			rc = put_object(s, grafts, map, objects, o, t, files, err);
+			rc = put_object(s, grafts, map, objects, o, ts, n, files, err);
 		if (o->pair->state == SEA_O_IDENTICAL)
 			continue;
 		s->objects[s->n_objects++] = o->start;
 		side = o->side;
 	}
 	if (rc == 0)
-		rc = poke_all(s, t, true, err);
+		rc = splice_switch(s, ts, n, true, err);
 	if (rc < 0) {
 		splice_free(s);
 		return rc;
@@ -284,9 +286,14 @@ int splice_put(struct grafts *grafts, const struct sea_map *map, const struct ob
 	return 0;
 }
 
-int splice_switch(const struct splice *splice, struct tracee *t, bool in, struct err *err)
+int splice_switch(
+	const struct splice *splice, struct tracee *const *ts, int n, bool in, struct err *err)
 {
-	return poke_all(splice, t, in, err);
+	int rc = 0;
+
+	for (int i = 0; i < n && rc == 0; i++)
+		rc = poke_all(splice, ts[i], in, err);
+	return rc;
 }
 
 bool splice_covers(const struct splice *splice, const struct objects *objects)

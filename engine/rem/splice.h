@@ -32,20 +32,21 @@ MUST_CHECK int splice_prepare(struct grafts *grafts, const struct sea_map *map,
 	const struct objects *objects, const struct splice_files *files, struct err *err);
 
 /*
- * Puts them in, for each of @objects that differs. All threads of the process are stopped at safe
- * points, @t is one of them, in no call; it is lent for system calls. On failure the process has at
- * most some memory more. -ENOTSUP: the map forbids it; the reason names the function.
+ * Puts them in, for each of @objects that differs, at the same places in each of @n processes, all
+ * of which have these. All threads of them are stopped at safe points, @ts has one of each, in no
+ * call; these are lent for system calls. On failure the processes are of no use. -ENOTSUP: the map
+ * forbids it; the reason names the function.
  */
 MUST_CHECK int splice_put(struct grafts *grafts, const struct sea_map *map,
-	const struct objects *objects, struct tracee *t, const struct splice_files *files,
-	struct splice **ret, struct err *err);
+	const struct objects *objects, struct tracee *const *ts, int n,
+	const struct splice_files *files, struct splice **ret, struct err *err);
 
 /*
- * Stopped as above: the process runs on its own functions again, or once more on those that were
+ * Stopped as above: the processes run on their own functions again, or once more on those that were
  * put in. They stay mapped: the program may have stored where their constants are.
  */
 MUST_CHECK int splice_switch(
-	const struct splice *splice, struct tracee *t, bool in, struct err *err);
+	const struct splice *splice, struct tracee *const *ts, int n, bool in, struct err *err);
 
 /*
  * Was every object that differs already there when they were put in? One that was loaded since has

@@ -138,18 +138,19 @@ static int is_safe(struct run *r, struct objects *objects, struct err *err)
 static int exchange(struct run *r, const struct objects *objects)
 {
 	const struct splice_files files = { path_of, r };
+	struct tracee *const all[] = { &r->t };
 	struct splice *dup;
 	int rc;
 
 	if (!r->splice) {
-		rc = splice_put(r->grafts, r->map, objects, &r->t, &files, &r->splice, &r->err);
+		rc = splice_put(r->grafts, r->map, objects, all, 1, &files, &r->splice, &r->err);
 	} else if (!splice_covers(r->splice, objects)) {
 		return err_set(&r->err, ENOTSUP, "an object was loaded since");
 	} else {
 		dup = splice_dup(r->splice);
 		splice_free(r->splice);
 		r->splice = dup;
-		rc = splice_switch(r->splice, &r->t, !r->in, &r->err);
+		rc = splice_switch(r->splice, all, 1, !r->in, &r->err);
 	}
 	if (rc == 0)
 		r->in = !r->in;
