@@ -118,7 +118,7 @@ class Lighttpd(Http):
 class Nginx(Http):
     program = "nginx"
     request = "/{word}"
-    workers = 0
+    workers = 2  # and a master; 0: all in one process
 
     @classmethod
     def arguments(cls, folder, port):
