@@ -118,7 +118,7 @@ check-unit: all unit victims ## run the unit tests only
 	@BUILD=$(BUILD) scripts/run-tests unit
 
 check-bats: all victims ## run the tests of the programs only; T="tests/a.bats ..." for some of them
-	@BUILD=$(BUILD) scripts/run-tests bats $(T)
+	@BUILD=$(BUILD) scripts/run-tests $(or $(T),bats)
 
 check-heavy: all victims ## what takes half an hour: 10,000 requests a server and mode, 200 random kills
 	@BUILD=$(BUILD) TEST_TIMEOUT=3600 MX_REQUESTS=10000 MX_CRASHES=17 scripts/run-tests \
@@ -162,8 +162,10 @@ demo: ## a real server in podman survives a crash of its new version
 	$(Q)$(MAKE) --no-print-directory all
 	@BUILD=$(BUILD) scripts/demo
 
-bench: all benches ## how fast programs run under the engine, beside native
-	@BUILD=$(BUILD) scripts/bench
+BENCH ?=
+bench: all benches ## how fast programs run under the engine, beside native: BENCH="redis nginx", ROUNDS=3 (an hour for all)
+	@scripts/install-deps bench
+	@BUILD=$(BUILD) scripts/bench --rounds $(or $(ROUNDS),3) --json $(BUILD)/bench.json $(BENCH)
 
 bench-rem: all ## what a crash costs: recovery time, and what clients notice of it
 	@BUILD=$(abspath $(BUILD)) scripts/bench-rem
