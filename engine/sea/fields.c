@@ -67,6 +67,29 @@ bool sea_offsets_moved(const struct sea_image *o, const struct sea_func *fo,
 	return differ(o, fo, n, fn, in, true) && differ(o, fo, n, fn, in, false);
 }
 
+static uint32_t gather_constants(const struct sea_image *im, const struct sea_func *f,
+	const struct sea_insn *in, int32_t ret[MAX_OFFSETS])
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = f->insn; i < f->insn + f->n_insn && n < MAX_OFFSETS; i++)
+		if (im->insns[i].id == in->id && im->insns[i].imm_off)
+			ret[n++] = im->insns[i].imm;
+	return n;
+}
+
+bool sea_constants_moved(const struct sea_image *o, const struct sea_func *fo,
+	const struct sea_image *n, const struct sea_func *fn, const struct sea_insn *in)
+{
+	int32_t theirs[MAX_OFFSETS], ours[MAX_OFFSETS];
+	uint32_t nt = gather_constants(o, fo, in, theirs);
+	uint32_t no = gather_constants(n, fn, in, ours);
+
+	if (nt == MAX_OFFSETS || no == MAX_OFFSETS)
+		return true;
+	return has_surplus(theirs, nt, ours, no) && has_surplus(ours, no, theirs, nt);
+}
+
 /* How much of what each argument points to is used at each offset, before anything is called. */
 struct uses {
 	struct sea_use v[MAX_USES];
@@ -121,8 +144,10 @@ bool sea_uses_differ(const struct sea_image *o, const struct sea_func *fo,
 		for (uint32_t k = 0; k < ours.n; k++) {
 			*ret_old = theirs.v[i];
 			*ret_new = ours.v[k];
+			/* More than a register at once is several fields, joined as it suits. */
 			if (ret_old->base == ret_new->base && ret_old->disp == ret_new->disp &&
-				ret_old->size != ret_new->size)
+				ret_old->size != ret_new->size && ret_old->size <= 8 &&
+				ret_new->size <= 8)
 				return true;
 		}
 	return false;

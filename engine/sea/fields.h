@@ -19,6 +19,10 @@ bool sea_is_frame_reg(uint16_t reg);
 bool sea_offsets_moved(const struct sea_image *o, const struct sea_func *fo,
 	const struct sea_image *n, const struct sea_func *fn, const struct sea_insn *in);
 
+/* The same for the constant of @in: one version may only use more of them, or in another order. */
+bool sea_constants_moved(const struct sea_image *o, const struct sea_func *fo,
+	const struct sea_image *n, const struct sea_func *fn, const struct sea_insn *in);
+
 /* A part of what an argument points to. */
 struct sea_use {
 	uint16_t base, size;

@@ -13,28 +13,14 @@
 
 #include "base/xalloc.h"
 #include "sea/fields.h"
+#include "sea/layout.h"
 #include "sea/stride.h"
 
-#define MAX_SIZES   64
 #define MAX_WRAPPER 120 /* instructions of a function that passes a size on to the allocator */
 #define MAX_OBJECT  65536
+#define ALIKE	    75 /* percent: what differs is a layout, and not the code */
 #define NEAR_CALL   8  /* instructions in which a size is computed */
 #define MAX_CHECKS  64 /* of a function's offsets; what is left counts as moved */
-
-struct sizes {
-	uint32_t small, big;
-};
-
-struct layout {
-	struct sea_analysis *a;
-	uint8_t *allocates[2]; /* by function: hands memory out */
-	struct sizes sizes[MAX_SIZES];
-	uint32_t n_sizes;
-	bool grew; /* some function shows it */
-	/* Of the pair of functions that is compared. */
-	bool frame_pointer, lockstep;
-	uint32_t n_checks; /* of offsets */
-};
 
 static bool is_allocator(const char *name)
 {
@@ -50,7 +36,7 @@ static bool is_allocator(const char *name)
 	return false;
 }
 
-static bool leads_to_allocator(const struct layout *l, enum sea_side side, const struct sea_ref *r)
+bool sea_leads_to_allocator(const struct sea_layout *l, enum sea_side side, const struct sea_ref *r)
 {
 	const struct sea_image *im = l->a->im[side];
 	uint32_t f;
@@ -69,7 +55,7 @@ static bool leads_to_allocator(const struct layout *l, enum sea_side side, const
 }
 
 /* Short functions that call the allocator are allocators, two deep. */
-static void find_allocators(struct layout *l, enum sea_side side)
+static void find_allocators(struct sea_layout *l, enum sea_side side)
 {
 	const struct sea_image *im = l->a->im[side];
 
@@ -81,13 +67,13 @@ static void find_allocators(struct layout *l, enum sea_side side)
 			const struct sea_ref *r = &im->refs[i];
 
 			if (im->funcs[r->func].n_insn <= MAX_WRAPPER &&
-				leads_to_allocator(l, side, r))
+				sea_leads_to_allocator(l, side, r))
 				l->allocates[side][r->func] = 1;
 		}
 }
 
 /* Whether the function keeps its frame in rbp: then rbp + offset is its own. */
-static bool uses_frame_pointer(const struct sea_image *im, const struct sea_func *f)
+bool sea_uses_frame_pointer(const struct sea_image *im, const struct sea_func *f)
 {
 	for (uint32_t i = 0; i < f->n_insn && i < 24; i++) {
 		const struct sea_insn *in = &im->insns[f->insn + i];
@@ -109,6 +95,8 @@ static bool is_size_argument(uint16_t reg)
 /* Structures that hold anything but characters are multiples of four. */
 static bool is_object_size(int32_t n)
 {
+	if (n < 0 && n > -MAX_OBJECT)
+		n = -n; /* steps backwards */
 	return n >= 8 && n <= MAX_OBJECT && n % 4 == 0;
 }
 
@@ -189,52 +177,71 @@ static bool takes_size(const struct sea_image *im, const struct sea_ref *r)
 }
 
 /* A count of bytes, of words of a string instruction, or of anything else that is filled. */
-static bool is_fill(const struct sea_image *im, const struct sea_func *f, uint32_t insn)
+static bool is_string_op(const struct sea_insn *in)
+{
+	return in->id == X86_INS_STOSB || in->id == X86_INS_STOSD || in->id == X86_INS_STOSQ ||
+	       in->id == X86_INS_MOVSB || in->id == X86_INS_MOVSD || in->id == X86_INS_MOVSQ ||
+	       in->id == X86_INS_CMPSB;
+}
+
+bool sea_is_fill(const struct sea_image *im, const struct sea_func *f, uint32_t insn)
 {
 	const struct sea_insn *in = &im->insns[insn];
 	const struct sea_ref *call;
+	uint16_t reg = in->reg;
 
-	if (in->id != X86_INS_MOV)
+	/* push and pop load a small constant in fewer bytes than mov. */
+	if (in->id == X86_INS_PUSH && in->imm_off && insn + 1 < f->insn + f->n_insn &&
+		im->insns[insn + 1].id == X86_INS_POP)
+		reg = im->insns[++insn].reg;
+	else if (in->id != X86_INS_MOV)
 		return false;
-	if (in->reg == X86_REG_ECX || in->reg == X86_REG_RCX)
+	if (reg == X86_REG_ECX || reg == X86_REG_RCX)
 		for (uint32_t i = insn + 1; i < f->insn + f->n_insn && i < insn + 6; i++)
-			if (im->insns[i].id == X86_INS_STOSQ || im->insns[i].id == X86_INS_MOVSQ ||
-				im->insns[i].id == X86_INS_STOSB ||
-				im->insns[i].id == X86_INS_MOVSB)
+			if (is_string_op(&im->insns[i]))
 				return true;
-	if (in->reg != X86_REG_EDX && in->reg != X86_REG_RDX && in->reg != X86_REG_ESI)
+	if (reg != X86_REG_EDX && reg != X86_REG_RDX && reg != X86_REG_ESI && reg != X86_REG_RSI)
 		return false;
 	call = next_call(im, f, insn);
 	return call && takes_size(im, call);
 }
 
-static bool is_stride(const struct sea_insn *in)
+bool sea_is_stride(const struct sea_insn *in)
 {
-	return in->id == X86_INS_IMUL || ((in->id == X86_INS_ADD || in->id == X86_INS_SUB) &&
-						 !sea_is_frame_reg(in->reg) && is_wide(in->reg));
+	if (in->id != X86_INS_ADD && in->id != X86_INS_SUB)
+		return in->id == X86_INS_IMUL;
+	/* A pointer in a register, or kept on the stack. */
+	return in->mem_size ? in->mem_size == 8 && in->imm_off
+			    : !sea_is_frame_reg(in->reg) && is_wide(in->reg);
 }
 
 /* An index is made a distance in bytes, or the other way round. */
-static bool is_scale(const struct sea_insn *in)
+bool sea_is_scale(const struct sea_insn *in)
 {
 	return (in->id == X86_INS_SHL || in->id == X86_INS_SAL || in->id == X86_INS_SAR) &&
 	       is_wide(in->reg) && in->imm >= 2 && in->imm <= 16;
 }
 
-static void refuse_both(struct layout *l, uint32_t fo, uint32_t fn, const char *why)
+static void refuse_both(struct sea_layout *l, uint32_t fo, uint32_t fn, const char *why)
 {
 	sea_refuse(l->a, SEA_OLD, fo, xstrdup(why));
 	sea_refuse(l->a, SEA_NEW, fn, xstrdup(why));
 }
 
-static void grew(struct layout *l, uint32_t fo, uint32_t fn, const char *why)
+/* What lies at @x in the old version and at @y in the new one moved; or so large are they. */
+static void grew(
+	struct sea_layout *l, uint32_t fo, uint32_t fn, const char *why, int64_t x, int64_t y)
 {
+	uint64_t at = llabs(x) < llabs(y) ? llabs(x) : llabs(y);
+
 	l->grew = true;
+	if (l->alike && at < l->first_moved)
+		l->first_moved = (uint32_t)at;
 	refuse_both(l, fo, fn, why);
 }
 
-static bool reads_elsewhere(struct layout *l, uint32_t fo, uint32_t fn, const struct sea_insn *x,
-	const struct sea_insn *y)
+static bool reads_elsewhere(struct sea_layout *l, uint32_t fo, uint32_t fn,
+	const struct sea_insn *x, const struct sea_insn *y)
 {
 	struct sea_analysis *a = l->a;
 
@@ -244,53 +251,89 @@ static bool reads_elsewhere(struct layout *l, uint32_t fo, uint32_t fn, const st
 	/* Nothing else differs: even two fields that changed places show. */
 	if (l->lockstep || x->shape != y->shape)
 		return true;
+	/* Text is read a few bytes ahead or behind, as it comes. */
+	if (x->mem_size == 1 && y->mem_size == 1 && abs(x->disp) < 4 && abs(y->disp) < 4)
+		return false;
 	return ++l->n_checks > MAX_CHECKS ||
 	       sea_offsets_moved(a->im[0], &a->im[0]->funcs[fo], a->im[1], &a->im[1]->funcs[fn], x);
 }
 
-static void compare_insns(struct layout *l, uint32_t fo, uint32_t fn, uint32_t io, uint32_t in)
+static bool asks_for_size(
+	const struct sea_layout *l, enum sea_side side, uint32_t func, uint32_t insn)
+{
+	const struct sea_image *im = l->a->im[side];
+	const struct sea_insn *in = &im->insns[insn];
+	const struct sea_ref *call = next_call(im, &im->funcs[func], insn);
+
+	return in->id == X86_INS_MOV && is_size_argument(in->reg) && is_object_size(in->imm) &&
+	       call && sea_leads_to_allocator(l, side, call);
+}
+
+/* What it says of structures that @io has one constant and @in another; to @ret_size: how large. */
+static char *other_constant(struct sea_layout *l, uint32_t fo, uint32_t fn, uint32_t io,
+	uint32_t in, int64_t ret_size[2])
+{
+	const struct sea_image *im[2] = { l->a->im[0], l->a->im[1] };
+	const struct sea_insn *x = &im[0]->insns[io], *y = &im[1]->insns[in];
+
+	ret_size[0] = x->imm;
+	ret_size[1] = y->imm;
+	if (asks_for_size(l, SEA_OLD, fo, io) && asks_for_size(l, SEA_NEW, fn, in) &&
+		!(is_line_number(im[0], &im[0]->funcs[fo], io) &&
+			is_line_number(im[1], &im[1]->funcs[fn], in))) {
+		if (l->n_sizes < SEA_MAX_SIZES)
+			l->sizes[l->n_sizes++] = (struct sea_sizes){
+				x->imm < y->imm ? x->imm : y->imm,
+				x->imm < y->imm ? y->imm : x->imm,
+			};
+		return xasprintf("allocates objects of %d bytes in the old version, of %d in the "
+				 "new",
+			x->imm, y->imm);
+	}
+	if (sea_is_fill(im[0], &im[0]->funcs[fo], io) && sea_is_fill(im[1], &im[1]->funcs[fn], in))
+		return xasprintf("fills, copies or hands on another amount (%d in the old version, "
+				 "%d in the new)",
+			x->imm, y->imm);
+	if (sea_is_stride(x) && is_object_size(x->imm) && is_object_size(y->imm))
+		return xasprintf("walks in steps of %d in the old version, of %d in the new",
+			x->imm, y->imm);
+	if (sea_is_scale(x) && sea_is_scale(y)) {
+		ret_size[0] = 1 << x->imm;
+		ret_size[1] = 1 << y->imm;
+		return xasprintf("scales by %d in the old version, by %d in the new", 1 << x->imm,
+			1 << y->imm);
+	}
+	return NULL;
+}
+
+/* Whether other constants are more than a coincidence of the alignment. */
+static bool is_other_constant(struct sea_layout *l, uint32_t fo, uint32_t fn,
+	const struct sea_insn *x, const struct sea_insn *y)
+{
+	const struct sea_analysis *a = l->a;
+
+	if (x->imm == y->imm)
+		return false;
+	return l->lockstep || ++l->n_checks > MAX_CHECKS ||
+	       sea_constants_moved(
+		       a->im[0], &a->im[0]->funcs[fo], a->im[1], &a->im[1]->funcs[fn], x);
+}
+
+static void compare_insns(struct sea_layout *l, uint32_t fo, uint32_t fn, uint32_t io, uint32_t in)
 {
 	struct sea_analysis *a = l->a;
 	const struct sea_insn *x = &a->im[0]->insns[io], *y = &a->im[1]->insns[in];
 	cleanup_free char *why = NULL;
+	int64_t at[2] = { x->disp, y->disp };
 
 	if (reads_elsewhere(l, fo, fn, x, y))
 		why = xasprintf("reads offset %#x of a structure where the other version reads %#x "
 				"(at +%#x)",
 			(unsigned)y->disp, (unsigned)x->disp, y->off);
-	if (!why && x->imm != y->imm && x->id == X86_INS_MOV && is_size_argument(x->reg) &&
-		is_object_size(x->imm) && is_object_size(y->imm) &&
-		!(is_line_number(a->im[0], &a->im[0]->funcs[fo], io) &&
-			is_line_number(a->im[1], &a->im[1]->funcs[fn], in))) {
-		const struct sea_ref *c = next_call(a->im[0], &a->im[0]->funcs[fo], io);
-		const struct sea_ref *d = next_call(a->im[1], &a->im[1]->funcs[fn], in);
-
-		if (c && d && leads_to_allocator(l, SEA_OLD, c) &&
-			leads_to_allocator(l, SEA_NEW, d)) {
-			why = xasprintf(
-				"allocates objects of %d bytes in the old version, of %d in "
-				"the new",
-				x->imm, y->imm);
-			if (l->n_sizes < MAX_SIZES)
-				l->sizes[l->n_sizes++] = (struct sizes){
-					x->imm < y->imm ? x->imm : y->imm,
-					x->imm < y->imm ? y->imm : x->imm,
-				};
-		}
-	}
-	if (!why && x->imm != y->imm && is_fill(a->im[0], &a->im[0]->funcs[fo], io))
-		why = xasprintf("fills, copies or hands on another amount (%d in the old version, "
-				"%d in the new)",
-			x->imm, y->imm);
-	if (!why && x->imm != y->imm && is_stride(x) && is_object_size(x->imm) &&
-		is_object_size(y->imm))
-		why = xasprintf("walks in steps of %d in the old version, of %d in the new", x->imm,
-			y->imm);
-	if (!why && x->imm != y->imm && is_scale(x) && is_scale(y))
-		why = xasprintf("scales by %d in the old version, by %d in the new", 1 << x->imm,
-			1 << y->imm);
+	else if (is_other_constant(l, fo, fn, x, y))
+		why = other_constant(l, fo, fn, io, in, at);
 	if (why)
-		grew(l, fo, fn, why);
+		grew(l, fo, fn, why, at[0], at[1]);
 }
 
 /* What the size that the call at @call asks for is computed with, in the instructions before. */
@@ -305,7 +348,7 @@ static uint64_t size_computation(
 
 		if (in->kind != SEA_I_PLAIN && in->kind != SEA_I_PADDING)
 			sum = 0; /* for something else */
-		else if (is_scale(in) || in->id == X86_INS_IMUL)
+		else if (sea_is_scale(in) || in->id == X86_INS_IMUL)
 			sum = sum * 31 + in->id + ((uint64_t)(uint32_t)in->imm << 16);
 		else if (sea_lea_factor(in) > 1)
 			sum = sum * 31 + in->id + ((uint64_t)sea_lea_factor(in) << 16);
@@ -314,19 +357,20 @@ static uint64_t size_computation(
 }
 
 /* The next call of the allocator from *@at on, as an index of instruction; SEA_NONE: none. */
-static uint32_t next_allocation(struct layout *l, enum sea_side side, uint32_t func, uint32_t at)
+static uint32_t next_allocation(
+	struct sea_layout *l, enum sea_side side, uint32_t func, uint32_t at)
 {
 	const struct sea_image *im = l->a->im[side];
 	const struct sea_func *f = &im->funcs[func];
 
 	for (; at < f->insn + f->n_insn; at++)
 		if (im->insns[at].ref != SEA_NONE &&
-			leads_to_allocator(l, side, &im->refs[im->insns[at].ref]))
+			sea_leads_to_allocator(l, side, &im->refs[im->insns[at].ref]))
 			return at;
 	return SEA_NONE;
 }
 
-static void compare_allocations(struct layout *l, uint32_t fo, uint32_t fn)
+static void compare_allocations(struct sea_layout *l, uint32_t fo, uint32_t fn)
 {
 	const struct sea_image *o = l->a->im[0], *n = l->a->im[1];
 	uint32_t io = o->funcs[fo].insn, in = n->funcs[fn].insn;
@@ -338,13 +382,13 @@ static void compare_allocations(struct layout *l, uint32_t fo, uint32_t fn)
 			return;
 		if (size_computation(o, &o->funcs[fo], io) !=
 			size_computation(n, &n->funcs[fn], in)) {
-			grew(l, fo, fn, "computes the size of what it allocates otherwise");
+			grew(l, fo, fn, "computes the size of what it allocates otherwise", 0, 0);
 			return;
 		}
 	}
 }
 
-static void compare_uses(struct layout *l, uint32_t fo, uint32_t fn)
+static void compare_uses(struct sea_layout *l, uint32_t fo, uint32_t fn)
 {
 	const struct sea_image *o = l->a->im[0], *n = l->a->im[1];
 	cleanup_free char *why = NULL;
@@ -355,10 +399,10 @@ static void compare_uses(struct layout *l, uint32_t fo, uint32_t fn)
 	why = xasprintf("uses %u bytes at offset %#x of an argument in the old version, %u in the "
 			"new",
 		x.size, (unsigned)x.disp, y.size);
-	grew(l, fo, fn, why);
+	grew(l, fo, fn, why, x.disp, y.disp);
 }
 
-static void compare_strides(struct layout *l, uint32_t fo, uint32_t fn)
+static void compare_strides(struct sea_layout *l, uint32_t fo, uint32_t fn)
 {
 	const struct sea_image *o = l->a->im[0], *n = l->a->im[1];
 	cleanup_free char *why = NULL;
@@ -367,20 +411,23 @@ static void compare_strides(struct layout *l, uint32_t fo, uint32_t fn)
 	if (!sea_strides_differ(o, &o->funcs[fo], n, &n->funcs[fn], &x, &y))
 		return;
 	why = xasprintf("indexes elements of %u bytes in the old version, of %u in the new", x, y);
-	l->grew |= is_object_size(x) && is_object_size(y);
-	refuse_both(l, fo, fn, why);
+	if (is_object_size(x) && is_object_size(y))
+		grew(l, fo, fn, why, x, y);
+	else
+		refuse_both(l, fo, fn, why);
 }
 
-static void compare_pair(struct layout *l, uint32_t fo, uint32_t fn)
+static void compare_pair(struct sea_layout *l, uint32_t fo, uint32_t fn)
 {
 	struct sea_analysis *a = l->a;
 	struct sea_aligned *al;
 	uint32_t n;
 
-	l->frame_pointer = uses_frame_pointer(a->im[0], &a->im[0]->funcs[fo]) &&
-			   uses_frame_pointer(a->im[1], &a->im[1]->funcs[fn]);
+	l->frame_pointer = sea_uses_frame_pointer(a->im[0], &a->im[0]->funcs[fo]) &&
+			   sea_uses_frame_pointer(a->im[1], &a->im[1]->funcs[fn]);
 	l->n_checks = 0;
 	sea_align(&a->m, fo, fn, &al, &n, &l->lockstep);
+	l->alike = l->lockstep || sea_similarity(&a->m, fo, fn) >= ALIKE;
 	for (uint32_t i = 0; i < n; i++) {
 		const struct sea_insn *x = &a->im[0]->insns[al[i].o];
 		const struct sea_insn *y = &a->im[1]->insns[al[i].n];
@@ -413,88 +460,9 @@ static void check_conflicts(struct sea_analysis *a, enum sea_side side, uint32_t
 	}
 }
 
-static bool is_past_end(const struct layout *l, const struct sea_insn *in, struct sizes *ret)
-{
-	if (sea_is_frame_reg(in->base) || in->disp <= 0)
-		return false;
-	for (uint32_t k = 0; k < l->n_sizes; k++)
-		if ((uint32_t)in->disp < l->sizes[k].big &&
-			in->disp + (uint32_t)in->mem_size > l->sizes[k].small) {
-			*ret = l->sizes[k];
-			return true;
-		}
-	return false;
-}
-
-/*
- * Fields past the end of the objects that the other version allocates. An instruction that both
- * versions have says nothing new.
- */
-static void check_growth(struct layout *l, enum sea_side side, uint32_t func)
-{
-	const struct sea_image *im = l->a->im[side];
-	const struct sea_func *f = &im->funcs[func];
-	cleanup_free uint8_t *shared = xzalloc(f->n_insn);
-	uint32_t peer = l->a->m.peer[side][func], n = 0;
-	struct sea_aligned *al = NULL;
-	struct sizes sizes;
-	bool lockstep;
-	char *why;
-
-	if (peer != SEA_NONE)
-		sea_align(&l->a->m, side ? peer : func, side ? func : peer, &al, &n, &lockstep);
-	for (uint32_t i = 0; i < n; i++)
-		shared[(side ? al[i].n : al[i].o) - f->insn] = 1;
-	free(al);
-	for (uint32_t i = 0; i < f->n_insn; i++) {
-		const struct sea_insn *in = &im->insns[f->insn + i];
-
-		if (shared[i] || !is_past_end(l, in, &sizes))
-			continue;
-		why = xasprintf("may use offset %#x of objects that have %u bytes in one version "
-				"and %u in the other",
-			in->disp, sizes.small, sizes.big);
-		if (peer != SEA_NONE)
-			sea_refuse(l->a, !side, peer, xstrdup(why));
-		sea_refuse(l->a, side, func, why);
-		return;
-	}
-}
-
-/*
- * Where structures grew, a function that has no partner, or none that stands out, may be one of
- * those that use them.
- */
-static void check_unpaired(struct layout *l, enum sea_side side, uint32_t func)
-{
-	const char *why =
-		"structures are laid out otherwise, and the other version has no function "
-		"that corresponds";
-
-	if (l->a->func[side][func].ambiguous)
-		why = "structures are laid out otherwise, and which function of the other version "
-		      "it corresponds to is not known";
-	else if (l->a->m.peer[side][func] != SEA_NONE)
-		return;
-	sea_refuse(l->a, side, func, xstrdup(why));
-}
-
-/*
- * Where structures grew, one that is copied or compared in pieces shows it by how far the pieces
- * reach.
- */
-static void check_extents(struct layout *l, uint32_t fo, uint32_t fn)
-{
-	const struct sea_image *o = l->a->im[0], *n = l->a->im[1];
-
-	if (sea_extents_differ(o, &o->funcs[fo], n, &n->funcs[fn]))
-		refuse_both(l, fo, fn,
-			"uses more of what an argument points to, where structures grew");
-}
-
 void sea_judge_layout(struct sea_analysis *a)
 {
-	struct layout l = { .a = a };
+	struct sea_layout l = { .a = a, .first_moved = UINT32_MAX };
 
 	find_allocators(&l, SEA_OLD);
 	find_allocators(&l, SEA_NEW);
@@ -503,15 +471,10 @@ void sea_judge_layout(struct sea_analysis *a)
 			compare_pair(&l, i, a->m.peer[0][i]);
 	for (int s = 0; s < 2; s++)
 		for (uint32_t i = 0; i < a->im[s]->n_funcs && !sea_budget_spent(a->budget); i++)
-			if (a->func[s][i].verdict != SEA_V_IDENTICAL) {
+			if (a->func[s][i].verdict != SEA_V_IDENTICAL)
 				check_conflicts(a, s, i);
-				if (l.n_sizes && a->func[s][i].verdict != SEA_V_CONSTANTS)
-					check_growth(&l, s, i);
-				if (l.grew)
-					check_unpaired(&l, s, i);
-				if (l.grew && s == SEA_OLD && a->m.peer[0][i] != SEA_NONE)
-					check_extents(&l, i, a->m.peer[0][i]);
-			}
+	if (l.grew)
+		sea_judge_grown(&l);
 	free(l.allocates[0]);
 	free(l.allocates[1]);
 }

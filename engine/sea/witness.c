@@ -5,6 +5,7 @@
 
 #include "base/xalloc.h"
 
+#define NEAR	     64 /* bytes within which two places may be fields of one structure */
 #define OBJECT_ALIGN 32 /* what compilers align objects of 32 bytes and more to */
 
 uint32_t sea_place_flags(const struct sea_image *im, uint64_t addr)
@@ -65,6 +66,26 @@ static struct sea_witness **sort_by_new(struct sea_witness *w, uint32_t n)
 	return v;
 }
 
+/*
+ * Some code finds it where the rest does, some close by: a variable whose neighbour was meant, or a
+ * field that moved within an object of the same size.
+ */
+static void doubt_place(struct sea_analysis *a, const struct sea_witness *w)
+{
+	struct sea_conflict *c;
+
+	c = sea_add_conflict(a, w->old_addr, w->old_addr + w->len, w->new_addr,
+		w->new_addr + w->len,
+		xasprintf("functions do not agree where the data at %#lx is in the other version",
+			w->old_addr));
+	c->doubt = !w->dropped;
+}
+
+static bool is_near(uint64_t a, uint64_t b)
+{
+	return a != b && (a < b ? b - a : a - b) < NEAR;
+}
+
 /* One witness an old address; those whose references disagree are dropped, on either side. */
 static struct sea_witness *collect_witnesses(struct sea_analysis *a, uint32_t *ret_n)
 {
@@ -75,6 +96,8 @@ static struct sea_witness *collect_witnesses(struct sea_analysis *a, uint32_t *r
 	for (uint32_t i = 0; i < d->n;) {
 		uint32_t best = i, total = 0;
 		uint64_t addr = d->v[i].old_addr;
+		uint32_t first = i;
+		bool disputed = false;
 
 		for (; i < d->n && d->v[i].old_addr == addr; i++) {
 			total += d->v[i].weight;
@@ -87,6 +110,10 @@ static struct sea_witness *collect_witnesses(struct sea_analysis *a, uint32_t *r
 		w[n++] = (struct sea_witness){ addr, d->v[best].new_addr,
 			d->v[best].access ? d->v[best].access : 1, d->v[best].weight,
 			d->v[best].weight * 8 < total * 7 };
+		for (uint32_t k = first; k < i; k++)
+			disputed |= is_near(d->v[k].new_addr, d->v[best].new_addr);
+		if (disputed && sea_place_flags(a->im[0], addr) & SEA_D_WRITABLE)
+			doubt_place(a, &w[n - 1]);
 	}
 	by_new = sort_by_new(w, n);
 	for (uint32_t i = 0, k; i < n; i = k) {

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Once a structure is known to be laid out otherwise, code is trusted only where the other version
+ * has the same: an instruction that both functions have, with the same offset and constant, finds
+ * the same field. What one has alone may use any field, of any structure, at its own version's
+ * place, whether through a pointer or in a frame of its own (a local structure, or one that is
+ * passed by value). So functions that add or drop such code are refused, but for what lies before
+ * the first field that moved.
+ */
+#include "sea/layout.h"
+
+#include <capstone/capstone.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/xalloc.h"
+#include "sea/fields.h"
+
+#define MARGIN 64 /* bytes in which fields may have moved before the first that was seen to */
+
+/* A function, and what of it the other version has. */
+struct own {
+	const struct sea_image *im;
+	const struct sea_func *f;
+	uint8_t *shared; /* by instruction, from the function's first */
+	bool frame_pointer;
+	bool escapes; /* what lies on its stack may be a structure */
+	int64_t safe; /* what is nearer to a structure's start than this is where it was */
+	struct sea_frame_row *rows;
+	uint32_t n_rows;
+};
+
+static bool is_frame(const struct own *own, uint16_t reg)
+{
+	return reg == X86_REG_RSP || (own->frame_pointer && reg == X86_REG_RBP);
+}
+
+static bool uses_memory(const struct sea_insn *in)
+{
+	return (in->mem_size || in->id == X86_INS_LEA) && in->base && in->ref == SEA_NONE;
+}
+
+static bool takes_stack(const struct sea_insn *in)
+{
+	return in->id == X86_INS_MOV && in->from == X86_REG_RSP && in->reg != X86_REG_RBP;
+}
+
+/* An address of its stack is taken, or more is put there than a register holds. */
+static bool may_hold_structures(const struct own *own)
+{
+	for (uint32_t i = 0; i < own->f->n_insn; i++) {
+		const struct sea_insn *in = &own->im->insns[own->f->insn + i];
+		bool on_stack = uses_memory(in) && is_frame(own, in->base);
+
+		if (on_stack && (in->id == X86_INS_LEA || in->mem_size > 8))
+			return true;
+		if (in->id == X86_INS_PUSH && in->mem_size)
+			return true;
+		if (takes_stack(in))
+			return true;
+	}
+	return false;
+}
+
+/* Where on the stack @in's operand lies, from where the caller's arguments begin; false: unknown.
+ */
+static bool frame_place(const struct own *own, const struct sea_insn *in, int64_t *ret)
+{
+	uint64_t addr = own->f->addr + in->off;
+	uint32_t i = 0;
+
+	if (in->base != X86_REG_RSP) {
+		*ret = (int64_t)in->disp - 16; /* below the saved rbp and the return address */
+		return true;
+	}
+	while (i < own->n_rows && own->rows[i].addr <= addr)
+		i++;
+	if (!i || own->rows[i - 1].cfa_reg != 7)
+		return false;
+	*ret = in->disp - own->rows[i - 1].cfa_off;
+	return true;
+}
+
+static bool is_argument(const struct own *own, const struct sea_insn *in)
+{
+	int64_t place;
+
+	return frame_place(own, in, &place) && place >= 0;
+}
+
+/* Makes room on the stack. */
+static bool is_frame_size(const struct sea_insn *in)
+{
+	return (in->id == X86_INS_SUB || in->id == X86_INS_ADD) && in->reg == X86_REG_RSP;
+}
+
+/* Whether what it does depends on how some structure is laid out, as far as can be told. */
+static bool depends_on_layout(const struct own *own, uint32_t insn)
+{
+	const struct sea_insn *in = &own->im->insns[insn];
+
+	if (in->kind != SEA_I_PLAIN && in->kind != SEA_I_CALL_INDIRECT &&
+		in->kind != SEA_I_JUMP_INDIRECT)
+		return false;
+	if (is_frame_size(in) || takes_stack(in))
+		return own->escapes;
+	if (uses_memory(in)) {
+		if (is_frame(own, in->base))
+			return own->escapes || is_argument(own, in);
+		/* Arithmetic of numbers, or the address of an element. */
+		if (in->id == X86_INS_LEA && !in->disp)
+			return false;
+		return in->disp < 0 ? in->disp <= -own->safe
+				    : in->disp + (int64_t)in->mem_size > own->safe;
+	}
+	if (sea_is_scale(in))
+		return (int64_t)1 << in->imm >= own->safe;
+	if (sea_is_stride(in))
+		return llabs(in->imm) > 3 && llabs(in->imm) >= own->safe;
+	return sea_is_fill(own->im, own->f, insn) && llabs(in->imm) >= own->safe;
+}
+
+/* Writes memory that is not its own, or compares some: as code does that is to reach every field.
+ */
+static bool covers(const struct own *own, const struct sea_insn *in)
+{
+	if (!uses_memory(in) || in->id == X86_INS_LEA)
+		return false;
+	return !in->writes || in->id == X86_INS_XOR || in->id == X86_INS_SUB ||
+	       in->id == X86_INS_PXOR || in->id == X86_INS_PCMPEQB || is_frame(own, in->base);
+}
+
+static void get_own(const struct sea_layout *l, enum sea_side side, uint32_t func, struct own *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->im = l->a->im[side];
+	ret->f = &ret->im->funcs[func];
+	ret->shared = xzalloc(ret->f->n_insn);
+	ret->frame_pointer = sea_uses_frame_pointer(ret->im, ret->f);
+	ret->escapes = may_hold_structures(ret);
+	if (l->first_moved != UINT32_MAX && l->first_moved > MARGIN)
+		ret->safe = l->first_moved - MARGIN;
+	if (ret->f->fde != SEA_NONE &&
+		sea_frame_rows(ret->im, &ret->im->fdes[ret->f->fde], &ret->rows, &ret->n_rows) < 0)
+		ret->n_rows = 0;
+}
+
+/* What @in does, with its constants, in whatever registers. */
+static uint64_t token_of(const struct own *own, uint32_t i)
+{
+	const struct sea_insn *in = &own->im->insns[own->f->insn + i];
+	int64_t place = in->disp;
+	uint64_t kind[5] = { in->id, in->mem_size, (uint64_t)in->scale << 8 | in->writes, 0, 0 };
+
+	if (in->kind != SEA_I_BRANCH && in->kind != SEA_I_JUMP && in->ref == SEA_NONE) {
+		if (uses_memory(in) && is_frame(own, in->base)) {
+			kind[2] |= 1 << 16;
+			if (!frame_place(own, in, &place) || place < 0)
+				place = in->disp;
+		}
+		kind[3] = (uint64_t)place;
+		kind[4] = (uint32_t)in->imm;
+	}
+	return sea_hash(0, kind, sizeof(kind));
+}
+
+static uint64_t *tokens(const struct own *own)
+{
+	uint64_t *t = xreallocarray(NULL, own->f->n_insn, sizeof(*t));
+
+	for (uint32_t i = 0; i < own->f->n_insn; i++)
+		t[i] = token_of(own, i);
+	return t;
+}
+
+static void mark(void *ctx, uint32_t i, uint32_t k)
+{
+	struct own *own = ctx;
+
+	own[0].shared[i] = own[1].shared[k] = 1;
+}
+
+static void mark_shared(struct own own[2])
+{
+	uint64_t *t[2] = { tokens(&own[0]), tokens(&own[1]) };
+
+	sea_diff(t[0], own[0].f->n_insn, t[1], own[1].f->n_insn, mark, own);
+	free(t[0]);
+	free(t[1]);
+}
+
+/* The first instruction of @own that only this version has, and that needs a layout; or NULL. */
+static const struct sea_insn *first_alone(const struct own *own, bool *ret_covers)
+{
+	const struct sea_insn *first = NULL;
+
+	*ret_covers = false;
+	for (uint32_t i = 0; i < own->f->n_insn; i++) {
+		const struct sea_insn *in = &own->im->insns[own->f->insn + i];
+
+		if (own->shared[i] || !depends_on_layout(own, own->f->insn + i))
+			continue;
+		*ret_covers |= covers(own, in) || !uses_memory(in);
+		if (!first)
+			first = in;
+	}
+	return first;
+}
+
+static bool is_past_end(
+	const struct sea_layout *l, const struct sea_insn *in, struct sea_sizes *ret)
+{
+	if (sea_is_frame_reg(in->base) || in->disp <= 0)
+		return false;
+	for (uint32_t k = 0; k < l->n_sizes; k++)
+		if ((uint32_t)in->disp < l->sizes[k].big &&
+			in->disp + (uint32_t)in->mem_size > l->sizes[k].small) {
+			*ret = l->sizes[k];
+			return true;
+		}
+	return false;
+}
+
+static char *why_alone(const struct sea_layout *l, const struct own *own, const struct sea_insn *in)
+{
+	struct sea_sizes sizes;
+
+	if (is_past_end(l, in, &sizes))
+		return xasprintf("may use offset %#x of objects that have %u bytes in one version "
+				 "and %u in the other (at +%#x)",
+			in->disp, sizes.small, sizes.big, in->off);
+	if (in->base && is_frame(own, in->base))
+		return xasprintf("keeps other things on its stack, where structures are laid out "
+				 "otherwise (at +%#x)",
+			in->off);
+	return xasprintf("uses memory in code of its own, where structures are laid out otherwise "
+			 "(at +%#x)",
+		in->off);
+}
+
+/*
+ * What only reads more makes the other version's function no worse; one that writes, copies or
+ * compares more may be the part that knows of a new field, and then the other one does not.
+ */
+static void judge_pair(const struct sea_layout *l, uint32_t fo, uint32_t fn)
+{
+	const uint32_t func[2] = { fo, fn };
+	struct own own[2];
+
+	for (int s = 0; s < 2; s++)
+		get_own(l, s, func[s], &own[s]);
+	mark_shared(own);
+	for (int s = 0; s < 2; s++) {
+		bool both;
+		const struct sea_insn *in = first_alone(&own[s], &both);
+
+		if (in)
+			sea_refuse(l->a, s, func[s], why_alone(l, &own[s], in));
+		if (both)
+			sea_refuse(l->a, !s, func[!s],
+				xstrdup("leaves out what the other version does to memory, where "
+					"structures are laid out otherwise"));
+	}
+	for (int s = 0; s < 2; s++) {
+		free(own[s].shared);
+		free(own[s].rows);
+	}
+}
+
+/* A function that has no partner, or none that stands out, may use any structure. */
+static void judge_unpaired(const struct sea_layout *l, enum sea_side side, uint32_t func)
+{
+	const char *why =
+		"structures are laid out otherwise, and the other version has no function "
+		"that corresponds";
+
+	if (l->a->func[side][func].ambiguous)
+		why = "structures are laid out otherwise, and which function of the other version "
+		      "it corresponds to is not known";
+	else if (l->a->m.peer[side][func] != SEA_NONE)
+		return;
+	sea_refuse(l->a, side, func, xstrdup(why));
+}
+
+void sea_judge_grown(const struct sea_layout *l)
+{
+	const struct sea_analysis *a = l->a;
+
+	for (int s = 0; s < 2; s++)
+		for (uint32_t i = 0; i < a->im[s]->n_funcs && !sea_budget_spent(a->budget); i++)
+			if (a->func[s][i].verdict != SEA_V_IDENTICAL)
+				judge_unpaired(l, s, i);
+	for (uint32_t i = 0; i < a->im[0]->n_funcs && !sea_budget_spent(a->budget); i++)
+		if (a->m.peer[0][i] != SEA_NONE && a->func[0][i].verdict != SEA_V_IDENTICAL)
+			judge_pair(l, i, a->m.peer[0][i]);
+}
