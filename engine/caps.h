@@ -6,8 +6,8 @@
 /*
  * Gives CAP_SYS_CHROOT up for good: out of the ambient, inheritable, permitted and effective sets,
  * and out of the bounding set where the process may change that (CAP_SETPCAP; elsewhere
- * no_new_privs keeps execve from giving it back). Returns 0 or -errno. For a process with one
- * thread, before its program.
+ * no_new_privs keeps execve from giving it back). Returns 0 or -errno. It is the calling thread's
+ * alone, and that of the threads and processes that it makes later.
  */
 int caps_drop_chroot(void);
 

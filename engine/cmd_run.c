@@ -276,6 +276,7 @@ static int parse_option(struct run_options *o, int opt, const char *arg)
 		return 0;
 	case OPT_INIT:
 		o->front.init = true;
+		mxm->first_ends_all = true;
 		return 0;
 	case OPT_DROP_CHROOT:
 		mxm->drop_chroot = caps_drop_chroot;

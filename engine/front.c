@@ -143,8 +143,12 @@ static int engine(struct front *f, int status_fd)
 		fprintf(stderr, "mx run: %s\n", err.text);
 		return failure_status(rc);
 	}
-	/* The programs may have the engine's user id: its memory is not for them. */
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	/*
+	 * The programs may have the engine's user id: its memory is not for them. Of a container's
+	 * first process they expect to open /proc/1/fd/1, its log, and /proc/1/environ.
+	 */
+	if (!f->init)
+		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	passed_signals(&set);
 	p.d = d;
 	p.sigfd = signalfd(-1, &set, SFD_CLOEXEC);
@@ -234,6 +238,9 @@ static int run_with_front(struct front *f)
 		_exit(exit_status(engine(f, pipefd[1])));
 	}
 	close(pipefd[1]);
+	/* Where it cannot, the engine cannot either, and does not start. */
+	if (f->config.mxm.drop_chroot)
+		(void)f->config.mxm.drop_chroot();
 	return end_like(front(pid, pipefd[0], f->config.stats));
 }
 

@@ -184,6 +184,31 @@ attach_steps() {
 }
 @test "create, start, attach" { each attach_steps; }
 
+end_steps() {
+	timeout 60 podman --runtime "$runtime" run --rm "${options[@]}" test:daemon sh -c 'sleep 1000 & exit 3'
+	echo "status $?"
+	timeout 60 podman --runtime "$runtime" run --rm "${options[@]}" test:daemon \
+		sh -c 'trap "" TERM; while :; do (sleep 0.01 &); done & sleep 0.3; exit 4'
+	echo "status $?"
+	# The namespace is not the container's: it must be left as it was.
+	timeout 60 podman --runtime "$runtime" run --rm --pid=host "${options[@]}" test:daemon sh -c 'sleep 1000 & exit 5'
+	echo "status $?"
+}
+@test "the end of the first process is the container's, whatever else runs in it" { each end_steps; }
+
+first_steps() {
+	local flags
+	for flags in "--user 0" "--user 1000 --cap-drop=all"; do
+		# shellcheck disable=SC2086
+		podman --runtime "$runtime" run --rm $flags -e A=b "${options[@]}" test:daemon sh -c '
+			echo "to the log" >/proc/1/fd/1
+			tr "\0" "\n" </proc/1/environ | grep ^A=
+			readlink /proc/1/ns/net | cut -c 1-4
+			cat /proc/1/task/*/status | grep -E "^Cap(Inh|Prm|Eff|Amb)" | sort -u'
+	done
+}
+@test "what is asked of the first process: its output, environment, namespaces, capabilities" { each first_steps; }
+
 no_zombies() {
 	[ "$(podman exec c1 ps -o stat,args | grep -c '^Z')" = 0 ]
 }

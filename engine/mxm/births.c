@@ -447,6 +447,18 @@ void births_dying(struct task *task, int status)
 		task_resume(task, RESUME_RUN, 0);
 }
 
+/* Has the program's first process ended in every version? */
+static bool is_deserted(const struct tuple *root)
+{
+	const struct mxm *mxm = root->group->mxm;
+
+	for (int v = 0; v < mxm->config.nversions; v++) {
+		if (root->tasks[v].state != TASK_ABSENT)
+			return false;
+	}
+	return true;
+}
+
 void births_gone(struct task *task, int status)
 {
 	struct tuple *tuple = task->tuple;
@@ -476,5 +488,7 @@ void births_gone(struct task *task, int status)
 		rejoin_over(group);
 		mxm->ops->ended(mxm->ops_arg, status);
 	}
+	if (root && mxm->config.first_ends_all && is_deserted(tuple))
+		drop_rest(mxm);
 	tuple_drop_if_over(tuple);
 }

@@ -46,6 +46,16 @@ void drop_version(struct mxm *mxm, int version)
 	pthread_mutex_unlock(&mxm->lock);
 }
 
+void drop_rest(struct mxm *mxm)
+{
+	pthread_mutex_lock(&mxm->lock);
+	for (int v = 0; v < mxm->config.nversions; v++)
+		mxm->versions[v].alive = false;
+	list_for_each (at, &mxm->groups)
+		group_poke(container_of(at, struct group, link));
+	pthread_mutex_unlock(&mxm->lock);
+}
+
 void mxm_drop(struct mxm *mxm, int version)
 {
 	drop_version(mxm, version);

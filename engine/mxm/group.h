@@ -169,6 +169,8 @@ void drop_late(struct group *group);
 /* Marks @version as let go everywhere. With or without the lock held by the caller. */
 void drop_version(struct mxm *mxm, int version);
 void drop_version_locked(struct mxm *mxm, int version);
+/* Ends what is left of all versions, where nothing is to be said of it any more. */
+void drop_rest(struct mxm *mxm);
 
 /* affinity.c */
 

@@ -229,6 +229,13 @@ static int launch_version(struct task *task, const struct filter *filter, struct
 	return run_to_exec(task, ours, version, config, mxm->config.lock_memory_ways, err);
 }
 
+static int give_up_chroot(const struct mxm *mxm, struct err *err)
+{
+	int rc = mxm->config.drop_chroot ? mxm->config.drop_chroot() : 0;
+
+	return rc < 0 ? err_errno(err, -rc, "give CAP_SYS_CHROOT up") : 0;
+}
+
 static int launch_all(struct group *group, struct err *err)
 {
 	struct mxm *mxm = group->mxm;
@@ -246,6 +253,8 @@ static int launch_all(struct group *group, struct err *err)
 	for (int v = 0; v < mxm->config.nversions && rc == 0; v++)
 		rc = launch_version(&tuple->tasks[v], &filter, err);
 	filter_free(&filter);
+	if (rc == 0)
+		rc = give_up_chroot(mxm, err);
 	if (rc < 0)
 		return rc;
 	if (!layout_is_fixed(mxm->versions[group->leader].root_pid))
@@ -297,14 +306,19 @@ static void *monitor_launch(void *arg)
 int launch(struct mxm *mxm, struct group *group, struct err *err)
 {
 	struct order order = { .group = group, .err = err };
+	struct err own = { 0 };
 	int rc = pthread_create(&group->thread, NULL, monitor_launch, &order);
 
 	if (rc)
 		return err_errno(err, rc, "cannot start a monitor thread");
 	group->started = true;
+	/* Capabilities are a thread's: only the one that launches needs it, and not for long. */
+	rc = give_up_chroot(mxm, &own);
 	pthread_mutex_lock(&mxm->lock);
 	while (!order.done)
 		pthread_cond_wait(&mxm->ended, &mxm->lock);
 	pthread_mutex_unlock(&mxm->lock);
+	if (order.rc == 0 && rc < 0)
+		return err_set(err, own.code, "%s", own.text);
 	return order.rc;
 }

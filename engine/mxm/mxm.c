@@ -52,6 +52,9 @@ static void *ticker(void *arg)
 	struct mxm *mxm = arg;
 	const struct timespec tick = { 0, TICK_NS };
 
+	/* What fails here fails for the thread that launches, which says so. */
+	if (mxm->config.drop_chroot)
+		(void)mxm->config.drop_chroot();
 	pthread_mutex_lock(&mxm->lock);
 	while (mxm->ticking) {
 		if (!any_wants_poke(mxm)) {

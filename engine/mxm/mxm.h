@@ -50,6 +50,7 @@ struct mxm_config {
 	unsigned patience;     /* seconds that the leader waits for a follower at a barrier */
 	bool agent;	       /* hot calls without a stop, see agent.h */
 	bool lock_memory_ways; /* tests: use the fall-backs of least privilege only */
+	bool first_ends_all;   /* the first process's end is that of all, as an init's is */
 	bool merge_memory; /* equal pages are the kernel's to merge: prctl(2), PR_SET_MEMORY_MERGE
 			    */
 	const char *const *shared_paths; /* with roots: what is the same for all; NULL-terminated */
@@ -57,8 +58,11 @@ struct mxm_config {
 	uint64_t seed; /* of what is random before a program's entry; 0: drawn for each process */
 	sigset_t sigmask; /* that the programs start with */
 	const char *cwd;  /* with roots: where the programs start */
-	int (*drop_chroot)(
-		void); /* in the child after chroot: gives the capability up; NULL: nothing */
+	/*
+	 * Gives the capability up, for one thread: called in each child after its chroot and in
+	 * each thread of the engine, before either program starts. NULL: nothing is to be given up.
+	 */
+	int (*drop_chroot)(void);
 };
 
 /* Why a version's thread is reported as crashed. */
