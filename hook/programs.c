@@ -66,6 +66,9 @@ static int search_path(int root, const struct plan *plan, const char *name,
 	struct err last = { 0 };
 	const char *at = plan->path;
 
+	/* Without a PATH crun and runc look nowhere. */
+	if (!at[0])
+		return not_found(name, err);
 	for (;;) {
 		size_t len = strcspn(at, ":");
 		/* An empty entry of PATH is the working directory. */

@@ -417,8 +417,7 @@ static int make_plan(
 	plan.mounts = own_mounts(spec, plan.old);
 	if (exec && strcmp(exec, "supervised") == 0)
 		plan.exec = engine_words(edit, &plan);
-	plan.path = xstrdup(
-		path ? path : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+	plan.path = xstrdup(path ? path : "");
 	plan.cwd = xstrdup(cwd ? cwd : "/");
 	*ret_plan = plan;
 	plan = (struct plan){ 0 };

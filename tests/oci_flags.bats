@@ -60,6 +60,20 @@ each() {
 	each test:new sh -c 'printf "%s\n" "$@"' sh 'a b' '' '*' "it's" $'new\nline'
 }
 
+@test "no PATH, --cgroups=disabled" {
+	local d got
+	in_both crun --unsetenv-all test:new env
+	for d in $(delegates); do
+		got=0
+		podman --runtime "mx-$d" run --rm "${mx_flags[@]}" --unsetenv-all test:new env || got=$?
+		[ "$got" = 127 ]
+		in_both "$d" --unsetenv-all test:new /bin/sh -c 'echo "<$PATH>"; exit 3'
+	done
+	# runc cannot; podman knows which runtimes can from containers.conf.
+	in_both crun --cgroups=disabled test:new echo hello
+	[ "$(podman --runtime mx-crun run --rm --cgroups=disabled "${mx_flags[@]}" test:new echo hello)" = hello ]
+}
+
 @test "standard input" {
 	local d
 	for d in $(delegates); do
