@@ -157,6 +157,36 @@ print(len(done), os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))'
 	done
 }
 
+@test "signals that wait for a leader that is killed reach the other version" {
+	local leader
+	for leader in old new; do
+		LOG=$BATS_TEST_TMPDIR/events.$leader.log
+		start "$MX" run --leader "$leader" --max-recoveries 0 --log "$LOG" \
+			"$(command -v python3)" "$(command -v python3)" -- -uc '
+import os, signal, sys, time
+heard = []
+both = {signal.SIGUSR1, signal.SIGUSR2}
+for sig in both:
+    signal.signal(sig, lambda sig, frame: heard.append(sig))
+signal.pthread_sigmask(signal.SIG_BLOCK, both)
+print("ready", os.getpid())
+os.kill(os.getpid(), signal.SIGUSR2)
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.02)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, both)
+print("heard", sorted(heard) == sorted(both), len(heard))' "$BATS_TEST_TMPDIR/go.$leader"
+		wait_until 20 grep -q ready "$SERVER_LOG"
+		known=$(sed -n 's/ready //p' "$SERVER_LOG")
+		kill -USR1 "$(version_pid leader "$known")"
+		kill -KILL "$(version_pid leader "$known")"
+		wait_until 20 grep -q takeover "$LOG"
+		touch "$BATS_TEST_TMPDIR/go.$leader"
+		wait "$SERVER"
+		grep -qx 'heard True 2' "$SERVER_LOG" || fail "$(cat "$SERVER_LOG")"
+		only_events crash discarded takeover
+	done
+}
+
 @test "members of a set that the versions know by each other's numbers" {
 	local leader
 	for leader in old new; do

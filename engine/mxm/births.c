@@ -20,14 +20,15 @@
 #include "mxm/ids.h"
 #include "mxm/layout.h"
 #include "mxm/masks.h"
+#include "mxm/posix_timers.h"
 #include "mxm/postmortem.h"
 #include "mxm/rejoin.h"
-#include "mxm/posix_timers.h"
 #include "mxm/shadows.h"
 #include "mxm/special_limits.h"
 #include "mxm/standins.h"
 #include "mxm/told.h"
 #include "mxm/tsc.h"
+#include "mxm/unheard.h"
 
 static struct mm *mm_of_child(struct task *parent, pid_t child, bool shares)
 {
@@ -439,6 +440,8 @@ void births_dying(struct task *task, int status)
 		event_free(task->event);
 		task->event = NULL;
 	}
+	if (!group->mxm->versions[task->version].alive && !task_follows(task))
+		unheard_note(task);
 	task_enter(task, TASK_ENDING);
 	task->last_stop = true;
 	if (!group->mxm->versions[task->version].alive)

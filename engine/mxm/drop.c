@@ -18,6 +18,7 @@
 #include "mxm/shadows.h"
 #include "mxm/special_limits.h"
 #include "mxm/standins.h"
+#include "mxm/unheard.h"
 
 void drop_version_locked(struct mxm *mxm, int version)
 {
@@ -461,6 +462,7 @@ static void succeed(struct group *group, int heir)
 	agent_succeeded(group);
 	list_for_each_safe (at, &group->tuples)
 		promote(&container_of(at, struct tuple, link)->tasks[heir]);
+	unheard_pass_on(group);
 	group->keeps = KEEP_STOPS;
 	list_for_each_safe (at, &group->tuples)
 		tuple_drop_if_over(container_of(at, struct tuple, link));

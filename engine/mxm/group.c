@@ -18,6 +18,7 @@
 #include "mxm/rules.h"
 #include "mxm/shadows.h"
 #include "mxm/standins.h"
+#include "mxm/unheard.h"
 
 /* What can follow what. An edge that is not here is a bug, and ends the run with a word about it.
  */
@@ -251,6 +252,8 @@ static void dispatch(struct group *group, const struct stop *stop)
 		 */
 		if (stop->kind == STOP_FORK)
 			syscall(SYS_kill, stop->child, SIGKILL);
+		if (stop->kind == STOP_SIGNAL && task->version == group->leader)
+			unheard_keep(task, stop->sig);
 		return;
 	}
 	switch (stop->kind) {

@@ -17,6 +17,7 @@
 #include "mxm/ids.h"
 #include "mxm/posix_timers.h"
 #include "mxm/special.h"
+#include "mxm/unheard.h"
 
 /*
  * A held signal breaks into user mode when so much CPU time has gone without a call, in ns. What
@@ -301,10 +302,13 @@ void signals_stop(struct task *task, int sig)
 		(faults_hold(task, &info) || drop_crashed(task, &info, true)))
 		return;
 	if (task_follows(task)) {
-		if (is_fault(sig, &info))
+		if (is_fault(sig, &info)) {
 			task_resume(task, RESUME_RUN, sig);
-		else
-			go_on_without(task);
+			return;
+		}
+		if (task->tuple->group->bereft)
+			unheard_keep(task, sig);
+		go_on_without(task);
 		return;
 	}
 	leader_signal(task, sig, &info);
