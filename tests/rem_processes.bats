@@ -75,3 +75,28 @@ family() {
 	family "$good" "$bad" file -- --sync lockstep
 	[ "$(jq -s 'map(select(.event == "recovered").functions) | all(. == 1)' "$LOG")" = true ]
 }
+
+@test "a descriptor of signalfd in an epoll set tells the version that has taken over" {
+	local victim agent i
+	victim=$(victim signalfds)
+	for agent in "" --no-agent; do
+		rm -f in control
+		mkfifo in
+		LOG=$BATS_TEST_TMPDIR/events.$RANDOM.log
+		# shellcheck disable=SC2086 # no agent: no word
+		start sh -c 'exec "$@" <"$0"' in "$MX" run --log "$LOG" --control control $agent "$victim" "$victim" --
+		exec 7>in
+		wait_until 10 grep -q mirroring "$LOG"
+		for i in 1 2 3 4; do
+			echo >&7
+			wait_until 20 grep -q ", $i times" "$SERVER_LOG" || fail "$agent $i: $(cat "$LOG")"
+			[ $i = 4 ] && break
+			"$MX" switch --control control
+			wait_until 20 recovered_times $i || fail "$agent $i: $(cat "$LOG")"
+		done
+		exec 7>&-
+		wait "$SERVER"
+		[ "$(grep -c . "$SERVER_LOG")" = 4 ]
+		[ "$(events takeover)" = 3 ]
+	done
+}

@@ -12,6 +12,7 @@
 #include "mxm/group.h"
 #include "mxm/posix_timers.h"
 #include "mxm/shadows.h"
+#include "mxm/signalfds.h"
 #include "mxm/special.h"
 
 struct lock {
@@ -134,7 +135,7 @@ bool carry_needed(const struct proc *proc)
 		if (proc->timers[i].set_ns && micros(&proc->timers[i].value.it_value))
 			return true;
 	}
-	return posix_timers_any(proc) || !list_is_empty(&proc->locks);
+	return posix_timers_any(proc) || !list_is_empty(&proc->locks) || proc->has_signalfd;
 }
 
 /* What is left of a timer that was set a while ago; at least 1 µs, so that it fires if it was due.
@@ -219,6 +220,8 @@ void carry_take_up(struct task *task)
 	if (rc == 0 && proc->has_shadows[task->version] && shadows_move(task) < 0)
 		lost = "a shared mapping could not be moved to its file";
 	proc->has_shadows[task->version] = false;
+	if (rc == 0 && proc->has_signalfd && signalfds_renew(task) < 0)
+		lost = "a descriptor of signalfd(2) could not be put into its epoll set again";
 	if (rc == 0 && carry_over(task) < 0)
 		lost = "a timer or a lock of the old leader could not be taken over";
 	if (lost)

@@ -261,6 +261,7 @@ struct epoll_reg *fds_epoll_set(
 			reg->set = set;
 			reg->target = target;
 			reg->fd = fd;
+			reg->adder = fds;
 			list_append(&set->members, &reg->of_set);
 			list_append(&target->registrations, &reg->of_target);
 		}
@@ -331,6 +332,28 @@ int fds_epoll_own(
 	}
 	pthread_mutex_unlock(&mxm->lock);
 	return found;
+}
+
+int fds_epoll_added(struct mxm *mxm, struct fdtab *fds, struct fds_stale *ret_members, int max)
+{
+	int n = 0;
+
+	pthread_mutex_lock(&mxm->lock);
+	for (int fd = 0; fd < fds->nslots; fd++) {
+		const struct ofd *set = fds->slots[fd].ofd;
+
+		/* By one of its numbers is enough. */
+		if (!set || !set->is_epoll || fd_of(fds, set) != fd)
+			continue;
+		list_for_each (at, &set->members) {
+			const struct epoll_reg *reg = container_of(at, struct epoll_reg, of_set);
+
+			if (reg->adder == fds && n < max)
+				ret_members[n++] = (struct fds_stale){ fd, reg->fd };
+		}
+	}
+	pthread_mutex_unlock(&mxm->lock);
+	return n;
 }
 
 bool fds_epoll_is_plain(struct mxm *mxm, struct fdtab *fds, int fd, unsigned versions)

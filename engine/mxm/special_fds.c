@@ -14,6 +14,7 @@
 #include "mxm/install.h"
 #include "mxm/group.h"
 #include "mxm/rules.h"
+#include "mxm/signalfds.h"
 #include "mxm/special.h"
 
 #define STALE_MAX 64
@@ -254,6 +255,7 @@ int special_new_fds(struct task *task, struct event *event, int64_t result)
 	if ((row->flags & SYS_NEWFD) && row->special != SPECIAL_DUP) {
 		special_number_taken(task, (int)result);
 		fds_open(mxm, proc->fds, (int)result, cloexec);
+		signalfds_note(task);
 		return event ? install_take(task, event, (int)result, cloexec) : 0;
 	}
 	for (int i = 0; i < row->nargs && rc == 0; i++) {

@@ -65,6 +65,7 @@ struct epoll_reg {
 	uint64_t data[MXM_VERSIONS_MAX]; /* what each version put there */
 	uint64_t kernel;		 /* what the kernel holds */
 	unsigned known;			 /* whose data has been seen, bit by bit */
+	const struct fdtab *adder;	 /* whose process put it there */
 };
 
 struct fdslot {
@@ -117,6 +118,7 @@ struct proc {
 	bool has_cpu_limit;
 	struct list posix_timers; /* that the leader's process has made: posix_timers.h */
 	struct list locks;	  /* of fcntl(2), that the leader's process holds */
+	bool has_signalfd;	  /* has made a descriptor of signalfd(2) */
 	bool has_to_carry;	  /* a version has taken over, and must set and take these itself */
 	struct seen_clock clocks[MXM_VERSIONS_MAX][CLOCKS_SEEN];
 	bool other_user;     /* its user id was changed: another monitor could not seize it */

@@ -131,6 +131,7 @@ struct proc *proc_fork(struct mxm *mxm, struct proc *parent, bool share_fds)
 	proc->maps_written_files = parent->maps_written_files;
 	shadows_fork(mxm, parent, proc);
 	proc->other_user = parent->other_user;
+	proc->has_signalfd = parent->has_signalfd;
 	proc->cpu_limit = parent->cpu_limit;
 	proc->has_cpu_limit = parent->has_cpu_limit;
 	agent_forked(proc, parent);
