@@ -2,8 +2,10 @@
 #include "oci/spec.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/io.h"
 #include "base/xalloc.h"
@@ -23,6 +25,11 @@ int spec_load(const char *bundle, const char *name, struct json **ret_spec, stru
 	if (spec_annotation(spec, SPEC_STATE_MARK)) {
 		json_free(take_ptr(spec));
 		rc = json_read_file(kept, SPEC_MAX, &spec, err);
+		if (rc == -ENOENT)
+			return err_set(err, EINVAL,
+				"annotation " SPEC_STATE_MARK
+				": is mx-shim's own, but no %s is beside the file",
+				kept + strlen(bundle) + 1);
 		if (rc < 0)
 			return rc;
 	}
@@ -30,6 +37,30 @@ int spec_load(const char *bundle, const char *name, struct json **ret_spec, stru
 		return err_set(err, EINVAL, "%s: is no object", path);
 	*ret_spec = take_ptr(spec);
 	return 0;
+}
+
+bool spec_mentions(const char *bundle, const char *name, const char *text)
+{
+	cleanup_free char *path = xasprintf("%s/%s", bundle, name);
+	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	const size_t kept = strlen(text) - 1;
+	char buf[1 << 16];
+	size_t have = 0;
+
+	for (;;) {
+		ssize_t n = fd < 0 ? -1 : read(fd, buf + have, sizeof(buf) - have);
+
+		if (n <= 0)
+			return false;
+		have += (size_t)n;
+		if (memmem(buf, have, text, kept + 1))
+			return true;
+		/* It may lie across two pieces. */
+		if (have > kept) {
+			memmove(buf, buf + have - kept, kept);
+			have = kept;
+		}
+	}
 }
 
 int spec_save(const char *bundle, const char *name, const struct json *spec, struct err *err)

@@ -22,6 +22,11 @@
  */
 MUST_CHECK int spec_load(
 	const char *bundle, const char *name, struct json **ret_spec, struct err *err);
+/*
+ * Whether the file's bytes have @text in them, whatever else they are: for a file that spec_load()
+ * could not read. False if it cannot be read at all.
+ */
+bool spec_mentions(const char *bundle, const char *name, const char *text);
 /* Keeps a copy of the file as it is beside it and replaces it atomically. */
 MUST_CHECK int spec_save(
 	const char *bundle, const char *name, const struct json *spec, struct err *err);

@@ -24,9 +24,10 @@ struct job {
 	struct options options;
 	struct json *spec;
 	char *bundle; /* absolute */
-	const char *config_name;
-	char *state; /* set once the container's state exists */
-	int hold;    /* on it, until the container is there; -1 */
+	char *config_name;
+	const char *config_dir; /* of config_name: the bundle, or "" where the name is a path */
+	char *state;		/* set once the container's state exists */
+	int hold;		/* on it, until the container is there; -1 */
 };
 
 static void job_free(struct job *job)
@@ -34,6 +35,7 @@ static void job_free(struct job *job)
 	options_free(&job->options);
 	json_free(job->spec);
 	free(job->bundle);
+	free(job->config_name);
 	free(job->state);
 	if (job->hold >= 0)
 		close(job->hold);
@@ -50,19 +52,34 @@ static bool has_default_old(const struct json *spec, const struct config *config
 	return old && spec_mount_at(spec, old);
 }
 
-/* Whether the container is MX's. A config.json that cannot be read is for the delegate to judge. */
-static bool is_ours(struct job *job)
+/*
+ * A config.json that MX cannot read is for the delegate to judge, which may read it: it must not
+ * run one version alone because its wish for two was not understood.
+ */
+static bool may_ask_for_mx(const struct job *job)
 {
-	struct err ignored;
+	const char *old = json_string(json_get(job->config->defaults, "old"));
+
+	return spec_mentions(job->config_dir, job->config_name, SPEC_PREFIX) ||
+	       (old && spec_mentions(job->config_dir, job->config_name, old));
+}
+
+/* Whether the container is MX's: 1, 0, or an error where that cannot be told. */
+static int is_ours(struct job *job, struct err *err)
+{
+	struct err own = { 0 };
 
 	job->bundle = realpath(job->line->bundle ? job->line->bundle : ".", NULL);
-	job->config_name = job->line->config_name ? job->line->config_name : "config.json";
-	if (!job->bundle || !job->line->id || job->config_name[0] == '/')
-		return false;
-	if (spec_load(job->bundle, job->config_name, &job->spec, &ignored) < 0)
-		return false;
+	/* As crun: another name is one in the caller's working directory. */
+	job->config_name = job->line->config_name ? realpath(job->line->config_name, NULL)
+						  : xstrdup("config.json");
+	if (!job->bundle || !job->config_name || !job->line->id)
+		return 0;
+	job->config_dir = job->config_name[0] == '/' ? "" : job->bundle;
+	if (spec_load(job->config_dir, job->config_name, &job->spec, &own) < 0)
+		return may_ask_for_mx(job) ? err_set(err, own.code, "%s", own.text) : 0;
 	if (spec_is_sandbox(job->spec))
-		return false;
+		return 0;
 	return spec_asks_for_mx(job->spec) || has_default_old(job->spec, job->config);
 }
 
@@ -153,7 +170,7 @@ static int prepare(struct job *job, struct err *err)
 		.mark = mark,
 	};
 	rc = edit_spec(job->spec, &edit, err);
-	return rc < 0 ? rc : spec_save(job->bundle, job->config_name, job->spec, err);
+	return rc < 0 ? rc : spec_save(job->config_dir, job->config_name, job->spec, err);
 }
 
 /* What the hook could not do, in its own words: a runtime only says that some hook failed. */
@@ -225,9 +242,11 @@ static int create_or_run(
 {
 	struct job job = { .line = line, .config = config, .hold = -1 };
 	struct err err = { 0 };
-	int status = 1;
+	int status = 1, ours = is_ours(&job, &err);
 
-	if (is_ours(&job))
+	if (ours < 0)
+		status = fail(&job, -1, err.text);
+	else if (ours)
 		status = start(&job, waits_for_end);
 	else if (delegate_exec(config, line, &err) < 0)
 		report_error(line, -1, err.text);

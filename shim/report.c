@@ -32,6 +32,17 @@ static void put_time(char *text, size_t size)
 	strftime(text, size, "%Y-%m-%dT%H:%M:%SZ", &tm);
 }
 
+/* What a caller has put into an annotation cannot begin a line of its own, or garble a terminal. */
+static void put_printable(struct str *out, const char *text)
+{
+	for (const char *p = text; *p; p++) {
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			str_printf(out, "\\x%02x", (unsigned char)*p);
+		else
+			str_putc(out, *p);
+	}
+}
+
 static void put_line(const struct cmdline *line, const char *text, struct str *out)
 {
 	cleanup_json struct json *j = NULL;
@@ -52,13 +63,14 @@ static void put_line(const struct cmdline *line, const char *text, struct str *o
 
 void report_error(const struct cmdline *line, off_t mark, const char *text)
 {
-	cleanup_str struct str out = STR_INIT;
+	cleanup_str struct str out = STR_INIT, plain = STR_INIT;
 	cleanup_close int fd = -1;
 
-	fprintf(stderr, "%s\n", text);
+	put_printable(&plain, text);
+	fprintf(stderr, "%s\n", str_text(&plain));
 	if (!line->log)
 		return;
-	put_line(line, text, &out);
+	put_line(line, str_text(&plain), &out);
 	fd = open(line->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
 	if (fd < 0) {
 		fprintf(stderr, "mx-shim: open %s: %m\n", line->log);

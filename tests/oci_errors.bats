@@ -236,6 +236,62 @@ bundle() {
 	done
 }
 
+@test "a config.json that asks for MX is not left to a delegate that reads more than MX does" {
+	local d text
+	command -v runc >/dev/null || skip "no runc to make a bundle with"
+	bundle
+	jq -c . "$bundle/config.json" | sed 's/}$//' >"$bundle/open"
+	for text in ',"x":1,"x":2}' "$(printf ',"x":%0200d' 0 | tr 0 '[')$(printf '%0200d' 0 | tr 0 ']')}" '} garbage' \
+		$',"x":"\xff"}' ',"annotations":{"io.mx.internal.state":"default/other"}}' "} $(printf '%0200d' 0)"; do
+		printf '%s%s' "$(cat "$bundle/open")" "$text" >"$bundle/config.json"
+		for d in $(delegates); do
+			run "$shims/mx-$d" --log "$BATS_TEST_TMPDIR/log" --log-format json create --bundle "$bundle" "mx-test-$$"
+			echo "$text: $status $output"
+			[ "$status" = 1 ]
+			[[ "$(tail -n 1 "$BATS_TEST_TMPDIR/log" | jq -r .msg)" = "mx: $bundle/config.json: "* ]]
+			[ ! -e "/run/mx/default/mx-test-$$" ]
+			run "$d" state "mx-test-$$"
+			[ "$status" != 0 ]
+		done
+	done
+	(cat "$bundle/open"; echo '}') | jq '.annotations["io.mx.internal.state"] = "default/other"' >"$bundle/config.json"
+	run "$shims/mx-runc" create --bundle "$bundle" "mx-test-$$"
+	[ "$status" = 1 ]
+	[[ "$output" = "mx: annotation io.mx.internal.state: is mx-shim's own"* ]]
+	# What does not ask is the delegate's.
+	(cat "$bundle/open"; echo '}') | jq -c 'del(.annotations)' | sed 's/}$/,"x":1,"x":2}/' >"$bundle/config.json"
+	[ "$("$shims/mx-runc" run --bundle "$bundle" "mx-test-$$")" = new ]
+}
+
+@test "another file than config.json" {
+	local d
+	command -v runc >/dev/null || skip "no runc to make a bundle with"
+	command -v crun >/dev/null || skip "runc has no such option"
+	bundle
+	cp "$bundle/config.json" "$BATS_TEST_TMPDIR/other.json"
+	cd "$BATS_TEST_TMPDIR"
+	mv "$bundle/config.json" "$BATS_TEST_TMPDIR/apart.json"
+	for d in other.json "$BATS_TEST_TMPDIR/apart.json"; do
+		[ "$("$shims/mx-crun" run --config "$d" --bundle "$bundle" "mx-test-$$")" = new ]
+		[ "$("$shims/mx-crun" log --json "mx-test-$$" | jq -r 'select(.event == "start") | .old')" = cat ]
+	done
+}
+
+@test "an annotation cannot begin a line in anybody's log" {
+	local d log=$BATS_TEST_TMPDIR/log
+	command -v runc >/dev/null || skip "no runc to make a bundle with"
+	bundle
+	jq '.annotations["io.mx.leader"] = "x\n2026-01-01T00:00:00Z: forged"' "$bundle/config.json" >"$bundle/edited"
+	mv "$bundle/edited" "$bundle/config.json"
+	for d in $(delegates); do
+		run "$shims/mx-$d" --log "$log" create --bundle "$bundle" "mx-test-$$"
+		[ "$status" = 1 ]
+		[ "${#lines[@]}" = 1 ]
+		! grep -q ^2026-01-01 "$log"
+		grep -q 'io.mx.leader: "x.x0a2026-01-01' "$log"
+	done
+}
+
 @test "config.json holds the wrong kinds of values" {
 	local d edit
 	command -v runc >/dev/null || skip "no runc to make a bundle with"
