@@ -17,11 +17,21 @@ enum source {
 	FROM_LEADER,   /* 1 for the version that leads */
 };
 
+/*
+ * Kinds that a tally may have one day are 0 until then: a series that begins with 1 has never
+ * increased, for Prometheus.
+ */
+static const char *const divergence_kinds[] = { "arguments", "call", "descriptor",
+	"descriptor-mode", "late", "operation", "position", "result", "signal-mask", "unsupported",
+	NULL };
+static const char *const recovery_results[] = { "recovered", "refused", NULL };
+
 static const struct family {
 	const char *name, *type, *help;
 	enum source source;
 	const char *field;
-	const char *label; /* FROM_TALLY */
+	const char *label;	  /* FROM_TALLY */
+	const char *const *known; /* FROM_TALLY: keys that are always shown, or NULL */
 } families[] = {
 	{ "mx_phase", "gauge", "Whether the run is in that phase.", FROM_PHASE },
 	{ "mx_leader", "gauge", "Whether that version's system calls really happen.", FROM_LEADER },
@@ -30,12 +40,12 @@ static const struct family {
 		"syscalls" },
 	{ "mx_crashes_total", "counter", "Crashes.", FROM_VERSIONS, "crashes" },
 	{ "mx_divergences_total", "counter", "Times that the versions did different things.",
-		FROM_TALLY, "divergences", "kind" },
+		FROM_TALLY, "divergences", "kind", divergence_kinds },
 	{ "mx_rules_applied_total", "counter",
 		"Harmless differences, by the rule that allowed them.", FROM_TALLY, "rules",
 		"rule" },
 	{ "mx_recoveries_total", "counter", "Attempts to bring a version back.", FROM_TALLY,
-		"recoveries", "result" },
+		"recoveries", "result", recovery_results },
 	{ "mx_events_total", "counter", "Synchronised events of the stream.", FROM_FIELD,
 		"events" },
 	{ "mx_signals_total", "counter", "Asynchronous signals.", FROM_FIELD, "signals" },
@@ -123,6 +133,10 @@ static void put_run(struct str *out, const struct family *f, const struct metric
 		for (size_t i = 0; i < json_count(object); i++)
 			put_sample(out, f->name, run, f->label, json_key_at(object, i),
 				json_at(object, i), false);
+		for (const char *const *key = f->known; key && *key; key++) {
+			if (!json_get(object, *key))
+				put_sample(out, f->name, run, f->label, *key, NULL, false);
+		}
 		break;
 	case FROM_PHASE:
 		for (int p = 0; p < PHASES; p++)

@@ -9,7 +9,7 @@
 #include "report.h"
 
 #define WIDTH	  860.0
-#define LEFT	  64.0
+#define LEFT	  76.0
 #define RIGHT	  16.0
 #define HEIGHT	  200.0
 #define TOP	  14.0
@@ -32,9 +32,9 @@ static const char *class_of(const char *name)
 {
 	static const char *const classes[][2] = { { "crash", "bad" }, { "divergence", "bad" },
 		{ "unsupported-syscall", "bad" }, { "discarded", "warn" }, { "takeover", "warn" },
-		{ "standstill", "warn" }, { "decision", "good" }, { "recovery", "good" },
-		{ "rejoin", "good" }, { "rule", "note" }, { "phase", "note" }, { "start", "good" },
-		{ "exit", "good" } };
+		{ "standstill", "warn" }, { "recovery-refused", "warn" }, { "decision", "good" },
+		{ "recovered", "good" }, { "resync", "note" }, { "rule", "note" },
+		{ "phase", "note" }, { "start", "good" }, { "exit", "good" } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(classes); i++) {
 		if (strcmp(classes[i][0], name) == 0)
@@ -54,6 +54,8 @@ static double x_of(double at, double begin, double end)
 
 static void put_time_axis(struct str *out, double seconds, double y)
 {
+	bool ms = seconds < 1;
+
 	str_printf(out, "<line class=\"axis\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n",
 		LEFT, y, WIDTH - RIGHT, y);
 	for (int i = 0; i <= TICKS; i++) {
@@ -61,8 +63,9 @@ static void put_time_axis(struct str *out, double seconds, double y)
 
 		str_printf(out,
 			"<text class=\"tick\" x=\"%.1f\" y=\"%.1f\" "
-			"text-anchor=\"middle\">%.*f s</text>\n",
-			x, y + 18, seconds < 20 ? 1 : 0, seconds * i / TICKS);
+			"text-anchor=\"middle\">%.*f %s</text>\n",
+			x, y + 18, seconds < 100 ? 1 : 0, seconds * (ms ? 1000 : 1) * i / TICKS,
+			ms ? "ms" : "s");
 	}
 }
 
@@ -73,7 +76,7 @@ void report_timeline(const struct json *events, double begin, double end, struct
 	static const char *const labels[4] = { "failures", "changes", "notes", "decisions" };
 
 	str_printf(out,
-		"<svg class=\"plot\" viewBox=\"0 0 %.0f 150\" role=\"img\" "
+		"<div class=\"wide\"><svg class=\"plot\" viewBox=\"0 0 %.0f 150\" role=\"img\" "
 		"aria-label=\"Timeline of the run\">\n",
 		WIDTH);
 	for (int r = 0; r < 4; r++)
@@ -96,7 +99,7 @@ void report_timeline(const struct json *events, double begin, double end, struct
 		}
 	}
 	put_time_axis(out, end - begin, 118);
-	str_puts(out, "</svg>\n");
+	str_puts(out, "</svg></div>\n");
 }
 
 /* A curve: points in time, drawn as a line, or as steps. */

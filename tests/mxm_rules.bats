@@ -44,6 +44,23 @@ setup() {
 	harmless descriptor-flags flags
 }
 
+@test "descriptors that one version alone has: objects, sockets that reach nobody, files of the C library" {
+	harmless own-descriptor own-eventfd own-pipe own-socket own-nscd own-before-another
+	harmless system-file own-localtime
+	harmful x-bound x-member
+}
+
+@test "a file that is only read, in other ways: mapped, by place, by seeks, beyond its end, in another order" {
+	harmless file-read reads-mapped reads-end reads-size reads-places reads-order
+	harmful x-read x-read-less
+}
+
+@test "closing what is not open, a thread's name, the order in which files are opened" {
+	harmless closed-already idle-close
+	harmless thread-name idle-name
+	harmless reorder open-order
+}
+
 # survives_midway CASE...: the new version crashes in the midst of pieces, and what comes out is the old
 # version's, whole and once.
 survives_midway() {

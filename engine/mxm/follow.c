@@ -18,9 +18,11 @@
 #include "mxm/install.h"
 #include "mxm/masks.h"
 #include "mxm/modes.h"
+#include "mxm/own.h"
 #include "mxm/pieces.h"
 #include "mxm/positions.h"
 #include "mxm/posix_timers.h"
+#include "mxm/reads.h"
 #include "mxm/restart.h"
 #include "mxm/ring.h"
 #include "mxm/rules.h"
@@ -70,6 +72,10 @@ void follow_make_alone(struct task *task, const struct event *event)
 {
 	int64_t own;
 
+	if (!rules_is_look(&task->call) && reads_rule(task, &task->call)) {
+		reads_go_alone(task, event);
+		return;
+	}
 	rules_note(task, event, rules_alone_name(&task->call));
 	masks_go_alone(task);
 	if (task->call.nr == SYS_nanosleep) {
@@ -248,7 +254,7 @@ static void consume_call(struct task *task, struct event *event)
 
 	if (task->call.issued != event->call.issued && is_renamed(task, event))
 		rules_note(task, event, RULE_SAME_CALL);
-	rules_share(task, event);
+	own_share(task, event);
 	modes_share(task, event);
 	masks_share(task, event);
 	positions_settled(task, event, NULL, WANTED_SAME);
@@ -470,14 +476,18 @@ static bool consume_different(struct task *task, struct event *event, const char
 	return true;
 }
 
-/* By which rule; what is done with a descriptor goes with its opening, which was noted. */
-static const char *name_passed_over(const struct event *event)
+/* By which rule; what is done with a descriptor goes with its making. */
+static const char *name_passed_over(const struct task *task, const struct event *event)
 {
-	const char *source = rules_opened_source(event);
+	enum own own = own_unshared(task->tuple->proc, task->version, event);
+	const char *read;
 
-	if (source)
-		return source;
-	return rules_alone_name(&event->call);
+	if (own == OWN_NOT)
+		own = own_made(event);
+	if (own != OWN_NOT)
+		return own_rule(own);
+	read = rules_is_look(&event->call) ? NULL : reads_rule(task, &event->call);
+	return read ? read : rules_alone_name(&event->call);
 }
 
 /* A call that the leader has made, where the follower asks for one. */
@@ -504,13 +514,15 @@ static bool consume_made(struct task *task, struct event *event)
 		follow_make_alone(task, event);
 		return true;
 	case REL_OPENS:
-		follow_open_alone(task, event, rules_opens_source(task));
+		follow_open_alone(task, event, own_rule(own_makes(task)));
 		return true;
 	case REL_SAME:
 		consume_call(task, event);
 		return true;
 	case REL_PASS_OVER:
-		rules_note(task, event, name_passed_over(event));
+		rules_note(task, event, name_passed_over(task, event));
+		if (own_unshared(task->tuple->proc, task->version, event) == OWN_NOT)
+			reads_pass_over(task, event);
 		rules_pass_over(task, event);
 		masks_pass_over(task, event);
 		if (event->sig && event->pending == 1u << task->version) {
@@ -520,6 +532,8 @@ static bool consume_made(struct task *task, struct event *event)
 		}
 		event_consumed(event, task->version);
 		return true;
+	case REL_UNKNOWN:
+		return false;
 	case REL_NEVER:
 		drop_diverged(task, NULL, event, why);
 		return true;

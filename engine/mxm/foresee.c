@@ -7,6 +7,7 @@
 #include "mxm/clones.h"
 #include "mxm/masks.h"
 #include "mxm/modes.h"
+#include "mxm/own.h"
 #include "mxm/pieces.h"
 #include "mxm/rules.h"
 #include "mxm/waits.h"
@@ -42,8 +43,9 @@ const char *foresee_source(const struct foreseen *f)
 	const size_t begin = sizeof(uint32_t) + 1; /* a directory's descriptor and a mark */
 
 	/* The normal form ends a name with a zero byte, and a struct str every buffer. */
-	return f->nr == SYS_openat && f->in.len > begin ? rules_source(&call, f->in.data + begin)
-							: NULL;
+	return f->nr == SYS_openat && f->in.len > begin
+		       ? own_rule(own_source(&call, f->in.data + begin))
+		       : NULL;
 }
 
 bool foresee_is_of_source(const struct foreseen *f, int fd)

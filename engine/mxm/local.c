@@ -14,6 +14,7 @@
 #include "mxm/fds.h"
 #include "mxm/group.h"
 #include "mxm/ids.h"
+#include "mxm/own.h"
 #include "mxm/paths.h"
 #include "mxm/restart.h"
 #include "mxm/rules.h"
@@ -111,13 +112,16 @@ static void draw(struct task *task)
 
 static bool makes_fd(const struct call *call)
 {
-	return (call->row->flags & SYS_NEWFD) || call->row->special == SPECIAL_DUP;
+	return (call->row->flags & SYS_NEWFD) || call->row->special == SPECIAL_DUP ||
+	       call->nr == SYS_pipe2;
 }
 
 void local_own_fd(struct task *task, int fd, bool own)
 {
 	if (fds_is_private(task->tuple->proc, task->version, fd) == own)
 		return;
+	if (fd < FDS_OWN_MAX)
+		task->tuple->proc->own_fds[task->version][fd] = OWN_NOT;
 	fds_set_private(task->tuple->proc, task->version, fd, own);
 	agent_private_fd(task, fd);
 }
@@ -166,7 +170,7 @@ bool local_call(struct task *task)
 		local_run(task);
 		return true;
 	}
-	if (fds_is_private(task->tuple->proc, task->version, fd)) {
+	if (fds_is_private(task->tuple->proc, task->version, fd) && own_may_now(task, fd)) {
 		local_run(task);
 		return true;
 	}
@@ -207,16 +211,13 @@ void local_left(struct task *task)
 	}
 	task->local_call = false;
 	if (makes_fd(&task->call) && result >= 0) {
-		if (task->moves_fd) {
-			int moved = rules_move_fd(
-				task, (int)result, (task->call.args[2] & O_CLOEXEC) != 0);
-
-			regs = tracee_touch(&task->tracee);
-			if (moved < 0 || !regs)
+		if (!task->moves_fd) {
+			local_own_fd(task, (int)result, true);
+		} else {
+			if (own_take(task, &result) < 0 || !(regs = tracee_touch(&task->tracee)))
 				return; /* it vanished */
-			result = (int64_t)(regs->rax = (unsigned)moved);
+			regs->rax = (uint64_t)result;
 		}
-		local_own_fd(task, (int)result, true);
 	}
 	task->moves_fd = false;
 	if ((row->special == SPECIAL_PIDS || (row->flags & SYS_PID_RESULT)) && result > 0) {

@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include "mxm/fds.h"
+#include "mxm/group.h"
 #include "mxm/install.h"
+#include "mxm/own.h"
 #include "mxm/parting.h"
 
 /* It is the engine that opens it anew: the program's root need not have a /proc. */
@@ -48,14 +50,40 @@ static int part_fd(struct tuple *tuple, int version, struct tracee *copy, int fd
 	return rc < 0 ? err_errno(err, -rc, "opening descriptor %d again in the copy", fd) : 0;
 }
 
+/* What the leader alone had is what both have from now on: there is nothing to part. */
+static void share_fd(struct task *leader, int fd)
+{
+	unsigned flags = 0;
+	char path[64];
+	FILE *info;
+
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", leader->tracee.tid, fd);
+	info = fopen(path, "re");
+	if (info && fscanf(info, "pos: %*d flags: %o", &flags) != 1)
+		flags = 0;
+	if (info)
+		fclose(info);
+	fds_open(leader->tuple->group->mxm, leader->tuple->proc->fds, fd, flags & O_CLOEXEC);
+	local_own_fd(leader, fd, false);
+}
+
 int parting_fds(const struct copy *copy, int leader, int version, struct err *err)
 {
-	for (int fd = 0; fd < FDS_OWN_MAX; fd++) {
-		int rc =
-			fds_is_private(copy->proc, leader, fd)
-				? part_fd(copy_main(copy)->tuple, version, copy_twin(copy), fd, err)
-				: 0;
+	struct tuple *tuple = copy_main(copy)->tuple;
 
+	for (int fd = 0; fd < FDS_OWN_MAX; fd++) {
+		int rc = 0;
+
+		if (!fds_is_private(copy->proc, leader, fd))
+			continue;
+		switch (copy->proc->own_fds[leader][fd]) {
+		case OWN_OBJECT:
+		case OWN_SOCKET:
+			share_fd(&tuple->tasks[leader], fd);
+			break;
+		default:
+			rc = part_fd(tuple, version, copy_twin(copy), fd, err);
+		}
 		if (rc < 0)
 			return rc;
 	}

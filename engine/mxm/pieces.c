@@ -16,6 +16,8 @@
 #include "mxm/events.h"
 #include "mxm/group.h"
 #include "mxm/install.h"
+#include "mxm/positions.h"
+#include "mxm/reads.h"
 #include "mxm/rules.h"
 #include "mxm/special.h"
 #include "mxm/vectors.h"
@@ -23,6 +25,9 @@
 /* How long a new leader tries to write what it was told is written, in steps of 100 ms. */
 #define OWED_STEPS 100
 #define STEP_MS	   100
+
+/* The most of a file that is read for a follower at once; a longer read is told a short count. */
+#define REST_MAX (1u << 20)
 
 /* A call that moves bytes. */
 struct transfer {
@@ -60,7 +65,8 @@ static bool transfer_of(const struct call *call, const struct str *in, struct tr
 	case SYS_write:
 		break;
 	case SYS_sendto:
-		if (((uint32_t)a[3] & ~(uint32_t)MSG_NOSIGNAL) || a[4])
+		/* MSG_MORE: the same bytes, a little later perhaps. */
+		if (((uint32_t)a[3] & ~(uint32_t)(MSG_NOSIGNAL | MSG_MORE)) || a[4])
 			return false;
 		break;
 	case SYS_writev:
@@ -248,14 +254,35 @@ static void end_call(struct task *task, int64_t result)
 	follow_answer(task, result);
 }
 
+/*
+ * The leader reads no more of a file, and the follower wants more: what is there, as the kernel
+ * gives a file's bytes whole.
+ */
+static void read_rest(struct task *task, const struct transfer *t, const struct event *event)
+{
+	cleanup_close int copy = reads_only(task, t->fd) ? install_copy(task, t->fd) : -1;
+	int64_t at = copy < 0 ? -1 : positions_of(task, event, t->fd);
+	size_t len = least(t->len - task->done, REST_MAX);
+	cleanup_free char *buf = xmalloc(len + 1);
+	ssize_t n = at < 0 ? -1 : pread(copy, buf, len, at);
+
+	if (n <= 0 || put_read(task, t, buf, (size_t)n) < 0)
+		return;
+	positions_follower_read(task, event, t->fd, n);
+	task->done += (size_t)n;
+}
+
 bool pieces_release(struct task *task, const struct event *event)
 {
 	struct transfer ours, theirs;
+	bool known = transfer_of(&task->call, &task->in, &ours);
 
+	if (known && !ours.write)
+		read_rest(task, &ours, event);
 	/* A count that is short by the kernel's doing, or since a signal breaks in, is told. */
-	if (transfer_of(&task->call, &task->in, &ours) && ours.write && !task->cut &&
-		!(event->sig && transfer_of(&event->call, &event->in, &theirs) && theirs.write &&
-			theirs.fd == ours.fd))
+	else if (known && !task->cut &&
+		 !(event->sig && transfer_of(&event->call, &event->in, &theirs) && theirs.write &&
+			 theirs.fd == ours.fd))
 		return false;
 	end_call(task, (int64_t)task->done);
 	return true;

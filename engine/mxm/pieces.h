@@ -19,8 +19,9 @@
  *   writes what it was told had been written.
  * - A follower reads less at once: the surplus is kept for its next reads of that descriptor, also
  *   when it leads by then.
- * - A follower reads more at once: for a regular file it is given all that the leader reads in a
- * row, else a short count, as the kernel may.
+ * - A follower reads more at once: of a regular file it is given all that the leader reads in a
+ *   row, and what is missing then from the file itself, if that is open for reading only; else a
+ *   short count, as the kernel may.
  */
 #ifndef MX_MXM_PIECES_H
 #define MX_MXM_PIECES_H

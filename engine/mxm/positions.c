@@ -11,6 +11,7 @@
 #include "mxm/canon.h"
 #include "mxm/group.h"
 #include "mxm/install.h"
+#include "mxm/reads.h"
 #include "mxm/rules.h"
 
 #define UNKNOWN (-1)
@@ -172,6 +173,14 @@ static int64_t position_before(const struct task *task, const struct event *even
 	return now;
 }
 
+static int64_t size_of(const struct task *task, int fd)
+{
+	cleanup_close int copy = install_copy(task, fd);
+	struct stat st;
+
+	return copy >= 0 && fstat(copy, &st) == 0 ? st.st_size : INT64_MIN / 2;
+}
+
 static bool may_part(const struct task *task, int fd)
 {
 	cleanup_close int copy = install_copy(task, fd);
@@ -198,7 +207,8 @@ static enum wanted leader_goes(const struct task *task, const struct event *even
 	int fd = (int)event->call.args[0];
 	int64_t to = target_of(event, made);
 
-	if (parted_of(task->tuple->proc, task->version, fd))
+	if (parted_of(task->tuple->proc, task->version, fd) ||
+		(reads_only(task, fd) && (!made || event->value)))
 		return WANTED_PASS_OVER;
 	/* The first: it has to be a part of what the follower does at a place. */
 	if (!is_at_place(ours) || (int)ours->args[0] != fd || to != (int64_t)ours->args[3] ||
@@ -215,14 +225,19 @@ static enum wanted follower_goes(
 	const struct parted *p = parted_of(task->tuple->proc, task->version, (int)a[0]);
 	int64_t to = (int64_t)a[1];
 
+	bool only = reads_only(task, (int)a[0]);
+
 	if (p && (uint32_t)a[2] == SEEK_CUR)
 		to += p->own;
+	else if (only && (uint32_t)a[2] == SEEK_END)
+		to += size_of(task, (int)a[0]);
 	else if ((uint32_t)a[2] != SEEK_SET)
 		return WANTED_NOT;
 	if (to < 0)
 		return WANTED_NOT;
-	if (!p && (!is_at_place(&event->call) || event->call.args[0] != a[0] ||
-			  (int64_t)event->call.args[3] != to || !may_part(task, (int)a[0])))
+	if (!p && !only &&
+		(!is_at_place(&event->call) || event->call.args[0] != a[0] ||
+			(int64_t)event->call.args[3] != to || !may_part(task, (int)a[0])))
 		return WANTED_NOT;
 	ret->result = to;
 	return WANTED_ANSWER;
@@ -369,6 +384,51 @@ bool positions_forbid(const struct task *task, const struct event *event)
 			return true;
 	}
 	return false;
+}
+
+int64_t positions_of(const struct task *task, const struct event *event, int fd)
+{
+	const struct parted *p = parted_of(task->tuple->proc, task->version, fd);
+
+	if (!list_is_empty(&task->tuple->proc->surplus))
+		return UNKNOWN;
+	/* A move that the leader is at may or may not have been made. */
+	if (!event->pending && (int)event->call.args[0] == fd &&
+		(goes(&event->call) || depends(&event->call)))
+		return UNKNOWN;
+	return p ? p->own : position_before(task, event, fd);
+}
+
+void positions_lead_read(struct task *task, const struct event *event)
+{
+	int fd = (int)event->call.args[0];
+	struct parted *p = parted_of(task->tuple->proc, task->version, fd);
+
+	if (!p) {
+		int64_t before = position_before(task, event, fd);
+
+		p = part(task, fd, before, before);
+	}
+	if (p->lead != UNKNOWN)
+		p->lead += event->result;
+	if (p->lead == p->own)
+		rejoined(p);
+}
+
+void positions_follower_read(struct task *task, const struct event *event, int fd, int64_t n)
+{
+	struct parted *p = parted_of(task->tuple->proc, task->version, fd);
+
+	if (n <= 0)
+		return;
+	if (!p) {
+		int64_t before = position_before(task, event, fd);
+
+		p = part(task, fd, before, before);
+	}
+	p->own += n;
+	if (p->lead == p->own)
+		rejoined(p);
 }
 
 static const struct parted *asked_of(const struct task *task)

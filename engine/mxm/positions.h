@@ -48,4 +48,12 @@ bool positions_take_over(struct task *task);
 
 void positions_forget(struct proc *proc, int version, int fd); /* closed; -1: all */
 
+/* reads.h: the follower's position in a file, as of @event, which it has come to; -1: it cannot be
+ * told. */
+int64_t positions_of(const struct task *task, const struct event *event, int fd);
+/* The leader alone has read that, at its position. The follower alone has read @n bytes at its own.
+ */
+void positions_lead_read(struct task *task, const struct event *event);
+void positions_follower_read(struct task *task, const struct event *event, int fd, int64_t n);
+
 #endif

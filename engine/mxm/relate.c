@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a follower's call is to an event of its tuple, by the built-in rules. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "mxm/clones.h"
 #include "mxm/follow.h"
 #include "mxm/masks.h"
 #include "mxm/modes.h"
+#include "mxm/own.h"
 #include "mxm/pieces.h"
 #include "mxm/positions.h"
+#include "mxm/reads.h"
 #include "mxm/rules.h"
 #include "mxm/waits.h"
 
@@ -56,18 +64,73 @@ static bool moves_the_same(const struct task *task, const struct event *event)
 	       ours == theirs;
 }
 
+/* Does the call close a number at which nothing is open? */
+static bool closes_nothing(const struct task *task, const struct call *call)
+{
+	char path[64];
+
+	if (call->nr != SYS_close)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", task->tracee.tid, (int)call->args[0]);
+	return faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
+}
+
+static bool names_thread(const struct call *call)
+{
+	return call->nr == SYS_prctl && call->args[0] == PR_SET_NAME;
+}
+
+/*
+ * What a version does to itself alone, if at all. The leader's close of a number that the follower
+ * has not may be of one that it is to be given: then the kernel has said whether it was open.
+ */
+static enum relation relate_idle(const struct task *task, const struct event *event)
+{
+	if (names_thread(&event->call) ||
+		(event->call.nr == SYS_close && event->pending && event->result == -EBADF) ||
+		(!event->pending && closes_nothing(task, &event->call)))
+		return REL_PASS_OVER;
+	return names_thread(&task->call) || closes_nothing(task, &task->call) ? REL_ALONE
+									      : REL_DIFFERENT;
+}
+
+/* Either, or both, make a descriptor that the other version may lack. */
+static enum relation relate_makers(struct task *task, const struct event *event)
+{
+	enum own ours = own_makes(task), theirs = own_made(event);
+
+	if (ours == OWN_NOT || theirs == OWN_NOT)
+		return ours != OWN_NOT	   ? REL_OPENS
+		       : theirs != OWN_NOT ? REL_PASS_OVER
+					   : REL_DIFFERENT;
+	/* The same kind of thing, made otherwise: not one more. */
+	if (task->call.nr == event->call.nr && task->call.nr != SYS_openat)
+		return REL_DIFFERENT;
+	switch (own_turn(task, event)) {
+	case OWN_LEADERS:
+		return REL_PASS_OVER;
+	case OWN_FOLLOWERS:
+		return REL_OPENS;
+	case OWN_UNKNOWN:
+		break;
+	}
+	return REL_UNKNOWN;
+}
+
 enum relation follow_relate_midway(const struct task *task, const struct event *event)
 {
-	return rules_is_look(&event->call) ||
-			       rules_is_unshared(task->tuple->proc, task->version, event)
+	return rules_is_look(&event->call) || own_unshared(task->tuple->proc, task->version, event)
 		       ? REL_PASS_OVER
 		       : REL_DIFFERENT;
 }
 
 enum relation follow_relate(struct task *task, const struct event *event, const char **ret_why)
 {
+	enum relation rel;
+	bool pieces;
+
 	*ret_why = NULL;
-	if (rules_is_unshared(task->tuple->proc, task->version, event))
+	if (own_unshared(task->tuple->proc, task->version, event))
 		return REL_PASS_OVER;
 	if (modes_are_asked(task) || positions_are_asked(task))
 		return REL_ALONE;
@@ -91,19 +154,24 @@ enum relation follow_relate(struct task *task, const struct event *event, const 
 	case MASKS_NOT:
 		break;
 	}
-	if ((!*ret_why || moves_the_same(task, event)) && modes_forbid(task, event)) {
+	pieces = *ret_why && moves_the_same(task, event);
+	if ((!*ret_why || pieces) && modes_forbid(task, event)) {
 		*ret_why = "descriptor-mode";
 		return REL_NEVER;
 	}
-	if ((!*ret_why || moves_the_same(task, event)) && positions_forbid(task, event)) {
+	if ((!*ret_why || pieces) && positions_forbid(task, event)) {
+		rel = reads_relate(task, event);
 		*ret_why = "position";
-		return REL_NEVER;
+		return rel == REL_DIFFERENT ? REL_NEVER : rel;
 	}
-	if (*ret_why && moves_the_same(task, event))
-		positions_in_pieces(task);
 	if (!*ret_why)
 		return REL_SAME;
-	if (rules_opens_source(task))
-		return REL_OPENS;
-	return rules_opened_source(event) ? REL_PASS_OVER : REL_DIFFERENT;
+	if (pieces && pieces_flow(task)) {
+		positions_in_pieces(task);
+		return REL_DIFFERENT;
+	}
+	rel = reads_relate(task, event);
+	if (rel == REL_DIFFERENT)
+		rel = relate_idle(task, event);
+	return rel == REL_DIFFERENT ? relate_makers(task, event) : rel;
 }

@@ -23,6 +23,7 @@
 static void copy_proc(struct mxm *mxm, struct proc *proc, int leader, int version)
 {
 	memcpy(proc->private_fds[version], proc->private_fds[leader], sizeof(proc->private_fds[0]));
+	memcpy(proc->own_fds[version], proc->own_fds[leader], sizeof(proc->own_fds[0]));
 	memset(proc->unshared_fds[version], 0, sizeof(proc->unshared_fds[0]));
 	memcpy(proc->clocks[version], proc->clocks[leader], sizeof(proc->clocks[0]));
 	proc->start_draws[version] = proc->start_draws[leader];

@@ -16,12 +16,10 @@
 #include "mxm/canon.h"
 #include "mxm/group.h"
 #include "mxm/masks.h"
+#include "mxm/own.h"
 
 /* The most X's of a template: mkstemp(3) has 6, mktemp(1) 10. */
 #define RANDOM_CHARS 16
-
-/* Where a descriptor goes that one version alone has: far above those of the program. */
-#define FAR_FD 900
 
 static bool makes_new_file(const struct call *call)
 {
@@ -186,6 +184,10 @@ const char *rules_look_name(uint64_t nr)
 
 const char *rules_alone_name(const struct call *call)
 {
+	if (call->nr == SYS_close)
+		return RULE_CLOSED;
+	if (call->nr == SYS_prctl && call->args[0] == PR_SET_NAME)
+		return RULE_NAME;
 	return !rules_is_look(call) && masks_has(call) ? RULE_MASK : rules_look_name(call->nr);
 }
 
@@ -281,60 +283,8 @@ void rules_learn_clock(const struct task *task, const struct event *event)
 	agent_tell_clock(task, i, seen->words);
 }
 
-/* Which rule lets a version alone read that file; NULL: none. */
-static const char *source_of(const char *path)
-{
-	static const char *const files[] = { "/proc/stat", "/proc/meminfo", "/proc/cpuinfo",
-		"/proc/version", "/proc/loadavg", "/proc/uptime", "/proc/filesystems",
-		"/proc/self/status", "/proc/self/stat", "/proc/self/statm", "/proc/self/maps",
-		"/proc/self/smaps", "/proc/self/limits", "/proc/self/cgroup",
-		"/proc/self/mountinfo", "/proc/self/oom_score", "/proc/self/oom_score_adj" };
-	static const char *const folders[] = { "/proc/sys/", "/sys/devices/system/",
-		"/sys/kernel/mm/", "/sys/fs/cgroup/" };
-
-	if (strcmp(path, "/dev/urandom") == 0 || strcmp(path, "/dev/random") == 0)
-		return RULE_RANDOM;
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		if (strcmp(path, files[i]) == 0)
-			return RULE_SYSTEM;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
-		if (str_starts(path, folders[i]) && !strstr(path, "/../"))
-			return RULE_SYSTEM;
-	}
-	return NULL;
-}
-
-static bool opens_to_read(const struct call *call)
-{
-	return call->nr == SYS_openat &&
-	       (call->args[2] & (O_ACCMODE | O_CREAT | O_TRUNC)) == O_RDONLY;
-}
-
-const char *rules_source(const struct call *call, const char *path)
-{
-	return opens_to_read(call) ? source_of(path) : NULL;
-}
-
-const char *rules_opens_source(struct task *task)
-{
-	cleanup_str struct str path = STR_INIT;
-
-	if (!opens_to_read(&task->call) ||
-		tracee_read_str(&task->tracee, raddr(task->call.args[1]), PATH_MAX, &path) < 0)
-		return NULL;
-	return source_of(str_text(&path));
-}
-
-const char *rules_opened_source(const struct event *event)
-{
-	char path[256] = "";
-
-	if (event->kind != EVENT_CALL || !opens_to_read(&event->call) ||
-		!canon_recall(event, event->call.args[1], path, sizeof(path) - 1))
-		return NULL;
-	return source_of(path);
-}
+/* O_LARGEFILE: glibc's own is 0, as 64-bit kernels set it by themselves. */
+#define KERNEL_O_LARGEFILE 0100000
 
 /* Bits of argument @i that make no difference. */
 static uint32_t idle_bits(const struct call *call, int i, bool may_part)
@@ -345,7 +295,7 @@ static uint32_t idle_bits(const struct call *call, int i, bool may_part)
 	if (may_part && i == row->cloexec_arg)
 		bits |= O_NONBLOCK;
 	if (call->nr == SYS_openat && i == 2)
-		bits |= O_NOCTTY;
+		bits |= O_NOCTTY | KERNEL_O_LARGEFILE;
 	return bits;
 }
 
@@ -414,76 +364,10 @@ bool rules_same_copy(const struct call *a, const struct call *b)
 	return a->nr == SYS_fcntl && b->nr == SYS_fcntl && (int)a->args[2] == (int)b->args[2];
 }
 
-static uint64_t *unshared_bits(struct proc *proc, int version, int fd)
-{
-	return fd >= 0 && fd < 1024 ? &proc->unshared_fds[version][fd / 64] : NULL;
-}
-
-static void set_unshared(struct proc *proc, int version, int fd, bool on)
-{
-	uint64_t *bits = unshared_bits(proc, version, fd), bit = 1ul << (fd & 63);
-
-	if (bits && on)
-		*bits |= bit;
-	else if (bits)
-		*bits &= ~bit;
-}
-
-bool rules_is_unshared(const struct proc *proc, int version, const struct event *event)
-{
-	int fd = (int)event->call.args[0];
-
-	if (event->kind != EVENT_CALL || fd < 0 || fd >= 1024 ||
-		!(proc->unshared_fds[version][fd / 64] >> (fd % 64) & 1))
-		return false;
-	switch (event->call.nr) {
-	case SYS_read:
-	case SYS_readv:
-	case SYS_close:
-		return true;
-	case SYS_fcntl:
-		return event->call.args[1] == F_SETFD || is_looking_operation(&event->call);
-	case SYS_fstat:
-	case SYS_lseek:
-	case SYS_ioctl:
-	case SYS_newfstatat:
-		return rules_is_look(&event->call);
-	}
-	return false;
-}
-
 void rules_pass_over(struct task *task, const struct event *event)
 {
-	struct proc *proc = task->tuple->proc;
-
-	if (event->call.nr == SYS_close)
-		set_unshared(proc, task->version, (int)event->call.args[0], false);
-	else if (event->call.nr == SYS_openat && event->result >= 0)
-		set_unshared(proc, task->version, (int)event->result, true);
+	own_pass_over(task, event);
 	rules_learn_clock(task, event);
-}
-
-void rules_share(struct task *task, const struct event *event)
-{
-	struct proc *proc = task->tuple->proc;
-
-	for (int i = 0; i < event->nfds; i++)
-		set_unshared(proc, task->version, event->fds[i].num, false);
-	if (event->call.row->special == SPECIAL_DUP && event->result >= 0)
-		set_unshared(proc, task->version, (int)event->result, false);
-}
-
-int rules_move_fd(struct task *task, int fd, bool cloexec)
-{
-	long moved, ignored;
-	int rc = tracee_remote(&task->tracee, false, &moved, SYS_fcntl, (uint64_t)fd,
-		cloexec ? F_DUPFD_CLOEXEC : F_DUPFD, FAR_FD, 0, 0, 0);
-
-	/* A limit below that: it stays where it is. */
-	if (rc < 0 || moved < 0)
-		return rc < 0 ? rc : fd;
-	rc = tracee_remote(&task->tracee, false, &ignored, SYS_close, (uint64_t)fd, 0, 0, 0, 0, 0);
-	return rc < 0 ? rc : (int)moved;
 }
 
 /* Has the log not heard of this kind of difference? */

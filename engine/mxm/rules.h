@@ -72,25 +72,8 @@ bool rules_same_copy(const struct call *a, const struct call *b);
 /* Is the copy that the call makes closed on exec? */
 bool rules_copy_cloexec(const struct call *call);
 
-/*
- * A version that reads /dev/urandom or /dev/random, or a file by which the kernel tells of the
- * machine (/proc/stat, /proc/sys, /sys/devices/system and the like), where the other does not: it
- * opens, reads and closes them alone. Safe: reading them has no effect on anybody. The follower's
- * own descriptor gets a number far above the program's, so that the leader's numbers stay free in
- * both; the leader's is unknown to the follower, which cannot use it.
- */
-const char *rules_opens_source(struct task *task);
-/* The same of a path; NULL: no rule lets a version read it alone. */
-const char *rules_source(const struct call *call, const char *path);
-const char *rules_opened_source(const struct event *event);
-/* An event of a descriptor that this follower has not, made by such an open. */
-bool rules_is_unshared(const struct proc *proc, int version, const struct event *event);
 /* The follower passes the event over. */
 void rules_pass_over(struct task *task, const struct event *event);
-/* The event gave the follower descriptors: their numbers are shared ones. */
-void rules_share(struct task *task, const struct event *event);
-/* Moves the descriptor that the task has just opened for itself; its new number, or -errno. */
-MUST_CHECK int rules_move_fd(struct task *task, int fd, bool cloexec);
 
 /* Names of the built-in rules, as the log and the manual have them. */
 #define RULE_LOOK      "look"
@@ -100,6 +83,10 @@ MUST_CHECK int rules_move_fd(struct task *task, int fd, bool cloexec);
 #define RULE_TEMPORARY "temporary-name"
 #define RULE_RANDOM    "random-source"
 #define RULE_SYSTEM    "system-file"
+#define RULE_OWN       "own-descriptor"
+#define RULE_READ      "file-read"
+#define RULE_CLOSED    "closed-already"
+#define RULE_NAME      "thread-name"
 #define RULE_MASK      "signal-mask"
 #define RULE_FLAGS     "descriptor-flags"
 #define RULE_POSITION  "position"

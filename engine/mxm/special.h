@@ -54,6 +54,9 @@ void special_number_taken(struct task *task, int fd);
  * NULL). */
 MUST_CHECK int special_new_fds(struct task *task, struct event *event, int64_t result);
 
+/* Are the descriptors that its call makes closed on exec? */
+bool special_makes_cloexec(struct task *task);
+
 /* Descriptors in a received message's control data (SCM_RIGHTS). */
 MUST_CHECK int special_received_fds(struct task *task, struct event *event, bool cloexec);
 

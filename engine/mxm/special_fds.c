@@ -223,7 +223,7 @@ static int cloexec_led(struct task *task, struct event *event, int64_t *result)
 
 const struct special special_cloexec = { .led = cloexec_led };
 
-static bool makes_cloexec(struct task *task)
+bool special_makes_cloexec(struct task *task)
 {
 	const struct sys_row *row = task->call.row;
 	uint64_t how = 0;
@@ -247,7 +247,7 @@ int special_new_fds(struct task *task, struct event *event, int64_t result)
 	struct mxm *mxm = task->tuple->group->mxm;
 	struct proc *proc = task->tuple->proc;
 	const uint64_t *args = task->call.args;
-	bool cloexec = makes_cloexec(task);
+	bool cloexec = special_makes_cloexec(task);
 	int rc = 0;
 
 	if (result < 0)

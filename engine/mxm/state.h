@@ -127,7 +127,8 @@ struct proc {
 	struct list surplus; /* read by the leader, not yet by a follower: pieces.h */
 	struct list parted;  /* files on which a follower is at another place: positions.h */
 	struct list apart;   /* descriptors that a follower has in another mode: modes.h */
-	uint64_t unshared_fds[MXM_VERSIONS_MAX][16]; /* the leader's, that this follower has not */
+	uint8_t unshared_fds[MXM_VERSIONS_MAX][1024]; /* own.h: the leader's, which it has not */
+	uint8_t own_fds[MXM_VERSIONS_MAX][1024];      /* own.h: its private_fds, what they are */
 	uint64_t seed; /* for what is random before the program's entry */
 	unsigned start_draws[MXM_VERSIONS_MAX];
 	unsigned execs[MXM_VERSIONS_MAX];

@@ -144,6 +144,7 @@ void proc_fork_version(struct proc *parent, struct proc *child, int version)
 		sizeof(child->private_fds[version]));
 	memcpy(child->unshared_fds[version], parent->unshared_fds[version],
 		sizeof(child->unshared_fds[version]));
+	memcpy(child->own_fds[version], parent->own_fds[version], sizeof(child->own_fds[version]));
 	child->has_shadows[version] = parent->has_shadows[version];
 	agent_forked_version(child, parent, version);
 }

@@ -3,6 +3,7 @@
 #include "mxm/events.h"
 #include "mxm/follow.h"
 #include "mxm/group.h"
+#include "mxm/own.h"
 #include "mxm/pieces.h"
 #include "mxm/ring.h"
 #include "mxm/rules.h"
@@ -47,9 +48,10 @@ static bool vet_ask(struct task *task, struct task *leader, struct event *event)
 		follow_make_alone(task, event);
 		return true;
 	case REL_OPENS:
-		follow_open_alone(task, event, rules_opens_source(task));
+		follow_open_alone(task, event, own_rule(own_makes(task)));
 		return true;
 	case REL_PASS_OVER:
+	case REL_UNKNOWN: /* nobody sees it */
 		event->excused |= 1u << task->version;
 		return true;
 	case REL_SAME:

@@ -7,12 +7,17 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <sys/utsname.h>
 #include <sys/xattr.h>
 #include <time.h>
@@ -244,6 +249,115 @@ static void harmless(const char *what)
 	}
 }
 
+/* What one version makes, uses and closes where the other does not. */
+static void own_descriptors(const char *what)
+{
+	struct sockaddr_un nscd = { AF_UNIX, "/var/run/nscd/socket" };
+	int fd, p[2], on = 1;
+
+	if (NEW && !strcmp(what, "own-eventfd")) {
+		fd = MUST(eventfd(0, EFD_CLOEXEC));
+		MUST(write(fd, "\1\0\0\0\0\0\0\0", 8));
+		MUST(read(fd, buf, 8));
+	}
+	if (NEW && !strcmp(what, "own-pipe")) {
+		MUST(pipe(p));
+		MUST(write(p[1], "x", 1));
+		MUST(read(p[0], buf, 1));
+		MUST(close(p[0]));
+		MUST(close(p[1]));
+	}
+	if (NEW && !strcmp(what, "own-socket")) {
+		fd = MUST(socket(AF_INET6, SOCK_DGRAM, 0));
+		MUST(setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)));
+		MUST(close(fd));
+	}
+	if (NEW && !strcmp(what, "own-nscd")) {
+		fd = MUST(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0));
+		(void)connect(fd, (struct sockaddr *)&nscd, sizeof(nscd));
+		MUST(close(fd));
+	}
+	/* Both make a set, one of them something else before it. */
+	if (!strcmp(what, "own-before-another")) {
+		if (NEW)
+			MUST(timerfd_create(CLOCK_MONOTONIC, 0));
+		if (NEW)
+			MUST(eventfd(0, 0));
+		printf("%d\n", MUST(epoll_create1(0)) > 0);
+	}
+	if (NEW && !strcmp(what, "own-localtime")) {
+		fd = open("/etc/localtime", O_RDONLY);
+		while (fd >= 0 && read(fd, buf, 100) > 0) {
+		}
+		if (fd >= 0)
+			MUST(close(fd));
+	}
+	close(MUST(open("after", O_WRONLY | O_CREAT, 0600)));
+}
+
+/* A file that is open for reading only, read in another way. */
+static void other_reads(const char *what)
+{
+	int fd, other;
+	void *map;
+
+	close(text_file());
+	fd = MUST(open("text", O_RDONLY));
+	if (!strcmp(what, "reads-mapped")) {
+		if (NEW) {
+			map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+			memcpy(buf, map, strlen(TEXT TEXT));
+		} else {
+			MUST(read(fd, buf, sizeof(buf)));
+		}
+	}
+	if (!strcmp(what, "reads-end")) {
+		MUST(read(fd, buf, strlen(TEXT TEXT)));
+		if (NEW)
+			MUST(read(fd, buf + 1000, 100));
+	}
+	if (!strcmp(what, "reads-size")) {
+		printf("%d\n", NEW ? (int)lseek(fd, 0, SEEK_END) : (int)strlen(TEXT TEXT));
+		if (NEW)
+			MUST(lseek(fd, 0, SEEK_SET));
+		MUST(read(fd, buf, 100));
+	}
+	if (!strcmp(what, "reads-places")) {
+		if (NEW)
+			MUST(read(fd, buf, 20));
+		MUST(pread(fd, buf, NEW ? 7 : 10, 0));
+		MUST(pread(fd, buf + (NEW ? 7 : 10), 10, NEW ? 7 : 10));
+	}
+	if (!strcmp(what, "reads-order")) {
+		other = MUST(open("text", O_RDONLY));
+		MUST(read(NEW ? fd : other, buf + (NEW ? 0 : 5), NEW ? 5 : 6));
+		MUST(read(NEW ? other : fd, buf + (NEW ? 5 : 0), NEW ? 6 : 5));
+		MUST(close(NEW ? fd : other));
+		MUST(close(NEW ? other : fd));
+	}
+	printf("%.10s\n", buf);
+}
+
+/* What leaves nothing behind, and the order of what nobody sees. */
+static void idle(const char *what)
+{
+	int fd[2];
+
+	if (NEW && !strcmp(what, "idle-close"))
+		for (int i = 60; i < 70; i++)
+			(void)close(i);
+	if (NEW && !strcmp(what, "idle-name"))
+		MUST(prctl(PR_SET_NAME, "worker"));
+	if (!strcmp(what, "open-order")) {
+		close(text_file());
+		close(MUST(open("second", O_WRONLY | O_CREAT, 0600)));
+		fd[NEW] = MUST(open(NEW ? "second" : "text", O_RDONLY));
+		fd[!NEW] = MUST(open(NEW ? "text" : "second", O_RDONLY));
+		printf("%zd %zd\n", read(fd[0], buf, 9), read(fd[1], buf, 9));
+	}
+	close(MUST(open("after", O_WRONLY | O_CREAT, 0600)));
+}
+
 /* Computes, without a call, for a second or so. */
 static void take_time(void)
 {
@@ -391,6 +505,33 @@ static void harmful(const char *what)
 		(void)write(1, "abcdef", NEW ? 6 : 5);
 		_exit(0);
 	}
+	if (!strcmp(what, "x-read")) {
+		close(text_file());
+		fd = MUST(open("text", O_RDONLY));
+		if (NEW)
+			MUST(lseek(fd, 4, SEEK_SET));
+		MUST(read(fd, buf, 5));
+		MUST(write(1, buf, 5));
+	}
+	if (!strcmp(what, "x-read-less")) {
+		close(text_file());
+		MUST(write(1, buf, read(MUST(open("text", O_RDONLY)), buf, NEW ? 5 : 6)));
+		_exit(0);
+	}
+	if (!strcmp(what, "x-bound") && NEW) {
+		struct sockaddr_in any = { AF_INET };
+
+		fd = MUST(socket(AF_INET, SOCK_DGRAM, 0));
+		MUST(bind(fd, (struct sockaddr *)&any, sizeof(any)));
+		MUST(close(fd));
+	}
+	if (!strcmp(what, "x-member")) {
+		struct epoll_event ev = { EPOLLIN, { 0 } };
+		int set = MUST(epoll_create1(0));
+
+		if (NEW)
+			MUST(epoll_ctl(set, EPOLL_CTL_ADD, MUST(eventfd(0, 0)), &ev));
+	}
 	if (!strcmp(what, "x-no-tail")) {
 		fd = socket_pair(SOCK_STREAM, &other);
 		(void)send(fd, "abcdef", NEW ? 5 : 6, MSG_NOSIGNAL);
@@ -475,6 +616,12 @@ int main(int argc, char **argv)
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	harmless(what);
+	if (!strncmp(what, "own-", 4))
+		own_descriptors(what);
+	if (!strncmp(what, "reads-", 6))
+		other_reads(what);
+	if (!strncmp(what, "idle-", 5) || !strcmp(what, "open-order"))
+		idle(what);
 	lost_midway(what);
 	wanted(what);
 	harmful(what);

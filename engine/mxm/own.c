@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mxm/own.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+
+#include "mxm/canon.h"
+#include "mxm/canon_shape.h"
+#include "mxm/fds.h"
+#include "mxm/group.h"
+#include "mxm/install.h"
+#include "mxm/rules.h"
+#include "mxm/special.h"
+
+/* Where a descriptor goes that one version alone has: far above those of the program. */
+#define FAR_FD 900
+
+/* How many of the leader's events are searched for one that is the follower's call. */
+#define LOOK_AHEAD 16
+
+const char *own_rule(enum own own)
+{
+	static const char *const names[] = {
+		[OWN_RANDOM] = RULE_RANDOM,
+		[OWN_SYSTEM] = RULE_SYSTEM,
+		[OWN_OBJECT] = RULE_OWN,
+		[OWN_SOCKET] = RULE_OWN,
+	};
+
+	return names[own];
+}
+
+/* sources */
+
+static enum own source_of(const char *path)
+{
+	static const char *const files[] = { "/proc/stat", "/proc/meminfo", "/proc/cpuinfo",
+		"/proc/version", "/proc/loadavg", "/proc/uptime", "/proc/filesystems",
+		"/proc/self/status", "/proc/self/stat", "/proc/self/statm", "/proc/self/maps",
+		"/proc/self/smaps", "/proc/self/limits", "/proc/self/cgroup",
+		"/proc/self/mountinfo", "/proc/self/oom_score", "/proc/self/oom_score_adj",
+		"/etc/localtime", "/etc/nsswitch.conf", "/etc/resolv.conf", "/etc/host.conf",
+		"/etc/gai.conf", "/etc/ld.so.cache" };
+	static const char *const folders[] = { "/proc/sys/", "/sys/devices/system/",
+		"/sys/kernel/mm/", "/sys/fs/cgroup/", "/usr/share/zoneinfo/", "/usr/lib/locale/" };
+
+	if (strcmp(path, "/dev/urandom") == 0 || strcmp(path, "/dev/random") == 0)
+		return OWN_RANDOM;
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		if (strcmp(path, files[i]) == 0)
+			return OWN_SYSTEM;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
+		if (str_starts(path, folders[i]) && !strstr(path, "/../"))
+			return OWN_SYSTEM;
+	}
+	return OWN_NOT;
+}
+
+static bool opens_to_read(const struct call *call)
+{
+	return call->nr == SYS_openat &&
+	       (call->args[2] & (O_ACCMODE | O_CREAT | O_TRUNC)) == O_RDONLY;
+}
+
+enum own own_source(const struct call *call, const char *path)
+{
+	return opens_to_read(call) ? source_of(path) : OWN_NOT;
+}
+
+/* what makes them */
+
+static enum own object_of(const struct call *call)
+{
+	switch (call->nr) {
+	case SYS_eventfd2:
+	case SYS_epoll_create1:
+	case SYS_timerfd_create:
+	case SYS_pipe2:
+		return OWN_OBJECT;
+	case SYS_socket:
+		return (uint32_t)call->args[0] == AF_UNIX || (uint32_t)call->args[0] == AF_INET ||
+				       (uint32_t)call->args[0] == AF_INET6
+			       ? OWN_SOCKET
+			       : OWN_NOT;
+	}
+	return OWN_NOT;
+}
+
+enum own own_makes(struct task *task)
+{
+	cleanup_str struct str path = STR_INIT;
+
+	if (!opens_to_read(&task->call))
+		return object_of(&task->call);
+	if (tracee_read_str(&task->tracee, raddr(task->call.args[1]), PATH_MAX, &path) < 0)
+		return OWN_NOT;
+	return source_of(str_text(&path));
+}
+
+enum own own_made(const struct event *event)
+{
+	char path[256] = "";
+
+	if (event->kind != EVENT_CALL)
+		return OWN_NOT;
+	if (!opens_to_read(&event->call))
+		return object_of(&event->call);
+	if (!canon_recall(event, event->call.args[1], path, sizeof(path) - 1))
+		return OWN_NOT;
+	return source_of(path);
+}
+
+/* what is done with them */
+
+/* Options that concern the socket alone, as long as it has no peer and no address. */
+static bool is_plain_option(uint32_t level, uint32_t option)
+{
+	switch (level) {
+	case SOL_SOCKET:
+		return option == SO_REUSEADDR || option == SO_REUSEPORT || option == SO_KEEPALIVE ||
+		       option == SO_SNDBUF || option == SO_RCVBUF || option == SO_LINGER ||
+		       option == SO_SNDTIMEO || option == SO_RCVTIMEO;
+	case IPPROTO_IPV6:
+		return option == IPV6_V6ONLY;
+	case IPPROTO_TCP:
+		return true;
+	}
+	return false;
+}
+
+static bool may_use_source(const struct call *call)
+{
+	switch (call->nr) {
+	case SYS_read:
+	case SYS_readv:
+	case SYS_pread64:
+	case SYS_lseek:
+	case SYS_getdents64:
+		return true;
+	case SYS_mmap:
+		return !(call->args[2] & PROT_WRITE);
+	}
+	return false;
+}
+
+static bool may_use_object(const struct call *call)
+{
+	switch (call->nr) {
+	case SYS_read:
+	case SYS_readv:
+	case SYS_write:
+	case SYS_writev:
+	case SYS_timerfd_settime:
+	case SYS_timerfd_gettime:
+		return true;
+	}
+	return false;
+}
+
+bool own_may(enum own own, const struct call *call)
+{
+	if (own == OWN_NOT)
+		return false;
+	if (call->nr == SYS_close || rules_is_look(call) ||
+		(call->nr == SYS_fcntl && (call->args[1] == F_SETFD || call->args[1] == F_SETFL)) ||
+		(call->nr == SYS_ioctl && call->args[1] == FIONBIO))
+		return true;
+	switch (own) {
+	case OWN_RANDOM:
+	case OWN_SYSTEM:
+		return may_use_source(call);
+	case OWN_OBJECT:
+		return may_use_object(call);
+	case OWN_SOCKET:
+		return call->nr == SYS_setsockopt &&
+		       is_plain_option((uint32_t)call->args[1], (uint32_t)call->args[2]);
+	case OWN_NOT:
+		break;
+	}
+	return false;
+}
+
+/* glibc asks nscd, where there is one, for users, groups and hosts. */
+static bool is_nscd(const void *addr, size_t len)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNSPEC };
+
+	memcpy(&un, addr, len < sizeof(un) - 1 ? len : sizeof(un) - 1);
+	return un.sun_family == AF_UNIX && (strcmp(un.sun_path, "/var/run/nscd/socket") == 0 ||
+						   strcmp(un.sun_path, "/run/nscd/socket") == 0);
+}
+
+static bool event_tries_nscd(const struct event *event)
+{
+	/* The normal form: the descriptor, a mark, the address and its length. */
+	const size_t head = sizeof(uint32_t) + 1 + sizeof(uint64_t);
+	uint64_t len;
+
+	if (event->call.nr != SYS_connect || event->in.len < head ||
+		event->in.data[sizeof(uint32_t)] != MARK_HERE)
+		return false;
+	memcpy(&len, event->in.data + head - sizeof(len), sizeof(len));
+	return len <= event->in.len - head && is_nscd(event->in.data + head, len);
+}
+
+static bool task_tries_nscd(const struct task *task)
+{
+	char addr[sizeof(struct sockaddr_un)] = "";
+	uint64_t len = task->call.args[2];
+
+	return task->call.nr == SYS_connect && len <= sizeof(addr) &&
+	       tracee_read((struct tracee *)&task->tracee, raddr(task->call.args[1]), addr, len) ==
+		       0 &&
+	       is_nscd(addr, len);
+}
+
+static int fd_of(const struct call *call)
+{
+	return (int)call->args[call->nr == SYS_mmap ? 4 : 0];
+}
+
+enum own own_unshared(const struct proc *proc, int version, const struct event *event)
+{
+	int fd = event->kind == EVENT_CALL && event->call.row ? fd_of(&event->call) : -1;
+	enum own own;
+
+	if (fd < 0 || fd >= FDS_OWN_MAX)
+		return OWN_NOT;
+	own = proc->unshared_fds[version][fd];
+	return own_may(own, &event->call) || (own == OWN_SOCKET && event_tries_nscd(event))
+		       ? own
+		       : OWN_NOT;
+}
+
+/* Would it wait? A version that waits alone may wait for what only both can do. */
+static bool waits(const struct task *task, int fd, short what)
+{
+	cleanup_close int copy = install_copy(task, fd);
+	struct pollfd p = { copy, what, 0 };
+
+	return copy < 0 || (!(fcntl(copy, F_GETFL) & O_NONBLOCK) && poll(&p, 1, 0) <= 0);
+}
+
+bool own_may_now(const struct task *task, int fd)
+{
+	const struct call *call = &task->call;
+	enum own own = fd >= 0 && fd < FDS_OWN_MAX ? task->tuple->proc->own_fds[task->version][fd]
+						   : OWN_NOT;
+
+	/* A file of its own, which nothing can be done to that others see. */
+	if (own == OWN_NOT || own == OWN_RANDOM || own == OWN_SYSTEM)
+		return true;
+	if (own == OWN_SOCKET && task_tries_nscd(task))
+		return true;
+	if (!own_may(own, call))
+		return false;
+	switch (call->nr) {
+	case SYS_read:
+	case SYS_readv:
+		return !waits(task, fd, POLLIN);
+	case SYS_write:
+	case SYS_writev:
+		return !waits(task, fd, POLLOUT);
+	}
+	return true;
+}
+
+/* whose */
+
+static bool is_same(const struct task *task, const struct event *event)
+{
+	return event->kind == EVENT_CALL && event->call.nr == task->call.nr &&
+	       event->in.len == task->in.len &&
+	       memcmp(str_text(&event->in), str_text(&task->in), task->in.len) == 0;
+}
+
+/* Is it on a descriptor that an event between @from and it has made? */
+static bool is_of_made(
+	const struct group *group, const struct event *from, const struct event *event)
+{
+	for (const struct list *at = &from->link; at != &event->link && at != &group->stream;
+		at = at->next) {
+		const struct event *maker = container_of(at, struct event, link);
+
+		if (maker->tuple->proc != event->tuple->proc || own_made(maker) == OWN_NOT)
+			continue;
+		for (int i = 0; i < maker->nfds; i++) {
+			if (maker->fds[i].num == fd_of(&event->call))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Does a task of the leader's wait for its followers? Then none of its others may come further. */
+static bool leader_waits(const struct group *group)
+{
+	list_for_each (at, &group->tuples) {
+		const struct task *t = &container_of(at, struct tuple, link)->tasks[group->leader];
+
+		if (t->state == TASK_ASKING && t->event)
+			return true;
+	}
+	return false;
+}
+
+enum own_turn own_turn(const struct task *task, const struct event *event)
+{
+	const struct group *group = task->tuple->group;
+	const struct task *leader = &task->tuple->tasks[group->leader];
+	int left = LOOK_AHEAD;
+
+	/* The event may be the call that the leader is at. */
+	for (struct list *at = event->link.next; event != leader->event && at != &group->stream;
+		at = at->next) {
+		const struct event *next = container_of(at, struct event, link);
+
+		if (next->tuple != event->tuple || !(next->pending & (1u << task->version)))
+			continue;
+		if (is_same(task, next))
+			return OWN_LEADERS;
+		if (next->kind != EVENT_CALL || !left-- ||
+			(!rules_is_look(&next->call) && own_made(next) == OWN_NOT &&
+				!is_of_made(group, event, next)))
+			return OWN_FOLLOWERS;
+	}
+	if (leader->event && leader->event != event)
+		return is_same(task, leader->event) ? OWN_LEADERS : OWN_FOLLOWERS;
+	return group->bereft || leader_waits(group) ? OWN_FOLLOWERS : OWN_UNKNOWN;
+}
+
+/* what becomes of them */
+
+static void set_unshared(struct proc *proc, int version, int fd, enum own own)
+{
+	if (fd >= 0 && fd < FDS_OWN_MAX)
+		proc->unshared_fds[version][fd] = own;
+}
+
+void own_pass_over(struct task *task, const struct event *event)
+{
+	struct proc *proc = task->tuple->proc;
+
+	if (event->kind != EVENT_CALL)
+		return;
+	if (event->call.nr == SYS_close)
+		set_unshared(proc, task->version, (int)event->call.args[0], OWN_NOT);
+	for (int i = 0; i < event->nfds; i++)
+		set_unshared(proc, task->version, event->fds[i].num, own_made(event));
+}
+
+void own_share(struct task *task, const struct event *event)
+{
+	struct proc *proc = task->tuple->proc;
+
+	for (int i = 0; i < event->nfds; i++)
+		set_unshared(proc, task->version, event->fds[i].num, OWN_NOT);
+	if (event->call.row->special == SPECIAL_DUP && event->result >= 0)
+		set_unshared(proc, task->version, (int)event->result, OWN_NOT);
+}
+
+static int move(struct task *task, int fd, bool cloexec)
+{
+	long moved, ignored;
+	int rc = tracee_remote(&task->tracee, false, &moved, SYS_fcntl, (uint64_t)fd,
+		cloexec ? F_DUPFD_CLOEXEC : F_DUPFD, FAR_FD, 0, 0, 0);
+
+	/* A limit below that: it stays where it is. */
+	if (rc < 0 || moved < 0)
+		return rc < 0 ? rc : fd;
+	rc = tracee_remote(&task->tracee, false, &ignored, SYS_close, (uint64_t)fd, 0, 0, 0, 0, 0);
+	return rc < 0 ? rc : (int)moved;
+}
+
+static int take_one(struct task *task, int fd, enum own own)
+{
+	struct proc *proc = task->tuple->proc;
+	int moved = move(task, fd, special_makes_cloexec(task));
+
+	if (moved < 0)
+		return -ESRCH;
+	local_own_fd(task, moved, true);
+	if (moved < FDS_OWN_MAX)
+		proc->own_fds[task->version][moved] = own;
+	return moved;
+}
+
+int own_take(struct task *task, int64_t *result)
+{
+	enum own own = object_of(&task->call);
+	int pair[2], moved;
+
+	if (task->call.nr != SYS_pipe2) {
+		moved = take_one(task, (int)*result, own);
+		if (moved >= 0)
+			*result = moved;
+		return moved < 0 ? moved : 0;
+	}
+	if (tracee_read(&task->tracee, raddr(task->call.args[0]), pair, sizeof(pair)) < 0)
+		return -ESRCH;
+	for (int i = 0; i < 2; i++) {
+		pair[i] = take_one(task, pair[i], own);
+		if (pair[i] < 0)
+			return -ESRCH;
+	}
+	return tracee_write(&task->tracee, raddr(task->call.args[0]), pair, sizeof(pair)) < 0
+		       ? -ESRCH
+		       : 0;
+}
