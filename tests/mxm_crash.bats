@@ -157,6 +157,38 @@ print(len(done), os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))'
 	done
 }
 
+@test "the call after which a shared mapping is moved to its file is the program's own" {
+	local options
+	for options in "--leader old" "--leader new --no-agent" "--leader old --sync lockstep"; do
+		LOG=$BATS_TEST_TMPDIR/events.${options//[^a-z]/}.log
+		rm -f "$BATS_TEST_TMPDIR/go"
+		# shellcheck disable=SC2086 # options are words
+		start "$MX" run $options --max-recoveries 0 --log "$LOG" \
+			"$(command -v python3)" "$(command -v python3)" -- -uc '
+import mmap, os, sys, time
+files = [open(sys.argv[1] + name, "w+b") for name in ("one", "two")]
+for file in files:
+    file.truncate(4096)
+maps = [mmap.mmap(file.fileno(), 4096) for file in files]
+print("ready", os.getpid())
+while os.readlink("/proc/self/cwd") and not os.access(sys.argv[1], os.F_OK):
+    time.sleep(0.01)
+    for m in maps:
+        m[0] = (m[0] + 1) % 256
+print(*(os.pread(file.fileno(), 1, 0)[0] == m[0] for file, m in zip(files, maps)))' \
+			"$BATS_TEST_TMPDIR/go"
+		wait_until 20 grep -q ready "$SERVER_LOG"
+		sleep 0.1
+		kill -KILL "$(version_pid leader "$(sed -n 's/ready //p' "$SERVER_LOG")")"
+		wait_until 20 grep -q takeover "$LOG"
+		sleep 0.1
+		touch "$BATS_TEST_TMPDIR/go"
+		wait "$SERVER" || fail "$options: $(cat "$SERVER_LOG")"
+		grep -qx 'True True' "$SERVER_LOG" || fail "$options: $(cat "$SERVER_LOG")"
+		only_events crash discarded takeover
+	done
+}
+
 @test "signals that wait for a leader that is killed reach the other version" {
 	local leader
 	for leader in old new; do

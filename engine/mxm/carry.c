@@ -215,6 +215,7 @@ void carry_take_up(struct task *task)
 	long r;
 	int rc = tracee_remote(&task->tracee, true, &r, SYS_getpid, 0, 0, 0, 0, 0, 0);
 
+	/* It has left the call: what is made in it from here on begins between two calls. */
 	task->at_entry_stop = false;
 	proc->has_to_carry = false;
 	if (rc == 0 && proc->has_shadows[task->version] && shadows_move(task) < 0)
