@@ -23,28 +23,40 @@ recovered_times() {
 	[ "$(grep -c '"event":"recovered"' "$LOG")" -ge "$1" ]
 }
 
+said() {
+	[ "$(grep -c . "$SERVER_LOG")" -ge "$1" ]
+}
+
 # family OLD NEW [FILE] -- OPTIONS...: obeys $commands as the good version alone does; at each 13 a
-# version crashes, and the next command comes when it is back.
+# version crashes, at switch they change places, and the next command comes when it is back.
 family() {
-	local old=$1 new=$2 file="" command i=0
+	local old=$1 new=$2 file="" command i=0 said=0
 	shift 2
 	[ "$1" = -- ] || { file=$1 && shift; }
 	shift
-	rm -f in file want.file
+	rm -f in control file want.file
 	mkfifo in
 	LOG=$BATS_TEST_TMPDIR/events.$RANDOM.log
-	start sh -c 'exec "$@" <"$0"' in "$MX" run --log "$LOG" --max-recoveries 1000 "$@" "$old" "$new" -- $file
+	start sh -c 'exec "$@" <"$0"' in "$MX" run --log "$LOG" --max-recoveries 1000 --control control "$@" \
+		"$old" "$new" -- $file
 	exec 7>in
 	wait_until 10 grep -q mirroring "$LOG"
 	for command in "${commands[@]}"; do
-		echo "$command" >&7
-		[ "${command%% *}" = 13 ] || continue
+		if [ "$command" = switch ]; then
+			# In the midst of a command a signal may be on its way to the old leader.
+			wait_until 10 said $said || fail "$*: $(cat "$LOG")"
+			"$MX" switch --control control
+		else
+			echo "$command" >&7
+			said=$((said + 1))
+			[ "${command%% *}" = 13 ] || continue
+		fi
 		i=$((i + 1))
 		[ "${lost-}" ] || wait_until 20 recovered_times $i || fail "$* $i: $(cat "$LOG")"
 	done
 	exec 7>&-
 	wait "$SERVER" || fail "$*: it ended with $?: $(cat "$LOG")"
-	printf '%s\n' "${commands[@]}" | "$good" ${file:+want.file} >want
+	printf '%s\n' "${commands[@]}" | grep -v switch | "$good" ${file:+want.file} >want
 	diff want "$SERVER_LOG" || fail "$*: $(cat "$LOG")"
 	[ -z "$file" ] || cmp want.file "$file"
 	[ "$(events divergence)$(events not-carried-over)" = 00 ] || fail "$*: $(cat "$LOG")"
@@ -74,6 +86,19 @@ family() {
 	family "$bad" "$good" -- --sync stream
 	family "$good" "$bad" file -- --sync lockstep
 	[ "$(jq -s 'map(select(.event == "recovered").functions) | all(. == 1)' "$LOG")" = true ]
+}
+
+@test "copies lead: they wait for children that are copies, too" {
+	local agent
+	commands=(1 2 switch "who 1" 4 "exit 0 7" switch cont 5 "kill 1 9" switch "kill 0 15" 6 switch cont "exit 1 3"
+		switch switch "who 0" "who 1" "exit 0 1" "exit 1 2" 7)
+	lost=
+	for agent in "" --no-agent; do
+		# shellcheck disable=SC2086 # no agent: no word
+		family "$good" "$good" -- $agent
+		# shellcheck disable=SC2086
+		family "$good" "$good" file -- --sync stream $agent
+	done
 }
 
 @test "a descriptor of signalfd in an epoll set tells the version that has taken over" {

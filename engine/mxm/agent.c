@@ -396,7 +396,11 @@ void agent_rouse(struct task *holder)
 {
 	uint32_t in_call;
 
-	if (holder->slot <= AGENT_SLOTS || !holder->tuple->group->ring || holder->interrupted)
+	/*
+	 * Also where it was interrupted before: a call of the engine's in its place may have used
+	 * that up (tracee_remote()), and one more does no harm.
+	 */
+	if (holder->slot <= AGENT_SLOTS || !holder->tuple->group->ring)
 		return;
 	__atomic_store_n(&ring_control(holder->tuple->group->ring, holder->version)->attention, 1,
 		__ATOMIC_SEQ_CST);

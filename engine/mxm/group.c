@@ -232,11 +232,11 @@ static void dispatch(struct group *group, const struct stop *stop)
 	struct task *task = group_find(group, stop->tid);
 
 	if (!task) {
-		if (stop->kind == STOP_NEW) {
+		if (standins_stop(group, stop))
+			return;
+		if (stop->kind == STOP_NEW)
 			births_new_stop(group, stop->tid);
-		} else if (stop->kind == STOP_GONE) {
-			standins_gone(group, stop->tid);
-		} else {
+		else if (stop->kind != STOP_GONE) {
 			struct tracee stray = { .tid = stop->tid };
 
 			(void)tracee_resume(&stray, RESUME_RUN, 0);

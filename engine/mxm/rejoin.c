@@ -97,7 +97,7 @@ static bool is_alive_in(const struct group *group, int version)
 
 static const char *obstacle_of(const struct group *group, const struct proc *proc, int leader)
 {
-	if (!list_is_empty(&proc->surplus) || proc->has_to_carry || proc->has_shadows[leader])
+	if (!list_is_empty(&proc->surplus) || proc->has_to_carry)
 		return "the old leader's place is still being taken over";
 	if (!list_is_empty(&proc->apart))
 		return "the mode of a descriptor is still to be set";

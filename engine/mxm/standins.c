@@ -22,6 +22,8 @@ struct standin {
 	pid_t child; /* that it stands for; 0: it had ended before */
 	pid_t known; /* the same, as the program knows it */
 	int status;  /* that it had ended with */
+	bool ends;   /* it runs to its end */
+	int sig;     /* by this signal, or 0 */
 	struct tracee tracee;
 };
 
@@ -39,13 +41,11 @@ pid_t standins_parent(pid_t pid)
 	return at && strlen(at) > 4 ? (pid_t)strtol(at + 4, NULL, 10) : 0;
 }
 
-/* The signal sent by tgkill ends it: nothing is blocked any more, and the handler is the default.
- */
+/* Nothing is blocked any more, and the handler is the default. */
 static int die_of(struct tracee *t, int sig)
 {
 	const struct rlimit none = { 0, 0 };
 	const uint64_t dfl[4] = { 0 };
-	struct stop stop;
 	long r;
 	int rc = tracee_write(t, raddr(GATEWAY_SCRATCH), dfl, sizeof(dfl));
 
@@ -58,29 +58,18 @@ static int die_of(struct tracee *t, int sig)
 		rc = tracee_set_sigmask(t, 0);
 	if (rc == 0 && syscall(SYS_tgkill, t->tid, t->tid, sig) < 0)
 		rc = -errno;
-	while (rc == 0) {
-		int give = 0;
-
-		rc = tracee_resume(t, RESUME_RUN, 0);
-		if (rc == 0)
-			rc = tracee_wait_for(t->tid, &stop);
-		if (rc < 0 || stop.kind == STOP_DYING || stop.kind == STOP_GONE)
-			break;
-		if (stop.kind == STOP_SIGNAL && stop.sig == sig)
-			give = sig;
-		if (give)
-			return tracee_resume(t, RESUME_RUN, sig);
-	}
-	return rc;
+	return rc < 0 ? rc : tracee_resume(t, RESUME_RUN, 0);
 }
 
-/* As the child has: what is left to come is its last stop, and its end. */
+/* As the child has. Its stops on the way are standins_stop()'s. */
 static void end(struct standin *s, int status)
 {
 	struct tracee *t = &s->tracee;
 	struct user_regs_struct *regs;
 
 	t->regs_known = false;
+	s->ends = true;
+	s->sig = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 	if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL) {
 		if (die_of(t, WTERMSIG(status)) == 0)
 			return;
@@ -128,14 +117,21 @@ static void forget(struct standin *s)
 	free(s);
 }
 
-void standins_gone(struct group *group, pid_t tid)
+bool standins_stop(struct group *group, const struct stop *stop)
 {
 	list_for_each_safe (at, &group->standins) {
 		struct standin *s = container_of(at, struct standin, link);
 
-		if (s->tracee.tid == tid)
+		if (s->tracee.tid != stop->tid)
+			continue;
+		if (stop->kind == STOP_GONE)
 			forget(s);
+		else if (s->ends || stop->kind == STOP_DYING)
+			(void)tracee_resume(&s->tracee, RESUME_RUN,
+				stop->kind == STOP_SIGNAL && stop->sig == s->sig ? s->sig : 0);
+		return true;
 	}
+	return false;
 }
 
 void standins_free(struct group *group)

@@ -32,8 +32,8 @@ void standins_end(struct group *group, int version, pid_t child, int status);
 /* @version is let go. */
 void standins_kill(struct group *group, int version);
 
-/* The stop of a tracee that is no task; it is gone. */
-void standins_gone(struct group *group, pid_t tid);
+/* The stop of a tracee that is no task: true where it is a stand-in, and the stop was served. */
+bool standins_stop(struct group *group, const struct stop *stop);
 
 /* Process @pid's parent, as the kernel has it; 0: it is gone. */
 pid_t standins_parent(pid_t pid);

@@ -5,6 +5,7 @@
  *   N        child N % 2 answers; the new version crashes there at 13
  *   13 x     the same, in the parent
  *   who K    child K says whether its parent and its group are what they were
+ *   cont     a signal to all of the group that does nothing
  *   exit K N, kill K N   ends it, waits for it, says how it ended, and makes another one
  */
 #include <fcntl.h>
@@ -116,6 +117,8 @@ static void obey(char *line)
 	} else if (sscanf(line, "kill %d %d", &k, &n) == 2) {
 		kill(child[k & 1], n);
 		bury(k & 1);
+	} else if (strcmp(line, "cont") == 0) {
+		printf("cont: %d\n", kill(0, SIGCONT));
 	} else if (strchr(line, 'x')) {
 		printf("parent: %ld\n", compute(atoi(line)));
 	} else {
