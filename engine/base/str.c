@@ -74,6 +74,23 @@ void str_printf(struct str *s, const char *fmt, ...)
 	s->len += n;
 }
 
+void str_put_utc(struct str *s, int64_t seconds)
+{
+	/* Years begin in March here, so that a leap day comes last; 400 of them have 146,097 days.
+	 */
+	int64_t days = seconds / 86400 + 719468, day_of_era = days % 146097;
+	int64_t rest = seconds % 86400, year, day, month;
+
+	year = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+	day = day_of_era - (365 * year + year / 4 - year / 100);
+	month = (5 * day + 2) / 153;
+	day -= (153 * month + 2) / 5;
+	month = month < 10 ? month + 3 : month - 9;
+	year += days / 146097 * 400 + (month <= 2);
+	str_printf(s, "%04d-%02d-%02dT%02d:%02d:%02d", (int)year, (int)month, (int)day + 1,
+		(int)(rest / 3600), (int)(rest / 60 % 60), (int)(rest % 60));
+}
+
 const char *str_text(const struct str *s)
 {
 	return s->data ? s->data : "";

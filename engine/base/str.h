@@ -33,6 +33,11 @@ void str_puts(struct str *s, const char *text);
 void str_putc(struct str *s, char c);
 void str_printf(struct str *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* The text, or "" for a buffer that never held anything. */
+/*
+ * "2026-11-30T10:03:10" of seconds since 1970, none before. gmtime_r(3) would read the file of the
+ * time zone first.
+ */
+void str_put_utc(struct str *s, int64_t seconds);
 const char *str_text(const struct str *s);
 
 #define cleanup_str __attribute__((cleanup(str_free)))

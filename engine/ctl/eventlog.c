@@ -83,16 +83,13 @@ uint64_t eventlog_lost(const struct eventlog *log)
 
 static void put_time(struct jsonw *w)
 {
+	cleanup_str struct str stamp = STR_INIT;
 	struct timespec now;
-	struct tm tm;
-	char text[32];
-	cleanup_free char *stamp = NULL;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &tm);
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	stamp = xasprintf("%s.%06ldZ", text, now.tv_nsec / 1000);
-	jsonw_kv_str(w, "time", stamp);
+	str_put_utc(&stamp, now.tv_sec);
+	str_printf(&stamp, ".%06ldZ", now.tv_nsec / 1000);
+	jsonw_kv_str(w, "time", str_text(&stamp));
 }
 
 void eventlog_begin(struct eventlog *log, struct event_out *ev, const char *name)

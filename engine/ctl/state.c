@@ -40,8 +40,8 @@ struct run_state {
 	double recovery_seconds;
 	struct timespec started; /* CLOCK_REALTIME */
 	double begun, failed, sampled, every;
-	struct sample samples[SAMPLES_MAX];
-	int nsamples;
+	struct sample *samples; /* grows to SAMPLES_MAX */
+	int nsamples, room;
 };
 
 static const char *const phases[PHASES] = {
@@ -91,6 +91,7 @@ void state_free(struct run_state *s)
 	if (!s)
 		return;
 	pthread_mutex_destroy(&s->lock);
+	free(s->samples);
 	free(s);
 }
 
@@ -263,6 +264,10 @@ void state_sample(struct run_state *s, const struct state_counts *counts)
 		return;
 	if (s->nsamples == SAMPLES_MAX)
 		thin_out(s);
+	if (s->nsamples == s->room) {
+		s->room = s->room ? s->room * 2 : 16;
+		s->samples = xreallocarray(s->samples, s->room, sizeof(*s->samples));
+	}
 	sample = &s->samples[s->nsamples++];
 	*sample = (struct sample){ .at = at - s->begun,
 		.divergences = (uint32_t)sum(&s->divergences),

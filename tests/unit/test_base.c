@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -202,11 +203,31 @@ static void test_cleanup(void)
 	free(q);
 }
 
+/* As the C library has it: each half day of 1970 to 2104, at a moving second. */
+static void test_utc(void)
+{
+	int wrong = 0;
+
+	for (int64_t t = 0; t < INT64_C(4260000000); t += 43199) {
+		cleanup_str struct str s = STR_INIT;
+		char text[32];
+		time_t at = t;
+		struct tm tm;
+
+		str_put_utc(&s, t);
+		gmtime_r(&at, &tm);
+		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+		wrong += strcmp(str_text(&s), text) != 0;
+	}
+	ok(wrong == 0, "times of day are written as gmtime_r(3) has them");
+}
+
 int main(void)
 {
 	folder = tap_folder();
 	test_err();
 	test_str();
+	test_utc();
 	test_numbers();
 	test_list();
 	test_files();
