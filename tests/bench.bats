@@ -68,3 +68,28 @@ finally:
     relay.kill()
 EOF
 }
+
+# below FOLDER: the processes that work in it.
+below() {
+	local process
+	for process in /proc/[0-9]*; do
+		[[ $(readlink "$process/cwd") != "$1"/* ]] || echo "${process#/proc/}"
+	done
+}
+
+@test "a benchmark that is ended ends what it has started" {
+	local work=$BATS_TEST_TMPDIR/work begun=$SECONDS pid
+	need redis-server redis-benchmark
+	mkdir "$work"
+	TMPDIR=$work BUILD=$BUILD "$bench" --rounds 1 redis >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+	pid=$!
+	# The benchmark, and a server in a folder of its own.
+	until [ "$(below "$work" | wc -l)" -ge 2 ]; do
+		((SECONDS - begun < 60)) || fail "no server: $(cat "$BATS_TEST_TMPDIR/out")"
+		sleep 0.1
+	done
+	kill "$pid"
+	wait "$pid" || [ $? = 130 ]
+	[ -z "$(ls "$work")" ]
+	[ -z "$(below "$work")" ]
+}

@@ -153,8 +153,8 @@ SERVERS = {
 }
 # Far away a client mostly waits.
 REMOTE = {
-    "redis": (redis_command, redis_loads(1, (1000, 1000, 1000, 1000))[:2]),
-    "lighttpd": (lighttpd_command, page_loads("20", "4")[:1]),
+    "redis": (redis_command, redis_loads(1, (500, 500, 500, 500))[:2]),
+    "lighttpd": (lighttpd_command, page_loads("20", "3")[:1]),
 }
 USERS = {"postgresql": as_postgres}
 DELAY_MS = 75
