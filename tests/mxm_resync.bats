@@ -135,3 +135,22 @@ is_the_end() {
 	request one "3 one"
 	is_the_end "1 as the new" "2 as old" "3 one"
 }
+
+@test "a version that comes back has the descriptors that the survivor had made for itself alone" {
+	old=$(victim owned_old)
+	new=$(victim owned_new)
+	for leader in old new; do
+		rm -rf "$BATS_TEST_TMPDIR/in"
+		serve --leader $leader
+		request one "3 one"
+		request crash "5 crash"
+		until_phase mirroring
+		request two "3 two"
+		request three "5 three"
+		[ "$(events divergence)" = 0 ]
+		[ "$(event_field recovered after | sort -u)" = crash ]
+		event_field rule rule | grep -qxF own-descriptor
+		is_the_end "3 one" "5 crash" "3 two" "5 three"
+		rm -f "$LOG"
+	done
+}

@@ -47,7 +47,8 @@ setup() {
 @test "descriptors that one version alone has: objects, sockets that reach nobody, files of the C library" {
 	harmless own-descriptor own-eventfd own-pipe own-socket own-nscd own-before-another
 	harmless system-file own-localtime
-	harmful x-bound x-member
+	harmless file-read own-file
+	harmful x-bound x-member x-read-other
 }
 
 @test "a file that is only read, in other ways: mapped, by place, by seeks, beyond its end, in another order" {
@@ -58,7 +59,8 @@ setup() {
 @test "closing what is not open, a thread's name, the order in which files are opened" {
 	harmless closed-already idle-close
 	harmless thread-name idle-name
-	harmless reorder open-order
+	harmless file-read open-order
+	harmless reorder reads-order
 }
 
 # survives_midway CASE...: the new version crashes in the midst of pieces, and what comes out is the old

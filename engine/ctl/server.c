@@ -185,26 +185,41 @@ static void put_refusal(struct ctl_conn *conn, const char *why)
 	conn->closing = true;
 }
 
+/* A free place; where there is none, that of the caller which has said nothing for longest. */
+static struct ctl_conn *place_for_conn(struct ctl_server *s)
+{
+	struct ctl_conn *silent = NULL;
+
+	for (int i = 0; i < CONNS_MAX; i++) {
+		struct ctl_conn *conn = &s->conns[i];
+
+		if (conn->fd < 0)
+			return conn;
+		if (!conn->follows && (!silent || conn->since < silent->since))
+			silent = conn;
+	}
+	if (silent)
+		conn_close(silent);
+	return silent;
+}
+
 static void accept_one(struct ctl_server *s)
 {
 	int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct ctl_conn *conn;
 	const char *why;
 
 	if (fd < 0)
 		return;
-	for (int i = 0; i < CONNS_MAX; i++) {
-		struct ctl_conn *conn = &s->conns[i];
-
-		if (conn->fd >= 0)
-			continue;
-		*conn = (struct ctl_conn){ .fd = fd, .since = seconds() };
-		why = why_refused(fd);
-		if (why)
-			put_refusal(conn, why);
+	conn = place_for_conn(s);
+	if (!conn) {
+		close(fd); /* all follow the events: the caller sees the end of the connection */
 		return;
 	}
-	/* Too many: the caller sees the end of the connection. */
-	close(fd);
+	*conn = (struct ctl_conn){ .fd = fd, .since = seconds() };
+	why = why_refused(fd);
+	if (why)
+		put_refusal(conn, why);
 }
 
 void ctl_answer(struct ctl_conn *conn, const struct str *line)

@@ -12,7 +12,7 @@ enum relation {
 	REL_ALONE,     /* the follower's call is its own, and the event is still to come */
 	REL_OPENS,     /* the same, and it makes a descriptor */
 	REL_PASS_OVER, /* the event is the leader's own */
-	REL_UNKNOWN,   /* one of the last two: the leader's next call will tell */
+	REL_UNKNOWN,   /* what the leader is about to do will tell */
 	REL_NEVER,     /* the same, but it may not be made now: no rule changes that */
 	REL_DIFFERENT,
 };

@@ -3,15 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "base/xalloc.h"
 #include "mxm/fds.h"
+#include "mxm/files.h"
 #include "mxm/group.h"
 #include "mxm/install.h"
 #include "mxm/rules.h"
@@ -81,33 +79,12 @@ static bool sets(const struct call *call, const struct str *in, struct setting *
 
 /* descriptors being made */
 
-/* O_NONBLOCK makes no difference to the opening itself, as it would to that of a FIFO. */
-static bool opens_plain_file(const struct task *task, const struct call *call)
-{
-	cleanup_str struct str path = STR_INIT;
-	char full[PATH_MAX + 64];
-	struct stat st;
-
-	if (tracee_read_str(
-		    (struct tracee *)&task->tracee, raddr(task->call.args[1]), PATH_MAX, &path) < 0)
-		return false;
-	if (str_starts(str_text(&path), "/"))
-		snprintf(full, sizeof(full), "/proc/%d/root%s", task->tracee.tid, str_text(&path));
-	else if ((int)call->args[0] == AT_FDCWD)
-		snprintf(full, sizeof(full), "/proc/%d/cwd/%s", task->tracee.tid, str_text(&path));
-	else
-		snprintf(full, sizeof(full), "/proc/%d/fd/%d/%s", task->tracee.tid,
-			(int)call->args[0], str_text(&path));
-	if (stat(full, &st) < 0)
-		return errno == ENOENT;
-	return S_ISREG(st.st_mode) || S_ISDIR(st.st_mode);
-}
-
 bool modes_may_part(const struct task *task, const struct call *call)
 {
 	switch (call->nr) {
 	case SYS_openat:
-		return opens_plain_file(task, call);
+		/* It makes no difference to the opening itself, as it would to that of a FIFO. */
+		return files_is_plain(task, call);
 	case SYS_socket:
 	case SYS_socketpair:
 	case SYS_accept4:

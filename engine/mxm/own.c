@@ -16,6 +16,7 @@
 #include "mxm/canon.h"
 #include "mxm/canon_shape.h"
 #include "mxm/fds.h"
+#include "mxm/files.h"
 #include "mxm/group.h"
 #include "mxm/install.h"
 #include "mxm/rules.h"
@@ -32,6 +33,8 @@ const char *own_rule(enum own own)
 	static const char *const names[] = {
 		[OWN_RANDOM] = RULE_RANDOM,
 		[OWN_SYSTEM] = RULE_SYSTEM,
+		[OWN_FILE] = RULE_READ,
+		[OWN_NAME] = RULE_NAME,
 		[OWN_OBJECT] = RULE_OWN,
 		[OWN_SOCKET] = RULE_OWN,
 	};
@@ -96,28 +99,59 @@ static enum own object_of(const struct call *call)
 	return OWN_NOT;
 }
 
+static bool opens_name(const struct call *call, const char *path)
+{
+	static const char before[] = "/proc/self/task/";
+	size_t n = strlen(before);
+
+	return call->nr == SYS_openat && !(call->args[2] & (O_CREAT | O_TRUNC)) &&
+	       str_starts(path, before) &&
+	       strcmp(path + n + strspn(path + n, "0123456789"), "/comm") == 0;
+}
+
 enum own own_makes(struct task *task)
 {
 	cleanup_str struct str path = STR_INIT;
+	enum own own;
 
-	if (!opens_to_read(&task->call))
+	if (task->call.nr != SYS_openat)
 		return object_of(&task->call);
 	if (tracee_read_str(&task->tracee, raddr(task->call.args[1]), PATH_MAX, &path) < 0)
 		return OWN_NOT;
-	return source_of(str_text(&path));
+	if (opens_name(&task->call, str_text(&path)))
+		return OWN_NAME;
+	if (!opens_to_read(&task->call))
+		return OWN_NOT;
+	own = source_of(str_text(&path));
+	return own == OWN_NOT && files_is_plain(task, &task->call) ? OWN_FILE : own;
+}
+
+/* What the leader has opened; an opening that is still to come, or failed, harms nobody. */
+static bool is_plain(const struct event *event)
+{
+	if (!event->pending)
+		return true;
+	return event->nfds ? files_fd_is_plain(event->fds[0].fd)
+			   : event->result == -ENOENT || event->result == -ENOTDIR;
 }
 
 enum own own_made(const struct event *event)
 {
 	char path[256] = "";
+	enum own own;
 
 	if (event->kind != EVENT_CALL)
 		return OWN_NOT;
-	if (!opens_to_read(&event->call))
+	if (event->call.nr != SYS_openat)
 		return object_of(&event->call);
 	if (!canon_recall(event, event->call.args[1], path, sizeof(path) - 1))
 		return OWN_NOT;
-	return source_of(path);
+	if (opens_name(&event->call, path))
+		return OWN_NAME;
+	if (!opens_to_read(&event->call))
+		return OWN_NOT;
+	own = source_of(path);
+	return own == OWN_NOT && is_plain(event) ? OWN_FILE : own;
 }
 
 /* what is done with them */
@@ -178,7 +212,10 @@ bool own_may(enum own own, const struct call *call)
 	switch (own) {
 	case OWN_RANDOM:
 	case OWN_SYSTEM:
+	case OWN_FILE:
 		return may_use_source(call);
+	case OWN_NAME:
+		return call->nr == SYS_write;
 	case OWN_OBJECT:
 		return may_use_object(call);
 	case OWN_SOCKET:
@@ -258,7 +295,7 @@ bool own_may_now(const struct task *task, int fd)
 						   : OWN_NOT;
 
 	/* A file of its own, which nothing can be done to that others see. */
-	if (own == OWN_NOT || own == OWN_RANDOM || own == OWN_SYSTEM)
+	if (own <= OWN_NAME)
 		return true;
 	if (own == OWN_SOCKET && task_tries_nscd(task))
 		return true;
@@ -302,13 +339,14 @@ static bool is_of_made(
 	return false;
 }
 
-/* Does a task of the leader's wait for its followers? Then none of its others may come further. */
-static bool leader_waits(const struct group *group)
+/* Does a task of the leader's wait for its followers, with something else than the event? Then none
+ * of its others may come further. */
+static bool leader_waits(const struct group *group, const struct event *event)
 {
 	list_for_each (at, &group->tuples) {
 		const struct task *t = &container_of(at, struct tuple, link)->tasks[group->leader];
 
-		if (t->state == TASK_ASKING && t->event)
+		if (t->state == TASK_ASKING && t->event && t->event != event)
 			return true;
 	}
 	return false;
@@ -336,7 +374,7 @@ enum own_turn own_turn(const struct task *task, const struct event *event)
 	}
 	if (leader->event && leader->event != event)
 		return is_same(task, leader->event) ? OWN_LEADERS : OWN_FOLLOWERS;
-	return group->bereft || leader_waits(group) ? OWN_FOLLOWERS : OWN_UNKNOWN;
+	return group->bereft || leader_waits(group, event) ? OWN_FOLLOWERS : OWN_UNKNOWN;
 }
 
 /* what becomes of them */

@@ -6,6 +6,9 @@
  * - sources: /dev/urandom and /dev/random, files by which the kernel tells of the machine
  *   (/proc/stat, /proc/sys, /sys/devices/system and the like), and files by which C libraries learn
  *   of it (/etc/localtime, /etc/nsswitch.conf). They are opened for reading only.
+ * - other files and folders, opened for reading only, outside /dev, /proc and /sys; and the try to
+ *   open one that is not there.
+ * - threads' names, which pthread_setname_np(3) writes to /proc/self/task/ID/comm.
  * - objects: eventfd, timerfd, pipe, epoll sets. Nobody else has them, so what is done with them
  *   concerns the version alone.
  * - sockets: as long as they are asked, set and closed only. Sending, binding, connecting and
@@ -25,6 +28,8 @@ enum own {
 	OWN_NOT,
 	OWN_RANDOM,
 	OWN_SYSTEM,
+	OWN_FILE,
+	OWN_NAME,
 	OWN_OBJECT,
 	OWN_SOCKET,
 };

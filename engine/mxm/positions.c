@@ -140,8 +140,9 @@ static bool is_moving(const struct group *group, const struct event *event, int 
 	list_for_each (at, &group->tuples) {
 		const struct task *t = &container_of(at, struct tuple, link)->tasks[group->leader];
 
-		if (t->event && t->event != event && t->event->kind == EVENT_CALL &&
-			(int)t->event->call.args[0] == fd && !is_at_place(&t->event->call))
+		if (t->event && t->event != event && t->state != TASK_ASKING &&
+			t->event->kind == EVENT_CALL && (int)t->event->call.args[0] == fd &&
+			!is_at_place(&t->event->call))
 			return true;
 	}
 	return false;
@@ -384,6 +385,12 @@ bool positions_forbid(const struct task *task, const struct event *event)
 			return true;
 	}
 	return false;
+}
+
+bool positions_are_moving(const struct task *task, const struct event *event, int fd)
+{
+	return !parted_of(task->tuple->proc, task->version, fd) &&
+	       is_moving(task->tuple->group, event, fd);
 }
 
 int64_t positions_of(const struct task *task, const struct event *event, int fd)

@@ -51,6 +51,8 @@ void positions_forget(struct proc *proc, int version, int fd); /* closed; -1: al
 /* reads.h: the follower's position in a file, as of @event, which it has come to; -1: it cannot be
  * told. */
 int64_t positions_of(const struct task *task, const struct event *event, int fd);
+/* The same, for now: the leader is in the midst of a call that may move it, and does not wait. */
+bool positions_are_moving(const struct task *task, const struct event *event, int fd);
 /* The leader alone has read that, at its position. The follower alone has read @n bytes at its own.
  */
 void positions_lead_read(struct task *task, const struct event *event);

@@ -84,29 +84,44 @@ static bool may_pass_over(struct task *task, const struct event *event)
 	       (!is_sequential(&event->call) || positions_of(task, event, fd) >= 0);
 }
 
+static bool is_beyond_end(const struct task *task, int fd, int64_t at)
+{
+	cleanup_close int copy = install_copy(task, fd);
+	struct stat st;
+
+	return copy >= 0 && fstat(copy, &st) == 0 && at >= st.st_size;
+}
+
 static bool may_go_alone(struct task *task, const struct event *event)
 {
 	int fd = read_from(&task->call);
 	enum file file = fd < 0 ? FILE_OTHER : file_of(task, fd);
-	struct stat st;
 	int64_t at;
 
 	if (file == FILE_OTHER || file == FILE_RANDOM)
 		return file == FILE_RANDOM;
-	at = is_sequential(&task->call) ? positions_of(task, event, fd) : 0;
-	if (file == FILE_READ_ONLY)
-		return at >= 0;
-	if (!is_sequential(&task->call) || at < 0)
-		return false;
-	{
-		cleanup_close int copy = install_copy(task, fd);
+	if (task->call.nr == SYS_mmap)
+		return file == FILE_READ_ONLY;
+	if (!is_sequential(&task->call))
+		return file == FILE_READ_ONLY ||
+		       is_beyond_end(task, fd, (int64_t)task->call.args[3]);
+	at = positions_of(task, event, fd);
+	return at >= 0 && (file == FILE_READ_ONLY || is_beyond_end(task, fd, at));
+}
 
-		return copy >= 0 && fstat(copy, &st) == 0 && at >= st.st_size;
-	}
+/* A position that a read depends on: is it known in a moment? */
+static bool is_moving(const struct task *task, const struct event *event, const struct call *call)
+{
+	int fd = read_from(call);
+
+	return event->pending && fd >= 0 && is_sequential(call) &&
+	       positions_are_moving(task, event, fd) && file_of(task, fd) == FILE_READ_ONLY;
 }
 
 enum relation reads_relate(struct task *task, const struct event *event)
 {
+	if (is_moving(task, event, &event->call) || is_moving(task, event, &task->call))
+		return REL_UNKNOWN;
 	if (may_pass_over(task, event))
 		return REL_PASS_OVER;
 	return may_go_alone(task, event) ? REL_ALONE : REL_DIFFERENT;

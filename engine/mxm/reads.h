@@ -15,7 +15,7 @@
 
 #include "mxm/follow.h"
 
-/* REL_PASS_OVER, REL_ALONE or REL_DIFFERENT. */
+/* REL_PASS_OVER, REL_ALONE or REL_DIFFERENT; REL_UNKNOWN: until the leader's call has ended. */
 enum relation reads_relate(struct task *task, const struct event *event);
 
 /* Is it a call that reads_relate() may speak of, and by which rule? */

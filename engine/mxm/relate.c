@@ -75,6 +75,12 @@ static bool closes_nothing(const struct task *task, const struct call *call)
 	return faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
 }
 
+/* poll(2) that does not wait only asks. */
+static bool asks_poll(const struct call *call)
+{
+	return call->nr == SYS_poll && !(uint32_t)call->args[2];
+}
+
 static bool names_thread(const struct call *call)
 {
 	return call->nr == SYS_prctl && call->args[0] == PR_SET_NAME;
@@ -86,12 +92,14 @@ static bool names_thread(const struct call *call)
  */
 static enum relation relate_idle(const struct task *task, const struct event *event)
 {
-	if (names_thread(&event->call) ||
+	if (names_thread(&event->call) || asks_poll(&event->call) ||
 		(event->call.nr == SYS_close && event->pending && event->result == -EBADF) ||
 		(!event->pending && closes_nothing(task, &event->call)))
 		return REL_PASS_OVER;
-	return names_thread(&task->call) || closes_nothing(task, &task->call) ? REL_ALONE
-									      : REL_DIFFERENT;
+	return names_thread(&task->call) || asks_poll(&task->call) ||
+			       closes_nothing(task, &task->call)
+		       ? REL_ALONE
+		       : REL_DIFFERENT;
 }
 
 /* Either, or both, make a descriptor that the other version may lack. */
@@ -110,7 +118,8 @@ static enum relation relate_makers(struct task *task, const struct event *event)
 	case OWN_LEADERS:
 		return REL_PASS_OVER;
 	case OWN_FOLLOWERS:
-		return REL_OPENS;
+		/* Which of the sources does not matter; which file does. */
+		return ours == OWN_FILE && theirs == OWN_FILE ? REL_DIFFERENT : REL_OPENS;
 	case OWN_UNKNOWN:
 		break;
 	}

@@ -186,19 +186,11 @@ static bool is_same(const struct task *task, const struct event *event)
 	       memcmp(str_text(&task->in), str_text(&event->in), task->in.len) == 0;
 }
 
-static bool opens_to_read(const struct call *call)
-{
-	return call->nr == SYS_openat &&
-	       (call->args[2] & (O_ACCMODE | O_CREAT | O_TRUNC)) == O_RDONLY;
-}
-
-/* Two files are opened for reading, or closed, and of one of them nobody can see it. */
-static bool files_commute(const struct task *task, const struct call *theirs)
+/* Two descriptors are closed, and one of them is of a file that is only read. */
+static bool closes_commute(const struct task *task, const struct call *theirs)
 {
 	const struct call *ours = &task->call;
 
-	if (opens_to_read(ours) && opens_to_read(theirs))
-		return modes_may_part(task, ours);
 	return ours->nr == SYS_close && theirs->nr == SYS_close &&
 	       (int)ours->args[0] != (int)theirs->args[0] &&
 	       (reads_only(task, (int)ours->args[0]) || reads_only(task, (int)theirs->args[0]));
@@ -214,7 +206,7 @@ static const char *may_pass(struct task *task, const struct event *event, int *w
 
 	if (event->kind != EVENT_CALL || !event->call.row || !task->call.row)
 		return NULL;
-	if (files_commute(task, &event->call)) {
+	if (closes_commute(task, &event->call)) {
 		*window = WANTED_WINDOW;
 		name = RULE_REORDER;
 	} else {

@@ -255,6 +255,7 @@ static void own_descriptors(const char *what)
 	struct sockaddr_un nscd = { AF_UNIX, "/var/run/nscd/socket" };
 	int fd, p[2], on = 1;
 
+	close(text_file());
 	if (NEW && !strcmp(what, "own-eventfd")) {
 		fd = MUST(eventfd(0, EFD_CLOEXEC));
 		MUST(write(fd, "\1\0\0\0\0\0\0\0", 8));
@@ -284,6 +285,16 @@ static void own_descriptors(const char *what)
 		if (NEW)
 			MUST(eventfd(0, 0));
 		printf("%d\n", MUST(epoll_create1(0)) > 0);
+	}
+	/* A file that is there, a folder, and a file that is not. */
+	if (NEW && !strcmp(what, "own-file")) {
+		fd = MUST(open("text", O_RDONLY));
+		MUST(read(fd, buf, 100));
+		MUST(close(fd));
+		fd = MUST(open(".", O_RDONLY | O_DIRECTORY));
+		MUST(syscall(SYS_getdents64, fd, buf, sizeof(buf)));
+		MUST(close(fd));
+		(void)open("nothing", O_RDONLY);
 	}
 	if (NEW && !strcmp(what, "own-localtime")) {
 		fd = open("/etc/localtime", O_RDONLY);
@@ -524,6 +535,12 @@ static void harmful(const char *what)
 		fd = MUST(socket(AF_INET, SOCK_DGRAM, 0));
 		MUST(bind(fd, (struct sockaddr *)&any, sizeof(any)));
 		MUST(close(fd));
+	}
+	if (!strcmp(what, "x-read-other")) {
+		close(text_file());
+		close(MUST(open("second", O_WRONLY | O_CREAT, 0600)));
+		MUST(read(MUST(open(NEW ? "text" : "second", O_RDONLY)), buf, 10) >= 0);
+		_exit(0);
 	}
 	if (!strcmp(what, "x-member")) {
 		struct epoll_event ev = { EPOLLIN, { 0 } };

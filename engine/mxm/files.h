@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files of which nobody can tell that they are opened for reading. */
+#ifndef MX_MXM_FILES_H
+#define MX_MXM_FILES_H
+
+#include "mxm/state.h"
+
+/* What openat(2) names: a regular file or a folder, on no file system of the kernel's own (/proc,
+ * /sys), or nothing at all. @task is stopped at the call's entry. */
+bool files_is_plain(const struct task *task, const struct call *call);
+
+/* The same of the engine's own descriptor. */
+bool files_fd_is_plain(int fd);
+
+#endif
