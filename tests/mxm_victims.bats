@@ -53,6 +53,24 @@ both_leaders() {
 	both_leaders births
 }
 
+@test "signals for a program that makes no call meanwhile" {
+	both_leaders spins
+}
+
+@test "a program that only waits for a timer's signal, whose leader crashes" {
+	for sync in stream barrier lockstep; do
+		LOG=$BATS_TEST_TMPDIR/$sync.log
+		run -0 mx_run --leader old --sync $sync "$(victim spin_old)" "$(victim spin_new)"
+		[ "$output" = "done" ]
+		[ "$(event_field crash version)" = old ]
+		[ "$(events takeover)" = 1 ]
+	done
+}
+
+@test "children that ask not to be traced" {
+	both_leaders untraced
+}
+
 @test "a daemon" {
 	both_leaders daemon
 }

@@ -207,27 +207,34 @@ static int carry_over(struct task *task)
 	return rc < 0 ? rc : lost ? -EAGAIN : 0;
 }
 
-void carry_take_up(struct task *task)
+void carry_take_up_running(struct task *task)
 {
 	struct mxm *mxm = task->tuple->group->mxm;
 	struct proc *proc = task->tuple->proc;
 	const char *lost = NULL;
-	long r;
-	int rc = tracee_remote(&task->tracee, true, &r, SYS_getpid, 0, 0, 0, 0, 0, 0);
 
 	/* It has left the call: what is made in it from here on begins between two calls. */
 	task->at_entry_stop = false;
 	proc->has_to_carry = false;
-	if (rc == 0 && proc->has_shadows[task->version] && shadows_move(task) < 0)
+	if (proc->has_shadows[task->version] && shadows_move(task) < 0)
 		lost = "a shared mapping could not be moved to its file";
 	proc->has_shadows[task->version] = false;
-	if (rc == 0 && proc->has_signalfd && signalfds_renew(task) < 0)
+	if (proc->has_signalfd && signalfds_renew(task) < 0)
 		lost = "a descriptor of signalfd(2) could not be put into its epoll set again";
-	if (rc == 0 && carry_over(task) < 0)
+	if (carry_over(task) < 0)
 		lost = "a timer or a lock of the old leader could not be taken over";
 	if (lost)
 		mxm->ops->note(mxm->ops_arg, "not-carried-over", task->version,
 			task->tuple->ids->known, lost);
+}
+
+void carry_take_up(struct task *task)
+{
+	long r;
+
+	/* In place of the pending call: from then on none is. */
+	if (tracee_remote(&task->tracee, true, &r, SYS_getpid, 0, 0, 0, 0, 0, 0) == 0)
+		carry_take_up_running(task);
 	tracee_retry_call(&task->tracee, task->call.issued);
 	task_resume(task, RESUME_RUN, 0);
 }

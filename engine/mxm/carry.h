@@ -23,5 +23,8 @@ bool carry_needed(const struct proc *proc);
  * becomes its own, shadows too, then the call is asked for again. Stopped at its entry.
  */
 void carry_take_up(struct task *task);
+/* The same for one that is stopped in user mode: a program may wait for its timer without a call.
+ */
+void carry_take_up_running(struct task *task);
 
 #endif

@@ -419,6 +419,10 @@ static void promote(struct task *task)
 			task->preempted = false;
 			task_resume(task, RESUME_RUN, 0);
 		}
+		/* Its next call may be never, where it waits for a timer's signal. */
+		if (task->tuple->proc->has_to_carry && !task->interrupted &&
+			tracee_interrupt(&task->tracee) == 0)
+			task->interrupted = true;
 		return;
 	default:
 		return;

@@ -345,7 +345,7 @@ void follow_left(struct task *task)
 }
 
 /* The event is for this task's state; else its turn is still to come. */
-static bool arrived(struct task *task, const struct event *event)
+static bool arrived(struct task *task, struct event *event)
 {
 	switch (event->kind) {
 	case EVENT_CALL:
@@ -354,7 +354,8 @@ static bool arrived(struct task *task, const struct event *event)
 	case EVENT_SIGNAL:
 		if (task->state == TASK_ASKING)
 			return true;
-		if (!event->async || task->state != TASK_RUNNING)
+		if (!event->async || task->state != TASK_RUNNING || task->interrupted ||
+			!follow_signal_is_due(task, event))
 			return false;
 		if (task->mode != AGENT_FOLLOW)
 			return true;

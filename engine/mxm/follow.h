@@ -42,6 +42,8 @@ void follow_give_result(struct task *task, int64_t result);
 /* follow_signals.c: the stream has a signal right after this call, or before the next one. */
 void follow_go_on_with_signal(struct task *task, struct event *event);
 void follow_take_signal(struct task *task, struct event *event);
+/* In user mode: may a signal that broke into the leader's be given here already? */
+bool follow_signal_is_due(struct task *task, struct event *event);
 
 /*
  * vet.c: looks at calls of the leader that are not made yet, beside what @version asks for. True:

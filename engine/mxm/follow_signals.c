@@ -63,9 +63,7 @@ void follow_take_signal(struct task *task, struct event *event)
 
 	if (task->state == TASK_RUNNING) {
 		/* Into user mode: the tracee is stopped first, signals_interrupted() gives it. */
-		if (task->nheld < HELD_MAX)
-			task->held[task->nheld++] =
-				(struct held_signal){ info, 0, event_clock(), 0 };
+		signals_hold(task, &info, 0);
 		if (!task->interrupted && tracee_interrupt(&task->tracee) == 0)
 			task->interrupted = true;
 		event_consumed(event, task->version);
@@ -78,12 +76,30 @@ void follow_take_signal(struct task *task, struct event *event)
 	signals_raise(task, &info);
 }
 
+/*
+ * Where the leader's handler ran in user mode cannot be found again. But a program that computes
+ * until it has had so many signals counts those that come together as one: they come as far apart
+ * as the leader's did.
+ */
+bool follow_signal_is_due(struct task *task, struct event *event)
+{
+	uint64_t now = task_cpu_time(task), *since = &event->reached_cpu_ns[task->version];
+
+	if (!*since)
+		*since = now;
+	if (now - *since >= event->computed_ns || task_proc_state(task) == 'S')
+		return true;
+	task->tuple->group->wants_ticks = true;
+	return false;
+}
+
 bool follow_interrupted(struct task *task)
 {
 	struct event *event = ring_next(task->tuple->group, task->version, follow_is_held_up);
 	siginfo_t info;
 
-	if (!event || event->kind != EVENT_SIGNAL || !event->async || event->tuple != task->tuple)
+	if (!event || event->kind != EVENT_SIGNAL || !event->async || event->tuple != task->tuple ||
+		!follow_signal_is_due(task, event))
 		return false;
 	info = event->info;
 	event_consumed(event, task->version);

@@ -327,10 +327,14 @@ static void want_ticks(struct group *group)
 	}
 	if (!wants)
 		return;
-	group->wants_ticks = true;
-	/* A wake-up that is missed here is made up for at the next stop. */
-	if (__atomic_load_n(&group->mxm->ticker_sleeps, __ATOMIC_RELAXED))
-		pthread_cond_signal(&group->mxm->changed);
+	__atomic_store_n(&group->wants_ticks, true, __ATOMIC_SEQ_CST);
+	if (!__atomic_load_n(&group->mxm->ticker_sleeps, __ATOMIC_SEQ_CST))
+		return;
+	/* With the lock, so that it is not between its look and its sleep: no stop need ever come
+	 * at which a wake-up that was missed here could be made up for. */
+	pthread_mutex_lock(&group->mxm->lock);
+	pthread_cond_signal(&group->mxm->changed);
+	pthread_mutex_unlock(&group->mxm->lock);
 }
 
 void group_serve_one(struct group *group, pid_t tid)

@@ -124,6 +124,8 @@ void signals_group_stop(struct task *task, int sig);
 void signals_raise(struct task *task, const siginfo_t *info);
 /* The leader's handler runs next: what the kernel changes by that is noted. */
 void signals_handled(struct task *task, int sig);
+/* Keeps a signal until the task comes to a place where it can be given; @broke: see held_signal. */
+void signals_hold(struct task *task, const siginfo_t *info, int broke);
 /* Takes the next held signal; false: none. */
 bool signals_take_held(struct task *task, siginfo_t *ret_info);
 /* Looks after signals that are held and batons that are held too long. */

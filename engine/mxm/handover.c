@@ -143,8 +143,10 @@ static void link_gathered(struct group *group, struct tuple *tuple)
 static void go_on_as(struct task *task, struct task *was)
 {
 	task->clear_tid_at = was->clear_tid_at;
+	task->held = was->held;
 	task->nheld = was->nheld;
-	memcpy(task->held, was->held, sizeof(task->held));
+	task->held_room = was->held_room;
+	task->signalled_cpu_ns = was->signalled_cpu_ns;
 	task->slot = was->slot;
 	task->mode = was->mode;
 	task->counter_free = was->counter_free;

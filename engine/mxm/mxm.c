@@ -31,7 +31,8 @@ static void on_poke(int sig)
 
 static bool wants_poke(const struct group *group)
 {
-	return group->started && !group->over && (group->poked || group->wants_ticks);
+	return group->started && !group->over &&
+	       (group->poked || __atomic_load_n(&group->wants_ticks, __ATOMIC_SEQ_CST));
 }
 
 static bool any_wants_poke(struct mxm *mxm)
@@ -57,12 +58,13 @@ static void *ticker(void *arg)
 		(void)mxm->config.drop_chroot();
 	pthread_mutex_lock(&mxm->lock);
 	while (mxm->ticking) {
+		/* Said before it looks: a monitor that asks after the look finds it said. */
+		__atomic_store_n(&mxm->ticker_sleeps, true, __ATOMIC_SEQ_CST);
 		if (!any_wants_poke(mxm)) {
-			mxm->ticker_sleeps = true;
 			pthread_cond_wait(&mxm->changed, &mxm->lock);
-			mxm->ticker_sleeps = false;
 			continue;
 		}
+		__atomic_store_n(&mxm->ticker_sleeps, false, __ATOMIC_SEQ_CST);
 		list_for_each (at, &mxm->groups) {
 			struct group *group = container_of(at, struct group, link);
 

@@ -11,11 +11,14 @@
 #include <sys/syscall.h>
 #include <x86intrin.h>
 
+#include "base/xalloc.h"
 #include "mxm/agent.h"
+#include "mxm/carry.h"
 #include "mxm/events.h"
 #include "mxm/group.h"
 #include "mxm/ids.h"
 #include "mxm/posix_timers.h"
+#include "mxm/restart.h"
 #include "mxm/special.h"
 #include "mxm/unheard.h"
 
@@ -25,6 +28,10 @@
  * follower.
  */
 #define HOLD_NS 50000000ul
+
+/* So many of one signal wait, unless it is a real-time one: those are the kernel's from 32 on. */
+#define HELD_SAME_MAX 16
+#define REAL_TIME_MIN 32
 
 /* rdtsc is an event with a number of its own. */
 #define NR_TSC (~0ul)
@@ -149,20 +156,70 @@ static bool was_raised(const struct task *task, int sig, const siginfo_t *info)
 	       info->si_code == SI_TKILL;
 }
 
-static void hold(struct task *task, const siginfo_t *info, int broke)
+/*
+ * As the kernel queues signals: those that are not real-time ones coalesce. But not all, for what
+ * comes by a timer would be counted too rarely by a program that computes.
+ */
+static bool coalesces(const struct task *task, const siginfo_t *info)
 {
-	if (task->nheld < HELD_MAX)
-		task->held[task->nheld++] =
-			(struct held_signal){ *info, broke, event_clock(), task_cpu_time(task) };
+	int same = 0;
+
+	for (int i = 0; i < task->nheld; i++)
+		same += task->held[i].info.si_signo == info->si_signo;
+	return info->si_signo < REAL_TIME_MIN && same >= HELD_SAME_MAX && !task_follows(task);
+}
+
+void signals_hold(struct task *task, const siginfo_t *info, int broke)
+{
 	task->tuple->group->wants_ticks = true;
+	if (!broke && coalesces(task, info))
+		return;
+	if (task->nheld == task->held_room) {
+		task->held_room = task->held_room ? 2 * task->held_room : 4;
+		task->held = xreallocarray(task->held, task->held_room, sizeof(*task->held));
+	}
+	task->held[task->nheld++] =
+		(struct held_signal){ *info, broke, event_clock(), task_cpu_time(task) };
+}
+
+/*
+ * Which of those that are held is next, -1: none. A leader's that is blocked by now, since the
+ * handler of another one runs, waits as it would in the kernel. What broke into a call, and what
+ * the stream has, comes where it came.
+ */
+static int next_held(struct task *task)
+{
+	uint64_t mask;
+
+	if (!task->nheld || task_follows(task) || task->held[0].broke)
+		return task->nheld ? 0 : -1;
+	if (tracee_get_sigmask(&task->tracee, &mask) < 0)
+		return -1;
+	for (int i = 0; i < task->nheld; i++) {
+		if (!(mask >> (task->held[i].info.si_signo - 1) & 1))
+			return i;
+	}
+	return -1;
+}
+
+static bool take_held(struct task *task, struct held_signal *ret)
+{
+	int i = next_held(task);
+
+	if (i < 0)
+		return false;
+	*ret = task->held[i];
+	memmove(task->held + i, task->held + i + 1, (--task->nheld - i) * sizeof(task->held[0]));
+	return true;
 }
 
 bool signals_take_held(struct task *task, siginfo_t *ret_info)
 {
-	if (!task->nheld)
+	struct held_signal held;
+
+	if (!take_held(task, &held))
 		return false;
-	*ret_info = task->held[0].info;
-	memmove(task->held, task->held + 1, --task->nheld * sizeof(task->held[0]));
+	*ret_info = held.info;
 	return true;
 }
 
@@ -199,7 +256,7 @@ static void leader_handled(struct task *task, int sig, siginfo_t *info)
 		return;
 	}
 	if (agent_is_inside(task)) {
-		hold(task, info, agent_break(task));
+		signals_hold(task, info, agent_break(task));
 		task_resume(task, RESUME_RUN, 0);
 		return;
 	}
@@ -218,7 +275,7 @@ static void leader_handled(struct task *task, int sig, siginfo_t *info)
 		task_resume(task, RESUME_RUN, sig);
 		return;
 	}
-	hold(task, info, 0);
+	signals_hold(task, info, 0);
 	task_resume(task, RESUME_RUN, 0);
 }
 
@@ -233,7 +290,7 @@ static void leader_signal(struct task *task, int sig, siginfo_t *info)
 			task_resume(task, RESUME_RUN, sig);
 			return;
 		}
-		hold(task, info, 0);
+		signals_hold(task, info, 0);
 		task_resume(task, RESUME_RUN, 0);
 		return;
 	}
@@ -314,10 +371,38 @@ void signals_stop(struct task *task, int sig)
 	leader_signal(task, sig, &info);
 }
 
+/* In user mode, and not in a call of its version's own, which would not go on. */
+static bool must_carry(struct task *task)
+{
+	const struct user_regs_struct *regs;
+
+	if (task_follows(task) || !task->tuple->proc->has_to_carry || task->starting)
+		return false;
+	regs = tracee_regs(&task->tracee);
+	return regs && ((int64_t)regs->orig_rax < 0 || !call_restarts((int64_t)regs->rax));
+}
+
+/* What was held breaks into the leader's user mode. */
+static void publish_break_in(struct task *task, const struct held_signal *held)
+{
+	struct event *event = event_new(task->tuple, EVENT_SIGNAL);
+	uint64_t now = task_cpu_time(task), since = held->since_cpu_ns;
+
+	if (since < task->signalled_cpu_ns)
+		since = task->signalled_cpu_ns;
+	task->signalled_cpu_ns = now;
+	lead_publish_held_back(task->tuple->group);
+	event->sig = held->info.si_signo;
+	event->info = held->info;
+	event->async = true;
+	event->computed_ns = now - since;
+	event_publish(event);
+}
+
 void signals_interrupted(struct task *task)
 {
 	bool slice_over = task->slice_over;
-	siginfo_t info;
+	struct held_signal held;
 
 	task->interrupted = task->slice_over = false;
 	if (task->state != TASK_RUNNING) {
@@ -331,17 +416,12 @@ void signals_interrupted(struct task *task)
 	}
 	if (task_follows(task) && follow_interrupted(task))
 		return;
-	if (signals_take_held(task, &info)) {
-		if (!task_follows(task)) {
-			struct event *event = event_new(task->tuple, EVENT_SIGNAL);
-
-			lead_publish_held_back(task->tuple->group);
-			event->sig = info.si_signo;
-			event->info = info;
-			event->async = true;
-			event_publish(event);
-		}
-		signals_raise(task, &info);
+	if (must_carry(task))
+		carry_take_up_running(task);
+	if (take_held(task, &held)) {
+		if (!task_follows(task))
+			publish_break_in(task, &held);
+		signals_raise(task, &held.info);
 		return;
 	}
 	/* Stopped for a signal that it has met by itself meanwhile: no place to lose its turn at.

@@ -1,19 +1,46 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* clone and its kin, execve, wait: made by each version for its own processes. */
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "mxm/canon.h"
+#include "mxm/clones.h"
 #include "mxm/ids.h"
 #include "mxm/layout.h"
 #include "mxm/special.h"
 
+/* A child that asks not to be traced would run beside the engine, and could not make a call. */
+static int trace_child(struct task *task)
+{
+	uint64_t size = task->call.args[1], w[GATEWAY_SCRATCH_SIZE / 8];
+	struct clone_call c;
+	int rc;
+
+	if (!clones_read(task, &c) || !(c.flags & CLONE_UNTRACED))
+		return 0;
+	if (task->call.nr == SYS_clone)
+		return special_set_arg(task, 0, task->call.args[0] & ~(uint64_t)CLONE_UNTRACED);
+	/* clone3: the flags are the first word, and the kernel takes a page at most. */
+	if (size < 8 || size > sizeof(w) ||
+		tracee_read(&task->tracee, raddr(task->call.args[0]), w, size) < 0)
+		return 0;
+	w[0] &= ~(uint64_t)CLONE_UNTRACED;
+	rc = tracee_write(&task->tracee, raddr(GATEWAY_SCRATCH), w, size);
+	return rc < 0 ? rc : special_set_arg(task, 0, GATEWAY_SCRATCH);
+}
+
+static int clone_lead(struct task *task, struct event *event)
+{
+	return trace_child(task);
+}
+
 static int clone_follow(struct task *task, struct event *event, enum follow_how *ret_how)
 {
 	*ret_how = event->result < 0 ? FOLLOW_SKIP : FOLLOW_TO_EXIT;
-	return 0;
+	return event->result < 0 ? 0 : trace_child(task);
 }
 
 static int clone_followed(struct task *task, struct event *event, int64_t *result)
@@ -22,7 +49,11 @@ static int clone_followed(struct task *task, struct event *event, int64_t *resul
 	return -EBADMSG;
 }
 
-const struct special special_clone = { .follow = clone_follow, .followed = clone_followed };
+const struct special special_clone = {
+	.lead = clone_lead,
+	.follow = clone_follow,
+	.followed = clone_followed,
+};
 
 static int exec_lead(struct task *task, struct event *event)
 {

@@ -171,8 +171,6 @@ struct held_signal {
 	uint64_t since_cpu_ns; /* its process's CPU time then */
 };
 
-#define HELD_MAX 16
-
 struct task {
 	struct tracee tracee;
 	struct tuple *tuple;
@@ -196,10 +194,11 @@ struct task {
 	uint8_t entry_byte;
 	siginfo_t raise; /* TASK_RAISING, TASK_FAULTING: what to give it */
 	int deliver;	 /* READY: resume with this signal */
-	struct held_signal held[HELD_MAX];
-	int nheld;
-	uint64_t since_ns;	/* when it entered its state */
-	uint64_t saved_args[6]; /* what the program put there, while args_changed */
+	struct held_signal *held;
+	int nheld, held_room;
+	uint64_t signalled_cpu_ns; /* its process's CPU time when a signal last broke into it */
+	uint64_t since_ns;	   /* when it entered its state */
+	uint64_t saved_args[6];	   /* what the program put there, while args_changed */
 	bool args_changed;
 	struct rlimit stack_limit; /* the program's own, while an execve runs under another */
 	bool stack_limit_changed;
@@ -305,10 +304,12 @@ struct event {
 	bool settles;	 /* the leader goes on when every follower has had it */
 	bool gathers;	 /* it maps what another group has mapped: the task goes there */
 	bool executed;
-	bool async;	       /* EVENT_SIGNAL: may break into user mode */
-	bool recorded;	       /* made of an agent's record, for one follower */
-	uint64_t at;	       /* its place in the ring */
-	uint32_t span;	       /* what it takes there; 0: it has none */
+	bool async;	      /* EVENT_SIGNAL: may break into user mode, */
+	uint64_t computed_ns; /* when the leader had used so much CPU time since the last one */
+	uint64_t reached_cpu_ns[MXM_VERSIONS_MAX]; /* a follower's when this was its next event */
+	bool recorded;				   /* made of an agent's record, for one follower */
+	uint64_t at;				   /* its place in the ring */
+	uint32_t span;				   /* what it takes there; 0: it has none */
 	uint64_t value;	       /* EVENT_TSC, and what a special needs to hand on */
 	uint64_t wrote_shadow; /* it changed a file that has this shadow, 0: none; from where on, */
 	int64_t wrote_at, wrote_size; /* and the file's size then */

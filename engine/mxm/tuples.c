@@ -211,6 +211,7 @@ void task_gone(struct task *task)
 	/* Nothing of it is for another one that may come here: a version can come back. */
 	str_free(&task->in);
 	str_free(&task->ahead.bytes);
+	free(task->held);
 	*task = (struct task){ .tuple = task->tuple, .version = task->version };
 }
 

@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define CRASH_AT 5
+#include "spin.h"
