@@ -116,6 +116,8 @@ static int on_divergence(void *arg, const struct mxm_divergence *div)
 	/* A leader that is gone is out of the question: the follower was draining its stream. */
 	if (!state_lives(d->state, keep))
 		keep = keep == div->leader ? div->follower : div->leader;
+	if (keep == div->follower && div->cannot_lead && state_lives(d->state, div->leader))
+		keep = div->leader;
 	lost = keep == div->leader ? div->follower : div->leader;
 	if (enough)
 		d->decided = PHASE_ABORTED;
@@ -127,6 +129,8 @@ static int on_divergence(void *arg, const struct mxm_divergence *div)
 	event_str(&ev, "leader_call", div->leader_call);
 	event_str(&ev, "follower_call", div->follower_call);
 	event_bool(&ev, "executed", div->executed);
+	if (div->cannot_lead)
+		event_bool(&ev, "lacks_descriptors", true);
 	event_str(&ev, "policy", stop ? "stop" : enough ? "abort" : "let go");
 	event_str(&ev, stop ? "stopped" : "let_go", stop ? "all" : name_of(d, lost));
 	event_end(&ev);

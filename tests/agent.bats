@@ -194,3 +194,43 @@ calls_by_ptrace() {
 		kept=old
 	done
 }
+
+# A process of its own needs the descriptor: fork, mmap, dup, and the leader's loss.
+@test "what an agent opens is there where a process of its own needs it" {
+	local sync leader
+	cd "$BATS_TEST_TMPDIR"
+	for _ in $(seq 100); do printf 0123456789; done >digits
+	"$(victim late_new)" digits >native
+	for sync in stream barrier; do
+		for leader in old new; do
+			MX_TEST_OPTIONS="--sync $sync --leader $leader"
+			rm -f "$LOG"
+			mx_run --stats "$(victim late_old)" "$(victim late_new)" -- digits >shown 2>stats
+			cmp native shown
+			[ "$(calls_by_agent old)" -gt 100 ]
+			assert_no_divergence
+			mx_run --max-recoveries 0 "$(victim late_old)" "$(victim late_new)" -- digits crash >shown
+			cmp native shown
+			[ "$(events crash)" = 1 ]
+			[ "$(events divergence)" = 0 ]
+			[ "$(events not-carried-over)" = 0 ]
+		done
+	done
+}
+
+@test "a version that goes its own way has what the leader's agent opened for it" {
+	cd "$BATS_TEST_TMPDIR"
+	for _ in $(seq 100); do printf 0123456789; done >digits
+	# At a barrier the leader closes nothing that a follower has not come to close.
+	MX_TEST_OPTIONS="--sync barrier"
+	mx_run --leader new --prefer old "$(victim late_old)" "$(victim late_new)" -- digits apart >shown
+	cat shown
+	cmp <("$(victim late_old)" digits) shown
+	[ "$(event_field divergence let_go)" = new ]
+	rm -f "$LOG"
+	mx_run --leader old --prefer new "$(victim late_old)" "$(victim late_new)" -- digits apart >shown
+	cat shown
+	grep -q "my own way" shown
+	grep "^[0-9]* and [0-9]*, at" shown
+	[ "$(event_field divergence let_go)" = old ]
+}

@@ -4,31 +4,29 @@
  * on the program's memory anywhere here is harmless: the engine leads the thread to agent_bail, and
  * nothing has been put into the ring or taken out of it.
  */
+#include "agent/asked.h"
 #include "agent/form.h"
 #include "agent/wire.h"
 
-#define SLOW	       1
-#define DONE	       0
-#define EINTR	       4
-#define EFBIG	       27
-#define EPIPE	       32
-#define NR_FUTEX       202
-#define NR_FSTAT       5
-#define NR_FCHOWN      93
-#define NR_EPOLL_WAIT  232
-#define NR_FCHOWNAT    260
-#define NR_NEWFSTATAT  262
-#define NR_FACCESSAT   269
-#define NR_EPOLL_PWAIT 281
-#define NR_FACCESSAT2  439
-#define AT_EMPTY_PATH  0x1000
-#define FUTEX_WAIT     0
-#define FUTEX_WAKE     1
-#define NAP_NS	       1000000
-#define NAPS_MAX       20 /* at a barrier, before the engine looks into it */
+#define SLOW	 1
+#define DONE	 0
+#define EINTR	 4
+#define EFBIG	 27
+#define EPIPE	 32
+#define NR_FUTEX 202
+#define NR_FSTAT 5
+#define NR_CLOSE 3
+#define S_IFMT	 0170000
+#define S_IFREG	 0100000
+/* O_ACCMODE, O_CREAT, O_TRUNC, O_PATH, __O_TMPFILE */
+#define OPEN_CHANGES (03 | 0100 | 01000 | 010000000 | 020000000)
+#define FUTEX_WAIT   0
+#define FUTEX_WAKE   1
+#define NAP_NS	     1000000
+#define NAPS_MAX     20 /* at a barrier, before the engine looks into it */
 
 static const struct agent_table *const table = (void *)AGENT_TABLE;
-static const struct agent_process *const process = (void *)AGENT_PROCESS;
+static struct agent_process *const process = (void *)AGENT_PROCESS;
 
 static struct agent_control *control_of(uint32_t version)
 {
@@ -76,62 +74,9 @@ static void wake(const void *word)
 	call(NR_FUTEX, args);
 }
 
-/* A call under its usual name: what is compared, recorded and made. */
-struct asked {
-	uint64_t nr, a[6];
-};
-
 static void read_frame(const struct agent_frame *f, struct asked *ret)
 {
 	*ret = (struct asked){ f->rax, { f->rdi, f->rsi, f->rdx, f->r10, f->r8, f->r9 } };
-}
-
-static int is_empty(uint64_t path)
-{
-	return path && !*(const char *)path;
-}
-
-static void rename_to(struct asked *c, uint64_t nr, int drop)
-{
-	c->nr = nr;
-	for (int i = drop; i < 5; i++)
-		c->a[i] = c->a[i + 1];
-	c->a[5] = 0;
-}
-
-/* As rules_rename() does, for the calls that an agent takes. */
-static void give_usual_name(struct asked *c)
-{
-	const struct agent_name *name;
-	struct asked other = { 0 };
-
-	if (table->name_of[c->nr] && table->name_of[c->nr] <= AGENT_NAMES_MAX) {
-		name = &table->names[table->name_of[c->nr] - 1];
-		other.nr = name->nr;
-		for (int i = 0; i < 6; i++)
-			other.a[i] =
-				name->from[i] ? c->a[(name->from[i] - 1) % 6] : name->values[i];
-		form_copy(c, &other, sizeof(other));
-	}
-	switch (c->nr) {
-	case NR_NEWFSTATAT:
-		if ((uint32_t)c->a[3] == AT_EMPTY_PATH && is_empty(c->a[1]))
-			rename_to(c, NR_FSTAT, 1);
-		break;
-	case NR_FCHOWNAT:
-		if ((uint32_t)c->a[4] == AT_EMPTY_PATH && (int32_t)c->a[0] >= 0 &&
-			is_empty(c->a[1]))
-			rename_to(c, NR_FCHOWN, 1);
-		break;
-	case NR_FACCESSAT2:
-		if (!(uint32_t)c->a[3])
-			c->nr = NR_FACCESSAT;
-		break;
-	case NR_EPOLL_PWAIT:
-		if (!c->a[4])
-			c->nr = NR_EPOLL_WAIT;
-		break;
-	}
 }
 
 /* For the engine, which tells a clock again where this version alone looks. */
@@ -229,6 +174,62 @@ static int await_followers(struct agent_slot *slot, struct agent_control *own)
 	return 1;
 }
 
+/* Opened by name, for reading, and not made: whose opening and closing changes nothing. */
+static int may_open(const struct asked *asked)
+{
+	return process->late.may && process->late.n < AGENT_LATE_MAX &&
+	       !((uint32_t)asked->a[2] & OPEN_CHANGES);
+}
+
+static int may_make(const struct agent_row *row, const struct asked *asked)
+{
+	if (row->flags & AGENT_OPENS)
+		return may_open(asked);
+	if (row->flags & AGENT_CLOSES)
+		return (uint32_t)asked->a[0] < AGENT_LATE_FDS &&
+		       process->late.fds[(uint32_t)asked->a[0]];
+	return 1;
+}
+
+static void note_late(uint32_t fd, uint64_t entry)
+{
+	process->late.n += (entry != 0) - (process->late.fds[fd] != 0);
+	process->late.fds[fd] = entry;
+}
+
+/*
+ * A call with a descriptor was made, at @at of the ring. What is asked of the kernel beside it must
+ * not be taken for its own result. Returns the flag of the record, or -1: the number is too high,
+ * and the descriptor closed again.
+ */
+static int note_descriptor(struct agent_slot *slot, struct agent_control *own,
+	const struct agent_row *row, const struct asked *asked, uint64_t at, int64_t result)
+{
+	uint32_t status[36];
+	const uint64_t args[6] = { (uint64_t)result, (uint64_t)status };
+	int is_file;
+
+	if (row->flags & AGENT_CLOSES) {
+		note_late((uint32_t)asked->a[0], 0);
+		__atomic_sub_fetch(&own->late, 1, __ATOMIC_RELAXED);
+		return 0;
+	}
+	if (!(row->flags & AGENT_OPENS) || result < 0)
+		return 0;
+	slot->at = ~0ul;
+	slot->in_call = AGENT_IDLE;
+	if (result >= AGENT_LATE_FDS) {
+		call(NR_CLOSE, args);
+		slot->in_call = AGENT_IDLE;
+		return -1;
+	}
+	is_file = call(NR_FSTAT, args) == 0 && (status[6] & S_IFMT) == S_IFREG;
+	slot->in_call = AGENT_IDLE;
+	note_late((uint32_t)result, agent_late_entry(at, asked->a[2], is_file));
+	__atomic_add_fetch(&own->late, 1, __ATOMIC_RELAXED);
+	return is_file ? AGENT_OF_FILE : 0;
+}
+
 static int lead(struct agent_slot *slot, const struct agent_row *row, const struct asked *asked,
 	int64_t *ret_result)
 {
@@ -239,7 +240,10 @@ static int lead(struct agent_slot *slot, const struct agent_row *row, const stru
 	struct sink sink;
 	int64_t result;
 	uint8_t *end;
+	int flag;
 
+	if (!may_make(row, asked))
+		return SLOW;
 	room = form_out_room(row, a);
 	if (room > AGENT_OUT_MAX)
 		return SLOW;
@@ -274,6 +278,10 @@ static int lead(struct agent_slot *slot, const struct agent_row *row, const stru
 		__atomic_store_n(&slot->in_call, AGENT_IDLE, __ATOMIC_SEQ_CST);
 		return SLOW;
 	}
+	flag = note_descriptor(slot, own, row, asked, head, result);
+	if (flag < 0)
+		return SLOW;
+	record->item.kind |= (uint16_t)flag;
 	end = form_take_outputs(sink.at, row, a, result);
 	record->out_len = (uint32_t)(end - sink.at);
 	record->result = result;
@@ -348,8 +356,8 @@ static const struct agent_record *await_record(const struct asked *asked, struct
 	}
 	record = (const struct agent_record *)ring_at(own->read);
 	size = __atomic_load_n(&record->item.size, __ATOMIC_RELAXED);
-	if (there > AGENT_RING_SIZE || record->item.kind != AGENT_RECORD || size > there ||
-		size < sizeof(*record) || size % 16)
+	if (there > AGENT_RING_SIZE || (record->item.kind & ~AGENT_OF_FILE) != AGENT_RECORD ||
+		size > there || size < sizeof(*record) || size % 16)
 		return 0;
 	*ret_size = size;
 	return record;
@@ -387,6 +395,9 @@ static int follow(struct agent_slot *slot, const struct agent_row *row, const st
 	result = record->result;
 	if (in_len > size - sizeof(*record) || out_len > size - sizeof(*record) - in_len)
 		return SLOW;
+	if (((row->flags & AGENT_OPENS) && result >= AGENT_LATE_FDS) ||
+		((row->flags & AGENT_CLOSES) && (uint32_t)a[0] >= AGENT_LATE_FDS))
+		return SLOW;
 	source.bad = 0;
 	source.at = (uint8_t *)(record + 1) + in_len;
 	source.end = source.at + out_len;
@@ -395,6 +406,11 @@ static int follow(struct agent_slot *slot, const struct agent_row *row, const st
 	if (row->clock_arg && result >= 0)
 		remember_clock(own, row, a);
 	own->calls++;
+	if ((row->flags & AGENT_OPENS) && result >= 0)
+		note_late((uint32_t)result,
+			agent_late_entry(own->read, a[2], record->item.kind & AGENT_OF_FILE));
+	if (row->flags & AGENT_CLOSES)
+		note_late((uint32_t)a[0], 0);
 	take_out(slot, own, size);
 	*ret_result = result;
 	return DONE;
@@ -529,7 +545,7 @@ int agent_call(struct agent_frame *f, struct agent_slot *slot)
 		rc = alone(slot, &asked, &result);
 		goto end;
 	}
-	give_usual_name(&asked);
+	asked_rename(&asked);
 	index = asked.nr < AGENT_CALLS ? table->row_of[asked.nr] : 0;
 	if (!index || index >= AGENT_ROWS)
 		return SLOW;
@@ -540,7 +556,9 @@ int agent_call(struct agent_frame *f, struct agent_slot *slot)
 	if ((row->flags & AGENT_IDS) && !process->identity && mode != AGENT_FOLLOW)
 		return SLOW;
 	if (mode == AGENT_ALONE || mode == AGENT_FREE) {
-		rc = alone(slot, &asked, &result);
+		/* What the engine keeps account of is its own while a version may come back. */
+		if (!(row->flags & (AGENT_OPENS | AGENT_CLOSES)))
+			rc = alone(slot, &asked, &result);
 	} else if (mode == AGENT_LEAD) {
 		if (!control_of(slot->version)->attention)
 			rc = lead(slot, row, &asked, &result);

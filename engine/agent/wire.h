@@ -121,6 +121,21 @@ struct agent_control {
 	uint64_t vetted;    /* follower, a futex word: the last one that is its next call too */
 	uint64_t seconds[AGENT_CLOCKS], nanos[AGENT_CLOCKS]; /* clocks as last told */
 	uint32_t clocks_known;
+	uint32_t late; /* leader: how many descriptors are late in all of its processes */
+};
+
+/* Numbers from this on are ptrace's, and so are more than so many at a time. */
+#define AGENT_LATE_FDS 1024
+#define AGENT_LATE_MAX 64
+
+/*
+ * What the leader's agent has opened and nobody else holds: mxm/late.h. The agent writes `n` and
+ * the table; all is the engine's while the process is stopped.
+ */
+struct agent_late {
+	uint32_t may; /* engine: it may open descriptors */
+	uint32_t n;
+	uint64_t fds[AGENT_LATE_FDS]; /* by number: 0, or agent_late_entry() */
 };
 
 /* A process's own; written by the engine. */
@@ -130,12 +145,25 @@ struct agent_process {
 	/* Of its vDSO, 0: none; for threads that may read the time stamp counter. */
 	uint64_t clock_gettime, gettimeofday, time;
 	uint32_t identity; /* its ids are those that the program knows */
+	struct agent_late late;
 };
+
+#define AGENT_LATE_IS	   1 /* so that none is 0 */
+#define AGENT_LATE_CLOEXEC 2
+#define AGENT_LATE_FILE	   4 /* a regular file */
+
+/* The same in every version: where in the ring the descriptor was made, and what it is like. */
+static inline uint64_t agent_late_entry(uint64_t at, uint64_t open_flags, int is_file)
+{
+	return (at & ~15ul) | AGENT_LATE_IS | (open_flags & 02000000 ? AGENT_LATE_CLOEXEC : 0) |
+	       (is_file ? AGENT_LATE_FILE : 0);
+}
 
 enum agent_kind {
 	AGENT_RECORD = 1, /* of a call */
 	AGENT_MARK = 2,	  /* the engine's next event of the stream stands here */
 	AGENT_KINDS = 0xff,
+	AGENT_OF_FILE = 0x1000, /* of a record: what it has opened is a regular file */
 };
 
 /* Added by the engine to a record that a follower has had out of its turn. */
@@ -178,9 +206,11 @@ enum agent_arg_kind {
 	AGENT_MESSAGE, /* of sendmsg: no address, no control messages */
 };
 
-#define AGENT_BARRIER 1 /* made when every follower has come to the same call */
-#define AGENT_IDS     2 /* its result is an id: by ptrace in a version without its own */
-#define AGENT_NAMES   4 /* a file's name says whose call it is: only where that is empty */
+#define AGENT_BARRIER 1	 /* made when every follower has come to the same call */
+#define AGENT_IDS     2	 /* its result is an id: by ptrace in a version without its own */
+#define AGENT_OPENS   8	 /* its result is a descriptor, late until the engine hears of it */
+#define AGENT_CLOSES  16 /* of a late one only */
+#define AGENT_NAMES   4	 /* a file's name says whose call it is: only where that is empty */
 
 #define AGENT_CLOCK_BY_ID                                                                          \
 	255 /* its first argument says; those above the others are not remembered */
@@ -271,6 +301,7 @@ static inline void agent_digest(const uint8_t *p, uint64_t len, uint64_t ret[2])
 _Static_assert(sizeof(struct agent_slot) == AGENT_SLOT_SIZE, "a slot is a page");
 _Static_assert(sizeof(struct agent_frame) == AGENT_FRAME_SIZE, "entry.S pushes as much");
 _Static_assert(sizeof(struct agent_batched) == AGENT_BATCHED_SIZE, "entry.S goes on by as much");
+_Static_assert(AGENT_PROCESS + sizeof(struct agent_process) <= AGENT_SLOTS, "it has its pages");
 _Static_assert(sizeof(struct agent_table) <= AGENT_TABLE_MAX, "the table has its pages");
 _Static_assert(sizeof(struct agent_record) % 16 == 0, "items are aligned");
 #endif

@@ -14,6 +14,7 @@
 #include "mxm/events.h"
 #include "mxm/fds.h"
 #include "mxm/group.h"
+#include "mxm/late.h"
 #include "mxm/patch.h"
 #include "mxm/restart.h"
 #include "mxm/ring.h"
@@ -176,6 +177,7 @@ void agent_return(struct task *task)
 
 bool agent_serves(struct task *task)
 {
+
 	struct proc *proc = task->tuple->proc;
 	struct agent *agent = proc->agents[task->version];
 
@@ -584,7 +586,11 @@ void agent_copied(struct group *group, struct proc *proc, int version)
 		struct tuple *tuple = container_of(at, struct tuple, link);
 		struct task *task = &tuple->tasks[version];
 
-		if (tuple->proc != proc || task->state == TASK_ABSENT || task->slot <= AGENT_SLOTS)
+		if (tuple->proc != proc)
+			continue;
+		late_settle(&tuple->tasks[group->leader], NULL);
+		late_forget(task);
+		if (task->state == TASK_ABSENT || task->slot <= AGENT_SLOTS)
 			continue;
 		agent_tell(
 			task, task->slot + offsetof(struct agent_slot, version), &own, sizeof(own));

@@ -11,6 +11,7 @@
 #include "mxm/fds.h"
 #include "mxm/group.h"
 #include "mxm/install.h"
+#include "mxm/late.h"
 #include "mxm/patch.h"
 #include "mxm/ring.h"
 #include "mxm/vdso.h"
@@ -129,6 +130,7 @@ static int map_all(struct task *task)
 
 	memcpy(process.private_fds, task->tuple->proc->private_fds[task->version],
 		sizeof(process.private_fds));
+	process.late.may = late_is_possible(task);
 	process.identity = group->mxm->versions[task->version].identity;
 	vdso_functions(
 		task->tracee.tgid, &process.clock_gettime, &process.gettimeofday, &process.time);

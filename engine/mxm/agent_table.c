@@ -117,11 +117,14 @@ static bool has_name(const struct sys_row *row)
 
 static bool make_row(const struct sys_row *row, const struct mxm *mxm, struct agent_row *out)
 {
+	const bool opens = row->nr == SYS_openat, closes = row->nr == SYS_close;
+
 	*out = (struct agent_row){ .nargs = row->nargs };
-	if (row->class != SYS_SHARED ||
-		(row->flags & (SYS_NEWFD | SYS_RAISES | SYS_ADDR_RESULT | SYS_FREE)) ||
-		(row->special != SPECIAL_NONE && row->special != SPECIAL_PIDS &&
-			row->nr != SYS_epoll_wait))
+	if ((row->class != SYS_SHARED && !closes) ||
+		(row->flags & (SYS_RAISES | SYS_ADDR_RESULT | SYS_FREE)) ||
+		((row->flags & SYS_NEWFD) && !opens) ||
+		(row->special != SPECIAL_NONE && row->special != SPECIAL_PIDS && !opens &&
+			!closes && row->nr != SYS_epoll_wait))
 		return false;
 	/* Each version makes the one itself; by the other, a task gives its baton up. */
 	if (row->nr == SYS_set_tid_address || row->nr == SYS_sched_yield)
@@ -130,7 +133,12 @@ static bool make_row(const struct sys_row *row, const struct mxm *mxm, struct ag
 		if (!put_arg(row, i, out))
 			return false;
 	}
-	if ((row->flags & SYS_BARRIER) && mxm->config.sync == MXM_BARRIER)
+	if (opens)
+		out->flags |= AGENT_OPENS;
+	if (closes)
+		out->flags |= AGENT_CLOSES;
+	/* Of a late descriptor: late.h. */
+	if (((row->flags & SYS_BARRIER) || closes) && mxm->config.sync == MXM_BARRIER)
 		out->flags |= AGENT_BARRIER;
 	if (mxm->has_roots && has_name(row))
 		out->flags |= AGENT_NAMES;
@@ -173,6 +181,14 @@ static uint8_t how_free(const struct sys_row *row)
 	return how;
 }
 
+/* Of a call that opens, the row is that without a mode: the agent makes no files. */
+static const struct sys_row *row_of(uint32_t nr)
+{
+	const uint64_t no_flags[6] = { 0 };
+
+	return nr == SYS_openat ? sys_resolve(nr, no_flags) : sys_row(nr);
+}
+
 void agent_table_build(struct agent_table *ret_table, const struct mxm *mxm)
 {
 	uint16_t nrs[AGENT_NAMES_MAX];
@@ -184,7 +200,7 @@ void agent_table_build(struct agent_table *ret_table, const struct mxm *mxm)
 	for (int i = 0; i < names; i++)
 		ret_table->name_of[nrs[i]] = (uint8_t)(i + 1);
 	for (uint32_t nr = 0; nr < AGENT_CALLS && nr <= sys_max(); nr++) {
-		const struct sys_row *row = sys_row(nr);
+		const struct sys_row *row = row_of(nr);
 
 		if (row)
 			ret_table->free[nr] = how_free(row);
@@ -221,6 +237,6 @@ bool agent_table_has(const struct call *call, const struct mxm *mxm)
 {
 	struct agent_row row;
 
-	return call->row && is_renamed_there(call) && call->row == sys_row((uint32_t)call->nr) &&
+	return call->row && is_renamed_there(call) && call->row == row_of((uint32_t)call->nr) &&
 	       call->nr < AGENT_CALLS && make_row(call->row, mxm, &row);
 }

@@ -18,6 +18,7 @@
 #include "mxm/group.h"
 #include "mxm/handover.h"
 #include "mxm/ids.h"
+#include "mxm/late.h"
 #include "mxm/layout.h"
 #include "mxm/masks.h"
 #include "mxm/posix_timers.h"
@@ -87,6 +88,8 @@ void births_forked(struct task *task, pid_t child)
 	}
 	ids_set(group->mxm, tuple->ids, task->version, child);
 	masks_inherit(task, tuple);
+	if (c.flags & (CLONE_THREAD | CLONE_FILES))
+		late_forbid(task);
 	if (tuple->proc != task->tuple->proc)
 		proc_fork_version(task->tuple->proc, tuple->proc, task->version);
 	moved = tuple->group != group;
@@ -426,6 +429,8 @@ void births_dying(struct task *task, int status)
 	struct group *group = task->tuple->group;
 	struct proc *proc = task->tuple->proc;
 
+	if ((group->dropping & (1u << task->version)) || WIFSIGNALED(status))
+		late_keep(task);
 	if (group->dropping & (1u << task->version)) {
 		if (!task_follows(task))
 			lead_harvest(task);

@@ -10,6 +10,7 @@
 #include "base/xalloc.h"
 #include "mxm/events.h"
 #include "mxm/group.h"
+#include "mxm/late.h"
 #include "mxm/posix_timers.h"
 #include "mxm/shadows.h"
 #include "mxm/signalfds.h"
@@ -223,6 +224,8 @@ void carry_take_up_running(struct task *task)
 		lost = "a descriptor of signalfd(2) could not be put into its epoll set again";
 	if (carry_over(task) < 0)
 		lost = "a timer or a lock of the old leader could not be taken over";
+	if (late_take_over(task) < 0)
+		lost = "a descriptor that the old leader had opened is lost";
 	if (lost)
 		mxm->ops->note(mxm->ops_arg, "not-carried-over", task->version,
 			task->tuple->ids->known, lost);

@@ -11,6 +11,7 @@
 #include "mxm/carry.h"
 #include "mxm/events.h"
 #include "mxm/group.h"
+#include "mxm/late.h"
 #include "mxm/positions.h"
 #include "mxm/postmortem.h"
 #include "mxm/rejoin.h"
@@ -175,6 +176,7 @@ void drop_diverged(struct task *follower, struct task *leader, struct event *eve
 		.pid = tuple->ids->known,
 		.seq = event && event->seq ? event->seq : mxm->next_seq + 1,
 		.executed = event && event->executed,
+		.cannot_lead = !late_is_there(follower),
 	};
 	uint64_t mask;
 	int lost;
@@ -202,6 +204,7 @@ void drop_diverged(struct task *follower, struct task *leader, struct event *eve
 		/* The follower goes its own way from here: what the leader did instead is not its
 		 * past. */
 		positions_part_ways(follower, event);
+		late_part_ways(follower);
 		follower->event = NULL;
 		event_forget(tuple->group, tuple, follower->version);
 		tuple->parted |= 1u << follower->version;
@@ -455,12 +458,14 @@ static void succeed(struct group *group, int heir)
 	list_for_each_safe (at, &group->ready)
 		event_free(container_of(at, struct event, link));
 	list_for_each (at, &group->tuples) {
-		struct proc *proc = container_of(at, struct tuple, link)->proc;
+		struct tuple *tuple = container_of(at, struct tuple, link);
+		struct proc *proc = tuple->proc;
 
 		if (limits_take_over(proc, heir) < 0)
 			group->mxm->ops->note(group->mxm->ops_arg, "not-carried-over", heir,
 				proc->ids->known, "the limit of CPU time");
-		proc->has_to_carry |= proc->has_shadows[heir] || carry_needed(proc);
+		proc->has_to_carry |= proc->has_shadows[heir] || carry_needed(proc) ||
+				      late_is_left(&tuple->tasks[heir]);
 	}
 	note_behind(group, heir);
 	agent_succeeded(group);

@@ -26,6 +26,8 @@ void event_free(struct event *event)
 	list_remove(&event->link);
 	for (int i = 0; i < event->nfds; i++)
 		close(event->fds[i].fd);
+	for (int i = 0; i < event->nlate; i++)
+		close(event->late[i].newfd.fd);
 	for (int i = 0; i < event->nregs; i++) {
 		if (event->regs[i])
 			fds_epoll_put(event->tuple->group->mxm, event->regs[i]);
@@ -33,6 +35,7 @@ void event_free(struct event *event)
 	shadows_event_over(event->tuple->group->mxm, event);
 	free(event->regs);
 	free(event->fds);
+	free(event->late);
 	str_free(&event->in);
 	str_free(&event->out);
 	str_free(&event->extra);

@@ -16,6 +16,7 @@
 #include "mxm/handover.h"
 #include "mxm/ids.h"
 #include "mxm/install.h"
+#include "mxm/late.h"
 #include "mxm/masks.h"
 #include "mxm/modes.h"
 #include "mxm/own.h"
@@ -269,6 +270,10 @@ static void consume_call(struct task *task, struct event *event)
 	}
 	task->event = event;
 	rules_learn_clock(task, event);
+	late_note(task, event);
+	/* Nobody but the leader ever held what its agent has closed. */
+	if (event->call.nr == SYS_close && (event->recorded || event->harvested))
+		how = FOLLOW_SKIP;
 	if (special && special->follow && special->follow(task, event, &how) < 0) {
 		follow_vanish(task);
 		return;
@@ -631,6 +636,7 @@ bool follow_pump(struct group *group, int version)
 	 */
 	struct event *event = ring_next(group, version, follow_is_held_up);
 	struct task *holder = group->baton[version], *task;
+	bool due;
 
 	if (!group->bereft && group->leader != version && vet_calls(group, version))
 		return true;
@@ -638,15 +644,20 @@ bool follow_pump(struct group *group, int version)
 		return !holder && (resume_preempted(group, version) ||
 					  answer_look_for_held_up(group, version));
 	task = &event->tuple->tasks[version];
-	if (pieces_settle(task, event))
+	due = late_is_due(event, version);
+	if (!due && pieces_settle(task, event))
 		return true;
-	if (!arrived(task, event)) {
+	if (due ? task->state != TASK_ASKING : !arrived(task, event)) {
 		return !holder && (resume_preempted(group, version) ||
 					  answer_look_for_held_up(group, version));
 	}
 	if (holder && event->kind != EVENT_KILLED && !(event->async && holder == task)) {
 		baton_claim(group, version);
 		return false;
+	}
+	if (due) {
+		late_give(task, event);
+		return true;
 	}
 	return consume(task, event);
 }

@@ -14,6 +14,7 @@
 
 #include "base/xalloc.h"
 #include "mxm/group.h"
+#include "mxm/late.h"
 
 /* How long a notification may take to come before the follower is looked after again, in ms. */
 #define NOTIFY_STEP_MS 50
@@ -119,6 +120,8 @@ int install_copy(const struct task *task, int num)
 		return -EPERM;
 	pidfd = (int)syscall(SYS_pidfd_open, task->tracee.tgid, 0);
 	fd = pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, num, 0);
+	if (fd < 0 && errno == EBADF)
+		return late_copy(task, num);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -188,24 +191,31 @@ static int await_notification(struct task *task, int listener, struct seccomp_no
 	return -ETIMEDOUT;
 }
 
-static int answer(int listener, uint64_t id, struct event *event)
-{
-	const bool one = event->nfds == 1 && event->fds[0].num == event->result;
+/* What ends a follower's call: descriptors, and the call's result. */
+struct gift {
+	const struct newfd *fds;
+	int n;
+	int64_t result;
+};
 
-	for (int i = 0; i < event->nfds; i++) {
+static int answer(int listener, uint64_t id, const struct gift *gift)
+{
+	const bool one = gift->n == 1 && gift->fds[0].num == gift->result;
+
+	for (int i = 0; i < gift->n; i++) {
 		struct seccomp_notif_addfd add = {
 			.id = id,
 			.flags = SECCOMP_ADDFD_FLAG_SETFD | (one ? SECCOMP_ADDFD_FLAG_SEND : 0),
-			.srcfd = event->fds[i].fd,
-			.newfd = event->fds[i].num,
-			.newfd_flags = event->fds[i].cloexec ? O_CLOEXEC : 0,
+			.srcfd = gift->fds[i].fd,
+			.newfd = gift->fds[i].num,
+			.newfd_flags = gift->fds[i].cloexec ? O_CLOEXEC : 0,
 		};
 
 		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add) < 0)
 			return -errno;
 	}
 	if (!one) {
-		struct seccomp_notif_resp resp = { .id = id, .val = event->result };
+		struct seccomp_notif_resp resp = { .id = id, .val = gift->result };
 
 		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &resp) < 0)
 			return -errno;
@@ -214,7 +224,7 @@ static int answer(int listener, uint64_t id, struct event *event)
 }
 
 /* Once more to the entry of the call out of which a signal took it; the signal is passed over. */
-static int ask_again(struct task *task, uint64_t nr)
+static int ask_again(struct task *task, uint64_t nr, uint64_t site)
 {
 	struct user_regs_struct *regs = tracee_touch(&task->tracee);
 	struct stop stop;
@@ -222,7 +232,7 @@ static int ask_again(struct task *task, uint64_t nr)
 
 	if (!regs)
 		return -ESRCH;
-	regs->rip = regs->rcx - 2;
+	regs->rip = site;
 	regs->rax = nr;
 	regs->orig_rax = -1;
 	do {
@@ -248,12 +258,14 @@ static void hold_pokes(bool hold)
 	pthread_sigmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
 }
 
-static int give_by_notification(struct task *task, struct event *event)
+/* The call goes on after it is answered, or (@again) at its site. */
+static int give_by_notification(struct task *task, const struct gift *gift, bool again)
 {
 	struct version *version = &task->tuple->group->mxm->versions[task->version];
 	struct user_regs_struct *regs;
 	struct seccomp_notif req;
 	struct stop stop;
+	uint64_t site;
 	int rc;
 
 	hold_pokes(true);
@@ -266,19 +278,20 @@ static int give_by_notification(struct task *task, struct event *event)
 		}
 		/* The call returns to the gateway, which jumps back by rcx, clobbered by any call.
 		 */
-		regs->rcx = regs->rip;
+		site = regs->rip - 2;
+		regs->rcx = again ? site : regs->rip;
 		regs->rip = GATEWAY_NOTIFY;
 		rc = tracee_resume(&task->tracee, RESUME_RUN, 0);
 		if (rc == 0)
 			rc = await_notification(task, version->listener, &req);
 		if (rc == 0)
-			rc = answer(version->listener, req.id, event);
+			rc = answer(version->listener, req.id, gift);
 		if (rc == -ENOENT)
 			rc = tracee_wait_for(task->tracee.tid, &stop) < 0 ? -ESRCH
 									  : broke_in(task, &stop);
 		if (rc != -EINTR)
 			break;
-		rc = ask_again(task, task->call.issued);
+		rc = ask_again(task, task->call.issued, site);
 		if (rc < 0)
 			break;
 	}
@@ -395,7 +408,7 @@ int install_send(struct task *task, int fd, int *ret_there)
 }
 
 /* Sends the descriptor and moves it to its number. */
-static int give_by_socket(struct task *task, const struct newfd *newfd)
+int install_put(struct task *task, const struct newfd *newfd)
 {
 	long r, moved = 0;
 	int there, rc = install_send(task, newfd->fd, &there);
@@ -415,28 +428,33 @@ static int give_by_socket(struct task *task, const struct newfd *newfd)
 }
 
 /* O_PATH descriptors are refused by ADDFD (EBADF), but can be sent over a socket. */
-static bool can_be_added(const struct event *event)
+static bool can_be_added(const struct newfd *fds, int n)
 {
-	for (int i = 0; i < event->nfds; i++) {
-		if (fcntl(event->fds[i].fd, F_GETFL) & O_PATH)
+	for (int i = 0; i < n; i++) {
+		if (fcntl(fds[i].fd, F_GETFL) & O_PATH)
 			return false;
 	}
 	return true;
 }
 
+static bool can_notify(const struct task *task, const struct newfd *fds, int n)
+{
+	return task->tuple->group->mxm->versions[task->version].listener >= 0 &&
+	       !task->tracee.mm->no_gateway && task->at_entry_stop && can_be_added(fds, n);
+}
+
 int install_give(struct task *task, struct event *event, bool *ret_runs)
 {
-	struct version *version = &task->tuple->group->mxm->versions[task->version];
 	int rc = 0;
 
-	if (version->listener >= 0 && !task->tracee.mm->no_gateway && task->at_entry_stop &&
-		!event->sig && can_be_added(event)) {
+	if (!event->sig && can_notify(task, event->fds, event->nfds)) {
 		*ret_runs = true;
-		return give_by_notification(task, event);
+		return give_by_notification(
+			task, &(struct gift){ event->fds, event->nfds, event->result }, false);
 	}
 	*ret_runs = false;
 	for (int i = 0; i < event->nfds && rc == 0; i++)
-		rc = give_by_socket(task, &event->fds[i]);
+		rc = install_put(task, &event->fds[i]);
 	if (rc == 0) {
 		struct user_regs_struct *regs = tracee_touch(&task->tracee);
 
@@ -445,5 +463,20 @@ int install_give(struct task *task, struct event *event, bool *ret_runs)
 		regs->orig_rax = -1;
 		regs->rax = event->result;
 	}
+	return rc;
+}
+
+int install_before(struct task *task, const struct newfd *fds, int n, bool *ret_runs)
+{
+	int rc = 0;
+
+	*ret_runs = n && can_notify(task, fds, n);
+	if (*ret_runs)
+		return give_by_notification(
+			task, &(struct gift){ fds, n, (int64_t)task->call.issued }, true);
+	for (int i = 0; i < n && rc == 0; i++)
+		rc = install_put(task, &fds[i]);
+	if (rc == 0)
+		tracee_retry_call(&task->tracee, task->call.issued);
 	return rc;
 }

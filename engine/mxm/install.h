@@ -23,10 +23,22 @@ MUST_CHECK int install_take(struct task *task, struct event *event, int num, boo
  */
 MUST_CHECK int install_give(struct task *task, struct event *event, bool *ret_runs);
 
+/*
+ * Puts @fds into @task, which is stopped at a call's entry and makes that call again: it is running
+ * (true in *@ret_runs) or is to be resumed.
+ */
+MUST_CHECK int install_before(struct task *task, const struct newfd *fds, int n, bool *ret_runs);
+
+/* Puts one into @task, which is stopped, with no call pending. */
+MUST_CHECK int install_put(struct task *task, const struct newfd *newfd);
+
 /* A copy of @task's descriptor @num for the engine. Stopped as for install_take(). Or -errno. */
 MUST_CHECK int install_fetch(struct task *task, int num);
 
-/* The same in any state, without help of the task: -EPERM where the machine does not allow it. */
+/*
+ * The same in any state, without help of the task: -EPERM where the machine does not allow it. Of a
+ * follower that does not hold it yet (late.h), the leader's.
+ */
 MUST_CHECK int install_copy(const struct task *task, int num);
 
 /*

@@ -18,6 +18,7 @@
 #include "mxm/handover.h"
 #include "mxm/ids.h"
 #include "mxm/install.h"
+#include "mxm/late.h"
 #include "mxm/modes.h"
 #include "mxm/pieces.h"
 #include "mxm/positions.h"
@@ -289,6 +290,8 @@ void lead_asks(struct task *task)
 		task->event = event_new(task->tuple, EVENT_CALL);
 		task->event->call = task->call;
 		str_append(&task->event->in, task->in.data, task->in.len);
+		if (task->call.row->special != SPECIAL_EXIT)
+			late_settle(task, task->event);
 		positions_note(task, task->event);
 		if (!changes_memory(task->call.row))
 			baton_give_up(task);
@@ -297,6 +300,7 @@ void lead_asks(struct task *task)
 			make_call(task);
 		return;
 	}
+	late_settle(task, NULL);
 	ask_alone(task);
 }
 
@@ -592,7 +596,7 @@ void lead_harvest_made(struct task *task, int64_t result)
 	struct event *event = task->event = event_new(task->tuple, EVENT_CALL);
 
 	event->call = task->call;
-	event->executed = true;
+	event->executed = event->harvested = true;
 	str_append(&event->in, task->in.data, task->in.len);
 	task->harvesting = true;
 	complete(task, result);

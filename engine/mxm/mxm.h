@@ -84,6 +84,7 @@ struct mxm_divergence {
 	pid_t pid; /* the process, as the program knows it */
 	uint64_t seq;
 	bool executed; /* the leader's call has happened already */
+	bool cannot_lead; /* the follower lacks descriptors that the leader has closed since */
 };
 
 /* A difference that a rule has found harmless. */

@@ -16,6 +16,7 @@
 #include "mxm/events.h"
 #include "mxm/group.h"
 #include "mxm/install.h"
+#include "mxm/late.h"
 #include "mxm/positions.h"
 #include "mxm/reads.h"
 #include "mxm/rules.h"
@@ -106,7 +107,7 @@ static enum stream kind_of(const struct task *task, int fd)
 
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", task->tracee.tid, fd);
 	if (stat(path, &st) < 0)
-		return STREAM_NOT;
+		return late_is_file(task, fd) ? STREAM_FILE : STREAM_NOT;
 	if (S_ISREG(st.st_mode))
 		return STREAM_FILE;
 	if (S_ISFIFO(st.st_mode))

@@ -245,6 +245,7 @@ static struct event *make_event(struct group *group, int version, uint64_t at,
 	event->at = at;
 	event->span = (uint32_t)size;
 	event->recorded = true;
+	event->of_file = record->item.kind & AGENT_OF_FILE;
 	event_insert(event, version);
 	return event;
 }
@@ -357,8 +358,8 @@ void ring_unroll(struct group *group, int version)
 		if (head - at > AGENT_RING_SIZE || size > head - at || size % 16 ||
 			size < sizeof(record->item))
 			return;
-		if (record->item.kind == AGENT_RECORD && size >= sizeof(*record) &&
-			!recorded_at(group, version, at) &&
+		if ((record->item.kind & ~AGENT_OF_FILE) == AGENT_RECORD &&
+			size >= sizeof(*record) && !recorded_at(group, version, at) &&
 			!make_event(group, version, at, record, size))
 			return;
 		at += size;

@@ -121,12 +121,14 @@ struct proc {
 	bool has_signalfd;	  /* has made a descriptor of signalfd(2) */
 	bool has_to_carry;	  /* a version has taken over, and must set and take these itself */
 	struct seen_clock clocks[MXM_VERSIONS_MAX][CLOCKS_SEEN];
-	bool other_user;     /* its user id was changed: another monitor could not seize it */
-	bool exiting;	     /* exit_group, or a fatal signal, is under way */
-	bool is_root;	     /* the program's first process */
-	struct list surplus; /* read by the leader, not yet by a follower: pieces.h */
-	struct list parted;  /* files on which a follower is at another place: positions.h */
-	struct list apart;   /* descriptors that a follower has in another mode: modes.h */
+	bool other_user;      /* its user id was changed: another monitor could not seize it */
+	bool exiting;	      /* exit_group, or a fatal signal, is under way */
+	bool is_root;	      /* the program's first process */
+	struct list surplus;  /* read by the leader, not yet by a follower: pieces.h */
+	struct list parted;   /* files on which a follower is at another place: positions.h */
+	struct list apart;    /* descriptors that a follower has in another mode: modes.h */
+	struct late_fd *kept; /* late.h */
+	int nkept;
 	uint8_t unshared_fds[MXM_VERSIONS_MAX][1024]; /* own.h: the leader's, which it has not */
 	uint8_t own_fds[MXM_VERSIONS_MAX][1024];      /* own.h: its private_fds, what they are */
 	uint64_t seed; /* for what is random before the program's entry */
@@ -276,6 +278,12 @@ struct newfd {
 	bool cloexec;
 };
 
+/* A descriptor that the leader's agent had opened. */
+struct late_fd {
+	struct newfd newfd;
+	uint64_t entry; /* of its process's table: agent/wire.h */
+};
+
 #define EVENT_FDS_MAX 253 /* SCM_MAX_FD */
 
 struct event {
@@ -290,7 +298,11 @@ struct event {
 	int64_t result;
 	int nfds;
 	struct newfd *fds;
-	struct tuple *child; /* of a clone, fork, vfork; of a mapping: what the task goes on as */
+	int nlate;
+	struct late_fd *late; /* opened before it, and to be given before it: late.h */
+	unsigned late_given;  /* to which followers, bit by bit */
+	bool of_file;	      /* what it opens is a regular file: of a record */
+	struct tuple *child;  /* of a clone, fork, vfork; of a mapping: what the task goes on as */
 	int nregs;
 	struct epoll_reg **regs; /* members of epoll sets that it speaks of, NULL where unknown */
 	enum event_after after;
@@ -307,9 +319,10 @@ struct event {
 	bool async;	      /* EVENT_SIGNAL: may break into user mode, */
 	uint64_t computed_ns; /* when the leader had used so much CPU time since the last one */
 	uint64_t reached_cpu_ns[MXM_VERSIONS_MAX]; /* a follower's when this was its next event */
-	bool recorded;				   /* made of an agent's record, for one follower */
-	uint64_t at;				   /* its place in the ring */
-	uint32_t span;				   /* what it takes there; 0: it has none */
+	bool harvested;	       /* made by the leader's agent, which died of it */
+	bool recorded;	       /* made of an agent's record, for one follower */
+	uint64_t at;	       /* its place in the ring */
+	uint32_t span;	       /* what it takes there; 0: it has none */
 	uint64_t value;	       /* EVENT_TSC, and what a special needs to hand on */
 	uint64_t wrote_shadow; /* it changed a file that has this shadow, 0: none; from where on, */
 	int64_t wrote_at, wrote_size; /* and the file's size then */

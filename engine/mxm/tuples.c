@@ -12,6 +12,7 @@
 #include "mxm/fds.h"
 #include "mxm/group.h"
 #include "mxm/ids.h"
+#include "mxm/late.h"
 #include "mxm/modes.h"
 #include "mxm/pieces.h"
 #include "mxm/positions.h"
@@ -178,6 +179,7 @@ void proc_put(struct mxm *mxm, struct proc *proc)
 	carry_free(proc);
 	shadows_release(mxm, proc);
 	agent_free(proc);
+	late_free(proc);
 	free(proc);
 }
 
