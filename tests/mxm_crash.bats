@@ -118,7 +118,7 @@ import os, threading, time
 lock = threading.Lock()
 done = []
 def work(i):
-    for n in range(20):
+    for n in range(60):
         time.sleep(0.02)
         with lock:
             done.append((i, n))
@@ -127,7 +127,7 @@ threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
 print("ready", os.getpid())
 child = os.fork()
 if child == 0:
-    time.sleep(0.4)
+    time.sleep(1)
     os.write(1, b"child\n")
     os._exit(7)
 [t.join() for t in threads]
@@ -137,7 +137,7 @@ print(len(done), os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))'
 		kill -KILL "$(version_pid leader "$(sed -n 's/ready //p' "$SERVER_LOG")")"
 		wait "$SERVER"
 		[ "$(grep -c child "$SERVER_LOG")" = 1 ]
-		grep -qx '80 7' "$SERVER_LOG"
+		grep -qx '240 7' "$SERVER_LOG"
 	done
 }
 
