@@ -8,6 +8,7 @@ import shutil
 import statistics
 import subprocess
 import tempfile
+import time
 from contextlib import ExitStack
 
 from suite.running import (BUILD, MX, QUIET, TIMEOUT, Failed, await_server, command_for, copies, free_port,
@@ -63,6 +64,15 @@ def as_postgres(command):
     return ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"] + command
 
 
+def await_postgres(port):
+    """It listens before it serves."""
+    for _ in range(600):
+        if subprocess.run([f"{POSTGRES}/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)], check=False).returncode == 0:
+            return
+        time.sleep(0.1)
+    raise Failed("postgres does not serve")
+
+
 def make_database():
     """A cluster with pgbench's tables, which each server then gets a copy of."""
     template = os.path.abspath("postgresql")
@@ -77,6 +87,7 @@ def make_database():
     server = start(as_postgres([f"{POSTGRES}/postgres", "-D", data, "-p", str(port), "-k", made]), made)
     try:
         await_server(port, server)
+        await_postgres(port)
         subprocess.run([f"{POSTGRES}/pgbench", "-h", "127.0.0.1", "-p", str(port), "-U", "postgres", "-i", "-q",
                         "-s", "5", "postgres"], check=True, timeout=TIMEOUT, **QUIET)
     finally:
@@ -157,6 +168,7 @@ REMOTE = {
     "lighttpd": (lighttpd_command, page_loads("20", "3")[:1]),
 }
 USERS = {"postgresql": as_postgres}
+READY = {"postgresql": await_postgres}
 DELAY_MS = 75
 
 
@@ -187,6 +199,7 @@ def run_server(part, mode, cpus, remote):
             server = start(on_cpu(cpus[i] if cpus and mode in ("alone", "two") else None, command), folder)
             cleanup.callback(stop, server)
             await_server(port, server)
+            READY.get(part, lambda _: None)(port)
             ports.append(begin_relay(port, cleanup) if remote else port)
         if mode == "promoted":
             warm = loads[0]

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shor's algorithm on a simulated quantum computer: shor N X finds the order of X modulo N. Needs libquantum. */
+/*
+ * Shor's algorithm on a simulated quantum computer: shor N X finds the order of X modulo N. Needs
+ * libquantum.
+ */
 #include <quantum.h>
 #include <stdio.h>
 #include <stdlib.h>
