@@ -34,9 +34,9 @@ def which(program):
 
 def command_for(mode, command, control=None):
     """What runs @command in this mode."""
+    program = which(command[0]) or command[0]
     if mode not in MX_MODES:
-        return command
-    program = which(command[0])
+        return [program] + command[1:]
     listen = ["--control", control] if control else []
     return [MX, "run"] + MX_MODES[mode] + listen + [program, program, "--"] + command[1:]
 
