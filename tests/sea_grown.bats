@@ -1,0 +1,132 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# A structure that grew, used in every way that C has: what each function's own code shows to depend
+# on the layout has to be refused, whether the function changed otherwise or not.
+
+load lib
+
+setup_file() {
+	need gcc clang objdump strip jq
+	cd "$BATS_FILE_TMPDIR" || return
+	cat >uses.c <<-'C'
+		#include <stddef.h>
+		#include <stdio.h>
+		#include <stdlib.h>
+		#include <string.h>
+		#include <unistd.h>
+		#ifdef __clang__
+		#define APART __attribute__((noinline))
+		#else
+		#define APART __attribute__((noinline, noclone))
+		#endif
+		#ifdef CHANGED
+		#define X(k) if (k == 77) puts("changed");
+		#else
+		#define X(k)
+		#endif
+		struct in { int k; short s[2]; };
+		struct rec { int id; struct in in; long val; MIDDLE char name[12]; unsigned f1 : 3, f2 : 5; union { int i; double d; } u;
+			struct rec *next; long (*fn)(struct rec *, int); double w; int cnt; END };
+		struct out { int tag; struct rec r; long tail; };
+		static struct rec *heap;
+		static int n_heap;
+		APART long u_get(struct rec *p, int k) { X(k) return p->val + p->cnt; }
+		APART long u_idx(struct rec *p, long i, int k) { X(k) return p[i].val; }
+		APART long u_outer(struct out *p, int k) { X(k) return p->tail + p->r.cnt; }
+		APART void u_copy(struct rec *a, struct rec *b, int k) { X(k) memcpy(a, b, sizeof *a); }
+		APART void u_assign(struct rec *a, struct rec *b, int k) { X(k) *a = *b; }
+		APART void u_swap(struct rec *a, struct rec *b, int k) { X(k) struct rec t = *a; *a = *b; *b = t; }
+		APART void u_clear(struct rec *a, int k) { X(k) memset(a, 0, sizeof *a); }
+		APART int u_same(struct rec *a, struct rec *b, int k) { X(k) return memcmp(a, b, sizeof *a) == 0; }
+		APART int u_order(struct rec *a, struct rec *b, int k) { X(k) return memcmp(a, b, sizeof *a); }
+		APART struct rec *u_new(int k) { X(k) return malloc(sizeof(struct rec)); }
+		APART struct rec *u_calloc(int k) { X(k) return calloc(k, sizeof(struct rec)); }
+		APART void u_grow(int k) { X(k) heap = realloc(heap, (n_heap += k) * sizeof *heap); }
+		APART void u_sort(int k, int (*f)(const void *, const void *)) { X(k) qsort(heap, n_heap, sizeof *heap, f); }
+		APART void u_fwrite(FILE *f, int k) { X(k) fwrite(heap, sizeof *heap, n_heap, f); }
+		APART long u_read(int fd, struct rec *p, int k) { X(k) return read(fd, p, sizeof *p); }
+		APART long u_diff(struct rec *a, struct rec *b, int k) { X(k) return a - b; }
+		APART struct rec *u_after(struct rec *a, int k) { X(k) return a + 1; }
+		APART struct rec *u_before(struct rec *a, int k) { X(k) return a - k; }
+		APART struct rec *u_holder(int *cnt, int k) { X(k) return (struct rec *)((char *)cnt - offsetof(struct rec, cnt)); }
+		APART int u_bits(struct rec *p, int k) { X(k) p->f1 = k; return p->f2; }
+		APART double u_union(struct rec *p, int k) { X(k) return p->u.d + p->w; }
+		APART void u_init(struct rec *p, int k) { X(k) p->id = k; p->val = k; p->cnt = k; p->next = NULL; }
+		APART long u_local(int k) { X(k) struct rec r; u_init(&r, k); return r.val + r.cnt; }
+		APART long u_value(struct rec r, int k) { X(k) return r.val + r.cnt; }
+		APART long u_pass(struct rec *p, int k) { X(k) return u_value(*p, k) + 1; }
+		APART struct rec u_return(int k) { X(k) struct rec r = { .id = k }; r.cnt = 3; return r; }
+		APART long u_returned(int k) { X(k) struct rec r = u_return(k); return r.cnt; }
+		APART long u_walk(struct rec *p, int k) { X(k) long s = 0; for (; p; p = p->next) s += p->cnt; return s; }
+		APART long u_method(struct rec *p, int k) { X(k) return p->fn(p, k); }
+		APART int *u_address(struct rec *p, int k) { X(k) return &p->cnt; }
+		APART void u_name(struct rec *p, const char *s, int k) { X(k) strcpy(p->name, s); }
+		APART void u_atomic(struct rec *p, int k) { X(k) __sync_fetch_and_add(&p->cnt, 1); }
+		APART double u_vector(struct rec *p, int n) { X(n) double s = 0; for (int i = 0; i < n; i++) s += p[i].w * p[i].cnt; return s; }
+		APART void u_stack(int n) { X(n) struct rec v[n]; for (int i = 0; i < n; i++) v[i].cnt = i; u_init(v, n); }
+		APART void u_insert(struct rec **head, struct rec *p, int k) { X(k) p->next = *head; *head = p; }
+		APART void u_remove(struct rec *p, int n, int at) { X(n) memmove(p + at, p + at + 1, (n - at - 1) * sizeof *p); }
+		APART int c_sum(int *v, int n) { int s = 0; for (int i = 0; i < n; i++) s += v[i]; return s; }
+		void *volatile sink;
+		int main(void)
+		{
+			void *const all[] = { u_get, u_idx, u_outer, u_copy, u_assign, u_swap, u_clear, u_same, u_order, u_new, u_calloc, u_grow,
+				u_sort, u_fwrite, u_read, u_diff, u_after, u_before, u_holder, u_bits, u_union, u_init, u_local, u_value, u_pass, u_return,
+				u_returned, u_walk, u_method, u_address, u_name, u_atomic, u_vector, u_stack, u_insert, u_remove, c_sum };
+			for (int i = 0; i < (int)(sizeof(all) / sizeof(*all)); i++)
+				sink = all[i];
+			return puts("main");
+		}
+	C
+}
+
+# code OBJECT: each function on one line, its name first.
+code() {
+	objdump -dr --no-show-raw-insn "$1" |
+		awk '/^[0-9a-f]+ </ { if (line) print line; line = $2; next }
+			line && NF { sub(/#.*/, ""); line = line " " $0 } END { print line }' | sort
+}
+
+# refused COMPILER LEVEL GROWN CHANGED: functions whose code differs for the layout alone are refused.
+refused() {
+	local cc=$1 level=$2 grown=$3 changed=$4 side form missing
+	local -a layout=(-DMIDDLE= -DEND=) new
+	new=(-DMIDDLE= -DEND= "-D$grown" ${changed:+-DCHANGED})
+	cd "$BATS_TEST_TMPDIR" || return
+	for side in old new; do
+		[ $side = new ] && layout=("${new[@]}")
+		"$cc" -w "-O$level" -fPIE -pie -o $side.full "${layout[@]}" "$BATS_FILE_TMPDIR/uses.c" || return
+		strip -o $side.stripped $side.full
+	done
+	"$cc" -w "-O$level" -fPIE -c -ffunction-sections -o with.o "${new[@]}" "$BATS_FILE_TMPDIR/uses.c"
+	"$cc" -w "-O$level" -fPIE -c -ffunction-sections -o without.o -DMIDDLE= -DEND= ${changed:+-DCHANGED} "$BATS_FILE_TMPDIR/uses.c"
+	comm -13 <(code without.o) <(code with.o) | sed -n 's/^<\(u_[a-z]*\)>.*/\1/p' >depends
+	[ "$(wc -l <depends)" -gt 10 ] || fail "the structure is hardly used"
+	nm new.full | awk '{ sub(/^0*/, "0x", $1); print $1, $3 }' | sort >names
+	for form in full stripped; do
+		"$MX" analyze --json old.$form new.$form |
+			jq -r '.objects[0].new_functions[] | select(.verdict != "identical" and .refused == null) | .address' |
+			sort | join - names | cut -d ' ' -f 2 | sort >free
+		missing=$(comm -12 depends free)
+		[ -z "$missing" ] || fail "$cc -O$level, $grown, $form: $missing"
+	done
+}
+
+@test "a structure that grew in the middle is refused for what uses it, as gcc compiles it" {
+	refused gcc 0 'MIDDLE=long mx;' yes
+	refused gcc 2 'MIDDLE=long mx;' ''
+	refused gcc 2 'MIDDLE=long mx;' yes
+	refused gcc s 'MIDDLE=int mx;' ''
+}
+
+@test "a structure that grew in the middle is refused for what uses it, as clang compiles it" {
+	refused clang 0 'MIDDLE=long mx;' ''
+	refused clang 1 'MIDDLE=long mx;' yes
+	refused clang 2 'MIDDLE=long mx;' ''
+}
+
+@test "a structure that grew at its end is refused for what copies, compares, passes and makes it" {
+	refused gcc 2 'END=long mx;' ''
+	refused gcc s 'END=long mx;' yes
+	refused clang 0 'END=long mx;' ''
+}
