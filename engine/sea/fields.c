@@ -152,30 +152,3 @@ bool sea_uses_differ(const struct sea_image *o, const struct sea_func *fo,
 		}
 	return false;
 }
-
-/* How far the uses of @base reach. */
-static int64_t extent(const struct uses *u, uint16_t base)
-{
-	int64_t end = 0;
-
-	for (uint32_t i = 0; i < u->n; i++)
-		if (u->v[i].base == base && (int64_t)u->v[i].disp + u->v[i].size > end)
-			end = (int64_t)u->v[i].disp + u->v[i].size;
-	return end;
-}
-
-bool sea_extents_differ(const struct sea_image *o, const struct sea_func *fo,
-	const struct sea_image *n, const struct sea_func *fn)
-{
-	struct uses theirs, ours;
-
-	find_uses(o, fo, &theirs);
-	find_uses(n, fn, &ours);
-	for (uint32_t i = 0; i < theirs.n; i++) {
-		int64_t end = extent(&ours, theirs.v[i].base);
-
-		if (end && end != extent(&theirs, theirs.v[i].base))
-			return true;
-	}
-	return false;
-}

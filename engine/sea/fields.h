@@ -35,8 +35,4 @@ bool sea_uses_differ(const struct sea_image *o, const struct sea_func *fo,
 	const struct sea_image *n, const struct sea_func *fn, struct sea_use *ret_old,
 	struct sea_use *ret_new);
 
-/* Whether they reach to other places in an argument that both use, before anything is called. */
-bool sea_extents_differ(const struct sea_image *o, const struct sea_func *fo,
-	const struct sea_image *n, const struct sea_func *fn);
-
 #endif
