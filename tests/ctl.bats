@@ -83,18 +83,20 @@ phase() {
 
 @test "many clients, idle ones and ones that hang up" {
 	start_cat
-	python3 - "$SOCKET" <<-'END'
-		import socket, sys
+	python3 - "$SOCKET" "$MX" <<-'END'
+		import socket, subprocess, sys
 		idle = []
-		for i in range(40):
+		for i in range(80):
 		    s = socket.socket(socket.AF_UNIX)
 		    s.connect(sys.argv[1])
 		    if i % 2:
 		        s.close()
 		    else:
+		        s.send(b'{"mx"')
 		        idle.append(s)
+		# They are still there, and shut nobody out.
+		subprocess.run([sys.argv[2], "status", "--control", sys.argv[1]], check=True)
 	END
-	wait_until 10 "$MX" status --control "$SOCKET"
 	echo alive >&7
 	wait_until 10 grep -q alive "$SERVER_LOG"
 }
@@ -283,6 +285,9 @@ s=socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); time.sleep(20)
 	grep -qx 'mx_phase{container="control",app="cat",phase="mirroring"} 1' "$BATS_TEST_TMPDIR/metrics"
 	grep -qx 'mx_phase{container="control",app="cat",phase="diverged"} 0' "$BATS_TEST_TMPDIR/metrics"
 	grep -qE '^mx_syscalls_total\{container="control",app="cat",version="old"\} [1-9]' "$BATS_TEST_TMPDIR/metrics"
+	# A counter that is not there before it counts has no increase.
+	grep -qx 'mx_divergences_total{container="control",app="cat",kind="arguments"} 0' "$BATS_TEST_TMPDIR/metrics"
+	grep -qx 'mx_recoveries_total{container="control",app="cat",result="recovered"} 0' "$BATS_TEST_TMPDIR/metrics"
 	run -0 "$MX" metrics --control "$SOCKET" --textfile "$BATS_TEST_TMPDIR/mx.prom"
 	# The numbers go on meanwhile.
 	diff <(sed 's/ [0-9.]*$//' "$BATS_TEST_TMPDIR/mx.prom") <(sed 's/ [0-9.]*$//' "$BATS_TEST_TMPDIR/metrics")
