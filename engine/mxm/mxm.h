@@ -83,7 +83,7 @@ struct mxm_divergence {
 	const char *leader_call;
 	pid_t pid; /* the process, as the program knows it */
 	uint64_t seq;
-	bool executed; /* the leader's call has happened already */
+	bool executed;	  /* the leader's call has happened already */
 	bool cannot_lead; /* the follower lacks descriptors that the leader has closed since */
 };
 
