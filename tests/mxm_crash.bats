@@ -189,6 +189,25 @@ print(*(os.pread(file.fileno(), 1, 0)[0] == m[0] for file, m in zip(files, maps)
 	done
 }
 
+@test "a process keeps its id: its leader is killed, and leads a version that came back" {
+	LOG=$BATS_TEST_TMPDIR/events.log
+	start "$MX" run --sync stream --leader old --log "$LOG" \
+		"$(command -v python3)" "$(command -v python3)" -- -uc '
+import os, sys, time
+first = os.getpid()
+print("ready", first)
+while not os.access(sys.argv[1], os.F_OK):
+    for _ in range(100):
+        if os.getpid() != first:
+            sys.exit("another id")' "$BATS_TEST_TMPDIR/go"
+	wait_until 20 grep -q ready "$SERVER_LOG"
+	kill -KILL "$(version_pid leader "$(sed -n 's/ready //p' "$SERVER_LOG")")"
+	wait_until 30 grep -q '"event":"recovered"' "$LOG"
+	sleep 0.5
+	touch "$BATS_TEST_TMPDIR/go"
+	wait "$SERVER" || fail "$(cat "$SERVER_LOG")"
+}
+
 @test "signals that wait for a leader that is killed reach the other version" {
 	local leader
 	for leader in old new; do
