@@ -86,7 +86,7 @@ bool late_is_possible(const struct task *task)
 	const struct proc *proc = task->tuple->proc;
 	int copy;
 
-	if (proc->other_user || proc->fds->refs > 1)
+	if (proc->fds->refs > 1)
 		return false;
 	list_for_each (at, &task->tuple->group->tuples) {
 		const struct tuple *other = container_of(at, struct tuple, link);

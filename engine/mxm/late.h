@@ -19,7 +19,8 @@
 
 #include "mxm/state.h"
 
-/* May the agent of @task's process open descriptors? The task is about to get its agent. */
+/* May the agent of @task's process open descriptors? Asked when it gets it, and when its user
+ * changes. */
 bool late_is_possible(const struct task *task);
 /* It may no more: its table of descriptors is not one thread's alone from now on. Stopped. */
 void late_forbid(struct task *task);

@@ -7,6 +7,7 @@
 
 #include "mxm/group.h"
 #include "mxm/ids.h"
+#include "mxm/late.h"
 #include "mxm/special.h"
 #include "mxm/standins.h"
 
@@ -51,6 +52,8 @@ static int stay_open(struct task *task)
 	int rc = tracee_remote(&task->tracee, false, &r, SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0, 0);
 
 	task->tuple->proc->other_user = true;
+	if (!late_is_possible(task))
+		late_forbid(task);
 	return rc == -ESRCH ? rc : 0;
 }
 
