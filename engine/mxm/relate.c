@@ -135,6 +135,7 @@ enum relation follow_relate_midway(const struct task *task, const struct event *
 
 enum relation follow_relate(struct task *task, const struct event *event, const char **ret_why)
 {
+	struct wanted_verdict v;
 	enum relation rel;
 	bool pieces;
 
@@ -180,7 +181,10 @@ enum relation follow_relate(struct task *task, const struct event *event, const 
 		return REL_DIFFERENT;
 	}
 	rel = reads_relate(task, event);
-	if (rel == REL_DIFFERENT)
-		rel = relate_idle(task, event);
+	/* A rule that knows what the event is to the follower comes before one that does not. */
+	if (rel != REL_DIFFERENT ||
+		wanted_judge(task, (struct event *)event, event->pending != 0, &v) != WANTED_NOT)
+		return rel;
+	rel = relate_idle(task, event);
 	return rel == REL_DIFFERENT ? relate_makers(task, event) : rel;
 }
