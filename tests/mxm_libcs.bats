@@ -29,6 +29,10 @@ setup() {
 	harmless signal-mask own-handler mask-as-it-is
 }
 
+@test "a mask that one version sets in a thread that does nothing but nap from then on" {
+	harmless signal-mask napping-thread
+}
+
 @test "clone, clone3 and fork" {
 	harmless same-call fork-names
 }

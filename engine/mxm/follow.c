@@ -78,6 +78,7 @@ void follow_make_alone(struct task *task, const struct event *event)
 		return;
 	}
 	rules_note(task, event, rules_alone_name(&task->call));
+	task->looks++;
 	masks_go_alone(task);
 	if (task->call.nr == SYS_nanosleep) {
 		/* The time that the leader's version took is over for this one too. */

@@ -133,25 +133,14 @@ enum relation follow_relate_midway(const struct task *task, const struct event *
 		       : REL_DIFFERENT;
 }
 
-enum relation follow_relate(struct task *task, const struct event *event, const char **ret_why)
+/* What the follower's call is, where neither is a look. */
+static enum relation relate_calls(
+	struct task *task, const struct event *event, const char **ret_why)
 {
 	struct wanted_verdict v;
 	enum relation rel;
 	bool pieces;
 
-	*ret_why = NULL;
-	if (own_unshared(task->tuple->proc, task->version, event))
-		return REL_PASS_OVER;
-	if (modes_are_asked(task) || positions_are_asked(task))
-		return REL_ALONE;
-	if (rules_is_look(&task->call) && rules_is_extra_look(task, event))
-		return rules_is_look(&event->call) && rules_look_is_to_come(task, event)
-			       ? REL_PASS_OVER
-			       : REL_ALONE;
-	/* The same call can be a look, or more than that, by its arguments: rt_sigaction(2),
-	 * fcntl(2). */
-	if (rules_is_look(&event->call))
-		return rules_is_look(&task->call) ? REL_SAME : REL_PASS_OVER;
 	*ret_why = mismatch(task, event);
 	switch (masks_relate(task, event, !*ret_why)) {
 	case MASKS_ALONE:
@@ -187,4 +176,37 @@ enum relation follow_relate(struct task *task, const struct event *event, const 
 		return rel;
 	rel = relate_idle(task, event);
 	return rel == REL_DIFFERENT ? relate_makers(task, event) : rel;
+}
+
+/*
+ * A look too many is made alone. A thread may have nothing but such ahead of it, a loop of naps for
+ * one: where it has made many, what the leader alone has done at this place is passed over first.
+ */
+#define LOOKS_MANY 32
+
+static enum relation relate_extra_look(struct task *task, const struct event *event)
+{
+	const char *why;
+
+	if (rules_is_look(&event->call))
+		return rules_look_is_to_come(task, event) ? REL_PASS_OVER : REL_ALONE;
+	return task->looks >= LOOKS_MANY && relate_calls(task, event, &why) == REL_PASS_OVER
+		       ? REL_PASS_OVER
+		       : REL_ALONE;
+}
+
+enum relation follow_relate(struct task *task, const struct event *event, const char **ret_why)
+{
+	*ret_why = NULL;
+	if (own_unshared(task->tuple->proc, task->version, event))
+		return REL_PASS_OVER;
+	if (modes_are_asked(task) || positions_are_asked(task))
+		return REL_ALONE;
+	if (rules_is_look(&task->call) && rules_is_extra_look(task, event))
+		return relate_extra_look(task, event);
+	/* The same call can be a look, or more than that, by its arguments: rt_sigaction(2),
+	 * fcntl(2). */
+	if (rules_is_look(&event->call))
+		return rules_is_look(&task->call) ? REL_SAME : REL_PASS_OVER;
+	return relate_calls(task, event, ret_why);
 }

@@ -5,11 +5,13 @@
  * with x do something else.
  */
 #include <linux/sched.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "victim.h"
 
@@ -101,6 +103,18 @@ static void look_at_handler(int sig)
 	MUST(syscall(SYS_rt_sigaction, sig, NULL, NULL, 8));
 }
 
+/* Of what it does when it has begun a version sees nothing but naps. */
+static void *nap_for_ever(void *arg)
+{
+	const struct timespec nap = { .tv_nsec = 1000000 };
+
+	if (NEW)
+		mask_of(SIG_BLOCK, 0);
+	for (;;)
+		syscall(SYS_nanosleep, &nap, NULL);
+	return arg;
+}
+
 static void harmless(const char *what)
 {
 	uint64_t before = 0;
@@ -126,6 +140,13 @@ static void harmless(const char *what)
 		if (NEW)
 			mask_of(SIG_SETMASK, before);
 		look_at_handler(SIGHUP);
+	}
+	if (!strcmp(what, "napping-thread")) {
+		pthread_t thread;
+
+		SEE(pthread_create(&thread, NULL, nap_for_ever, NULL) == 0);
+		for (int i = 0; i < 5; i++)
+			usleep(10000);
 	}
 	if (!strcmp(what, "look-before")) {
 		if (NEW)
