@@ -54,6 +54,7 @@ unit() {
 
 # podman before 5.3 knows no image volumes in pods: the claim that podman-kube.yaml uses stands for it. No podman
 # tells a runtime the containers' names in the pod, so the annotation is without, as the file says.
+# Images without a PATH have none in a pod either: the command is a path.
 @test "kubernetes/pod.yaml, with its image volume as a claim" {
 	podman volume create --driver image --opt image=localhost/app:v1 app-old >/dev/null
 	/usr/bin/python3 -c '
@@ -64,7 +65,7 @@ assert volume.pop("image") == {"reference": "localhost/app:v1", "pullPolicy": "I
 volume["persistentVolumeClaim"] = {"claimName": "app-old"}
 assert pod["metadata"]["annotations"] == {"io.mx.old/app": "/.mx/old"}
 pod["metadata"]["annotations"] = {"io.mx.old": "/.mx/old"}
-pod["spec"]["containers"][0]["command"] = ["sleep", "1000"]
+pod["spec"]["containers"][0]["command"] = ["/bin/sleep", "1000"]
 print(yaml.safe_dump(pod))' "$root/examples/kubernetes/pod.yaml" >"$BATS_TEST_TMPDIR/pod.yaml"
 	podman --runtime mx-shim kube play --network none "$BATS_TEST_TMPDIR/pod.yaml" >/dev/null
 	[ "$(podman exec app-app /bin/cat /etc/version /.mx/root/etc/version)" = $'new\nold' ]
