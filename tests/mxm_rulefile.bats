@@ -112,9 +112,10 @@ sequence='{"name": "buffers", "action": "merge", "old": ["setsockopt(*SOL_SOCKET
 	allowed reorder signals-order
 	allowed reorder options-order
 	not_allowed x-options-order
-	not_allowed w-seeks
-	rules '{"name": "seeks", "action": "reorder", "calls": ["lseek(?, 3, SEEK_SET)", "lseek(?, 4, SEEK_SET)"], "window": 3}'
-	allowed seeks w-seeks
+	allowed position seeks-order
+	not_allowed w-order
+	rules '{"name": "masks", "action": "reorder", "calls": ["umask(027)", "chdir(*)"], "window": 3}'
+	allowed masks w-order
 }
 
 @test "what is wrong with a file is said, and such a file is not used" {

@@ -472,7 +472,7 @@ static void wanted(const char *what)
 			MUST(chmod("text", 0600));
 		}
 	}
-	if (!strcmp(what, "w-seeks")) {
+	if (!strcmp(what, "seeks-order")) {
 		fd = text_file();
 		b = MUST(open("text", O_RDONLY));
 		MUST(lseek(NEW ? fd : b, NEW ? 3 : 4, SEEK_SET));
@@ -480,6 +480,13 @@ static void wanted(const char *what)
 		MUST(read(fd, buf, 10));
 		MUST(read(b, buf + 10, 10));
 		printf("%.20s\n", buf);
+	}
+	if (!strcmp(what, "w-order")) {
+		if (NEW)
+			umask(027);
+		MUST(chdir("."));
+		if (!NEW)
+			umask(027);
 	}
 	if (!strcmp(what, "signals-order")) {
 		for (int i = 0; i < 4; i++)
