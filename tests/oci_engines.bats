@@ -19,7 +19,7 @@ setup_file() {
 	}
 	chmod 755 "$BATS_FILE_TMPDIR/roots"
 	for name in old new; do
-		tar -C "$BATS_FILE_TMPDIR/roots/$name" -c . | podman import -q - "localhost/redis:$name" >/dev/null
+		tar -C "$BATS_FILE_TMPDIR/roots/$name" -c . | podman import -q --change "ENV PATH=/usr/bin:/bin" - "localhost/redis:$name" >/dev/null
 		podman save -q -o "$BATS_FILE_TMPDIR/redis-$name.tar" "localhost/redis:$name"
 		chmod 644 "$BATS_FILE_TMPDIR/redis-$name.tar"
 	done
