@@ -107,6 +107,10 @@ both_leaders() {
 	both_leaders yields
 }
 
+@test "threads that wait for each other by spinning, without a call" {
+	both_leaders spinlocks
+}
+
 @test "descriptors over sockets" {
 	both_leaders rights
 }

@@ -419,7 +419,7 @@ static void promote(struct task *task)
 		return;
 	case TASK_RUNNING:
 		if (task->preempted) {
-			task->preempted = false;
+			task->preempted = 0;
 			task_resume(task, RESUME_RUN, 0);
 		}
 		/* Its next call may be never, where it waits for a timer's signal. */

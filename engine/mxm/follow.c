@@ -587,20 +587,31 @@ static bool consume(struct task *task, struct event *event)
 	return true;
 }
 
-static bool resume_preempted(struct group *group, int version)
+/* Of those whose slice was over, the one that has waited longest; NULL: there is none. */
+static struct task *longest_preempted(const struct group *group, int version)
 {
+	struct task *found = NULL;
+
 	list_for_each (at, &group->tuples) {
 		struct task *task = &container_of(at, struct tuple, link)->tasks[version];
 
-		if (!task->preempted)
-			continue;
-		task->preempted = false;
-		if (task->state != TASK_RUNNING)
-			continue; /* it was ended meanwhile */
-		go_on(task);
-		return true;
+		if (task->preempted && task->state != TASK_RUNNING)
+			task->preempted = 0; /* it was ended meanwhile */
+		if (task->preempted && (!found || task->preempted < found->preempted))
+			found = task;
 	}
-	return false;
+	return found;
+}
+
+static bool resume_preempted(struct group *group, int version)
+{
+	struct task *task = longest_preempted(group, version);
+
+	if (!task)
+		return false;
+	task->preempted = 0;
+	go_on(task);
+	return true;
 }
 
 /*
@@ -629,6 +640,20 @@ static bool answer_look_for_held_up(struct group *group, int version)
 	return false;
 }
 
+/*
+ * No event can be given now. Where no task runs, one may that is not bound to wait for an event;
+ * one that runs may be spinning, until a task has done something whose slice was over: then they
+ * take turns.
+ */
+static bool let_others_run(struct group *group, int version)
+{
+	if (!group->baton[version])
+		return resume_preempted(group, version) || answer_look_for_held_up(group, version);
+	if (longest_preempted(group, version))
+		baton_claim(group, version);
+	return false;
+}
+
 bool follow_pump(struct group *group, int version)
 {
 	/*
@@ -642,16 +667,13 @@ bool follow_pump(struct group *group, int version)
 	if (!group->bereft && group->leader != version && vet_calls(group, version))
 		return true;
 	if (!event)
-		return !holder && (resume_preempted(group, version) ||
-					  answer_look_for_held_up(group, version));
+		return let_others_run(group, version);
 	task = &event->tuple->tasks[version];
 	due = late_is_due(event, version);
 	if (!due && pieces_settle(task, event))
 		return true;
-	if (due ? task->state != TASK_ASKING : !arrived(task, event)) {
-		return !holder && (resume_preempted(group, version) ||
-					  answer_look_for_held_up(group, version));
-	}
+	if (due ? task->state != TASK_ASKING : !arrived(task, event))
+		return let_others_run(group, version);
 	if (holder && event->kind != EVENT_KILLED && !(event->async && holder == task)) {
 		baton_claim(group, version);
 		return false;

@@ -50,6 +50,10 @@ void task_gone(struct task *task);
 /* Sets or clears the baton's holder. */
 void baton_take(struct task *task);
 void baton_give_up(struct task *task);
+/* The holder has computed for too long: @task was stopped in user mode. */
+void baton_end_slice(struct task *task);
+/* A follower's task is stopped in user mode, and goes on when the baton is free again. */
+void baton_lose(struct task *task);
 /* Another task waits for the baton: its holder is stopped when it has computed for too long. */
 void baton_claim(struct group *group, int version);
 /* CPU time of its process in ns; 0: it is gone. */

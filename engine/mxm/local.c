@@ -227,7 +227,7 @@ void local_left(struct task *task)
 	task_enter(task, TASK_RUNNING);
 	if (task->call.nr == SYS_futex && !task->starting && task_follows(task)) {
 		/* Out of order: it goes on when the baton is free. */
-		task->preempted = true;
+		baton_lose(task);
 		return;
 	}
 	task_resume(task, RESUME_RUN, 0);

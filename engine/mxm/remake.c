@@ -56,7 +56,7 @@ static void enrol_thread(struct group *group, int version, struct copy_thread *t
 	tuple->masks[version].apart = false;
 	affinity_join(group, twin->tid);
 	task_enter(task, TASK_RUNNING);
-	task->preempted = true;
+	baton_lose(task);
 }
 
 /* The copies become the version's processes, and follow. */

@@ -431,9 +431,9 @@ void signals_interrupted(struct task *task)
 		return;
 	}
 	/* Its slice is over: another task's turn. */
-	baton_give_up(task);
+	baton_end_slice(task);
 	if (task_follows(task)) {
-		task->preempted = true;
+		baton_lose(task);
 		return;
 	}
 	lead_publish_held_back(task->tuple->group);

@@ -183,7 +183,10 @@ struct task {
 	bool local_call;    /* TASK_CALLING for a call that is not an event */
 	bool interrupted;   /* PTRACE_INTERRUPT was sent, its stop is to come */
 	bool slice_over;    /* ... because another task's turn has come */
-	bool preempted;	    /* stopped in user mode without an event, waits for the baton */
+	/* Stopped in user mode without an event, waits for the baton; who has waited longest has
+	 * the smallest number, 0: it does not. */
+	uint64_t preempted;
+	unsigned lost_slices; /* in a row, without a sign that it computes and does not spin */
 	struct call call;
 	struct str in;	       /* the call's normalised inputs */
 	uint32_t lens[6];      /* lengths behind pointers at the entry */
@@ -339,6 +342,7 @@ struct group {
 	struct list tuples;
 	struct list stream; /* published events, oldest first, until all followers consumed them */
 	struct list ready;  /* complete events of the leader, in the order of completion */
+	uint64_t preemptions; /* so far: numbers for those that wait for a baton they have lost */
 	struct task *baton[MXM_VERSIONS_MAX];
 	uint64_t slice_begun[MXM_VERSIONS_MAX]; /* CPU time of the holder when first waited for */
 	unsigned cpu;				/* where it runs: the n-th of the engine's CPUs */

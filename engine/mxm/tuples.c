@@ -23,6 +23,8 @@
  * cannot be replayed, so it is long: all that a program does with system calls keeps its order.
  */
 #define SLICE_NS 200000000ul
+/* Half of it after each that was lost, but not less than a tick. */
+#define LOST_SLICES_MAX 4
 
 #define DEAD_TUPLES 64
 
@@ -188,8 +190,9 @@ void task_born(struct tuple *tuple, int version, pid_t tid, pid_t tgid, struct m
 	struct task *task = &tuple->tasks[version];
 
 	task->tracee = (struct tracee){ .tid = tid, .tgid = tgid, .mm = mm };
-	task->starting = task->at_entry_stop = task->local_call = task->preempted = task->settling =
-		false;
+	task->starting = task->at_entry_stop = task->local_call = task->settling = false;
+	task->preempted = 0;
+	task->lost_slices = 0;
 	task->nheld = 0;
 	task->clear_tid_at = 0;
 	task->slot = 0;
@@ -248,6 +251,12 @@ char task_proc_state(const struct task *task)
 	return at && at[1] == ' ' ? at[2] : '\0';
 }
 
+/* What spins has no use of its slice: the one that it waits for is to come soon. */
+static uint64_t slice_of(const struct task *task)
+{
+	return SLICE_NS >> task->lost_slices;
+}
+
 void baton_claim(struct group *group, int version)
 {
 	struct task *holder = group->baton[version];
@@ -259,7 +268,7 @@ void baton_claim(struct group *group, int version)
 	now = task_cpu_time(holder);
 	if (!group->slice_begun[version])
 		group->slice_begun[version] = now;
-	else if (now - group->slice_begun[version] > SLICE_NS &&
+	else if (now - group->slice_begun[version] > slice_of(holder) &&
 		 tracee_interrupt(&holder->tracee) == 0)
 		holder->interrupted = holder->slice_over = true;
 }
@@ -268,6 +277,26 @@ void baton_give_up(struct task *task)
 {
 	struct group *group = task->tuple->group;
 
-	if (group->baton[task->version] == task)
-		group->baton[task->version] = NULL;
+	uint64_t begun = group->slice_begun[task->version];
+
+	if (group->baton[task->version] != task)
+		return;
+	/* No other task could end a wait meanwhile: it was computing. */
+	if (begun && task->lost_slices && task_cpu_time(task) - begun > slice_of(task) / 2)
+		task->lost_slices = 0;
+	group->baton[task->version] = NULL;
+}
+
+void baton_end_slice(struct task *task)
+{
+	task->tuple->group->slice_begun[task->version] = 0;
+	baton_give_up(task);
+	if (task->lost_slices < LOST_SLICES_MAX)
+		task->lost_slices++;
+}
+
+void baton_lose(struct task *task)
+{
+	baton_give_up(task);
+	task->preempted = ++task->tuple->group->preemptions;
 }
