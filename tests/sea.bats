@@ -99,6 +99,58 @@ refusals() {
 	[[ $output = *"not the same program"* ]]
 }
 
+@test "programs that share a library's code are refused by what the rest says, another compilation is not" {
+	cd "$BATS_TEST_TMPDIR"
+	local i name
+	# words NAME: a function that says forty things, and main, which says twelve more.
+	words() {
+		printf '#include <stdio.h>\nextern int common(int);\n'
+		printf '__attribute__((noinline)) static int own_%s(int x)\n{\n' "$1"
+		for ((i = 0; i < 40; i++)); do
+			echo "	if (x & $((i * 7 + 1))) puts(\"the $1 says word $i\");"
+		done
+		printf '	return common(x);\n}\nint main(int argc, char **argv)\n{\n'
+		for ((i = 0; i < 12; i++)); do
+			echo "	if (argc == $i) printf(\"$1: usage $i %s\\n\", argv[0]);"
+		done
+		printf '	return own_%s(argc);\n}\n' "$1"
+	}
+	{
+		echo '#include <stdio.h>'
+		for ((i = 0; i < 30; i++)); do
+			echo "__attribute__((noinline)) static int part_$i(int x)"
+			echo "{ if (x > $i) printf(\"part $i of the library has %d\\n\", x); return x * $((i + 3)) + (x >> $((i % 5))); }"
+		done
+		echo 'int common(int x) {'
+		for ((i = 0; i < 30; i++)); do echo "	x += part_$i(x);"; done
+		echo '	return x; }'
+	} >library.c
+	for name in apple pear; do
+		words $name >$name.c
+		gcc -O2 -o $name $name.c library.c
+		strip $name
+	done
+	run -3 "$MX" analyze apple pear
+	[[ $output = *"not the same program"*"to the letter"*"other code uses 0 of 52 and 52 are shared, of main's 0 of 12 and 12"* ]] ||
+		fail "$output"
+	# What is left of the code alone would not do: nothing of it is the same.
+	gcc -O0 -fno-pic -o apple0 apple.c library.c -no-pie
+	strip apple0
+	run -0 "$MX" analyze apple0 apple
+	[[ $output != *"not the same program"* ]] || fail "$output"
+	# Half of the words are others: still one program.
+	sed 's/says word [0-9]*[02468]"/& anew"/' apple.c | sed 's/" anew"/ anew"/' >newer.c
+	gcc -O2 -o newer newer.c library.c
+	strip newer
+	run -0 "$MX" analyze apple newer
+	[[ $output = *analysed* ]] || fail "$output"
+	# Programs of one package, linked with one library.
+	for i in "ls cp" "cat tac" "sort uniq" "wc cut"; do
+		run -3 "$MX" analyze "$(command -v ${i% *})" "$(command -v ${i#* })"
+		[[ $output = *"not the same program"*"strings that other code uses"* ]] || fail "$i: $output"
+	done
+}
+
 @test "other constants are told from changed code, stripped or not" {
 	for kind in debug symbols stripped; do
 		analyze constants $kind

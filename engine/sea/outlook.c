@@ -16,8 +16,7 @@ static const char *const waits[] = { "epoll_wait", "epoll_pwait", "poll", "ppoll
 	"pselect", "accept", "accept4", "sigsuspend", "sigwait", "sigwaitinfo", "pause",
 	"__poll_chk", "event_base_loop", "kevent" };
 
-/* main, as the entry code hands it to the C library; SEA_NONE where it does not. */
-static uint32_t find_main(const struct sea_image *im)
+uint32_t sea_find_main(const struct sea_image *im)
 {
 	uint32_t start = sea_func_at(im, im->entry);
 
@@ -134,7 +133,7 @@ static void describe_waits(const struct sea_analysis *a, uint32_t start, struct 
 
 void sea_describe_outlook(const struct sea_analysis *a, struct str *out)
 {
-	uint32_t start = find_main(a->im[0]);
+	uint32_t start = sea_find_main(a->im[0]);
 	uint32_t able[2] = { 0 }, all[2] = { 0 };
 
 	if (start != SEA_NONE && a->func[0][start].verdict != SEA_V_IDENTICAL)

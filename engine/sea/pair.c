@@ -7,10 +7,9 @@
 #include <string.h>
 
 #include "base/xalloc.h"
+#include "sea/kinship.h"
 #include "sea/outlook.h"
 #include "sea/types.h"
-
-#define UNRELATED_SHARE 20 /* percent of the smaller version's functions */
 
 void sea_analysis_free(struct sea_analysis *a)
 {
@@ -120,91 +119,6 @@ int sea_analysis_compare(struct sea_analysis *a, struct sea_budget *budget, stru
 	return sea_budget_spent(budget) ? err_set(err, ETIME, "the analysis took too long") : 0;
 }
 
-/* Functions that say something about the program: not the few that every program starts with. */
-static bool is_own(const struct sea_image *im, uint32_t i)
-{
-	const struct sea_func *f = &im->funcs[i];
-
-	return f->flags & SEA_F_FDE && f->addr != im->entry && !(f->flags & SEA_F_FRAGMENT);
-}
-
-static uint32_t count_own(const struct sea_image *im)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < im->n_funcs; i++)
-		n += is_own(im, i);
-	return n;
-}
-
-static int by_value(const void *x, const void *y)
-{
-	uint64_t a = *(const uint64_t *)x, b = *(const uint64_t *)y;
-
-	return a < b ? -1 : a > b;
-}
-
-/* The strings that code refers to, by hash, each once. */
-static uint64_t *strings_of(const struct sea_image *im, uint32_t *ret_n)
-{
-	uint64_t *v = xreallocarray(NULL, im->n_ref_targets, sizeof(*v));
-	uint32_t n = 0, k = 0;
-
-	for (uint32_t i = 0; i < im->n_ref_targets; i++) {
-		size_t len = sea_string_at(im, im->ref_targets[i]);
-
-		if (len >= 4)
-			v[n++] = sea_hash(0, sea_bytes(im, im->ref_targets[i], len), len);
-	}
-	if (n)
-		qsort(v, n, sizeof(*v), by_value);
-	for (uint32_t i = 0; i < n; i++)
-		if (!k || v[k - 1] != v[i])
-			v[k++] = v[i];
-	*ret_n = k;
-	return v;
-}
-
-static uint32_t count_shared(const uint64_t *a, uint32_t na, const uint64_t *b, uint32_t nb)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = 0, k = 0; i < na && k < nb;) {
-		if (a[i] == b[k])
-			n++, i++, k++;
-		else if (a[i] < b[k])
-			i++;
-		else
-			k++;
-	}
-	return n;
-}
-
-/* The evidence that the two are not one program, or NULL. */
-static char *unrelated(const struct sea_analysis *a)
-{
-	uint32_t own[2] = { count_own(a->im[0]), count_own(a->im[1]) }, alike = 0, ns[2], shared;
-	uint32_t least = own[0] < own[1] ? own[0] : own[1];
-	cleanup_free uint64_t *s0 = NULL, *s1 = NULL;
-
-	for (uint32_t i = 0; i < a->im[0]->n_funcs; i++) {
-		uint32_t n = a->m.peer[0][i];
-
-		if (n != SEA_NONE && is_own(a->im[0], i) &&
-			(a->func[0][i].verdict != SEA_V_CHANGED ||
-				sea_similarity(&a->m, i, n) >= 40))
-			alike++;
-	}
-	if (alike * 100 >= least * UNRELATED_SHARE && (alike || !least))
-		return NULL;
-	s0 = strings_of(a->im[0], &ns[0]);
-	s1 = strings_of(a->im[1], &ns[1]);
-	shared = count_shared(s0, ns[0], s1, ns[1]);
-	return xasprintf("not the same program: %u of %u and %u functions correspond, %u of %u and "
-			 "%u strings are shared",
-		alike, own[0], own[1], shared, ns[0], ns[1]);
-}
-
 static void describe(
 	struct sea_map_builder *b, struct sea_map_object *o, int side, const struct sea_image *im)
 {
@@ -231,7 +145,7 @@ static void finish(struct sea_map_builder *b, struct sea_map_object *o, struct s
 	const char *const paths[2], const struct sea_opts *opts)
 {
 	const char *debug[2];
-	cleanup_free char *reason = unrelated(a);
+	cleanup_free char *reason = sea_unrelated(a);
 
 	if (a->im[0]->has_symtab && a->im[1]->has_symtab)
 		o->flags |= SEA_OF_NAMES;

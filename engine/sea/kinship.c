@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whether two objects are versions of one program. Code says little by itself: in `ls` and `cp` of
+ * one package half of the functions are the same to the letter, all from a library that both are
+ * linked with, while two releases of `cat` four years apart have an eighth in common, as another
+ * compiler made them. What a program says to its user lives longer than its code: versions share
+ * most strings. So two things are asked, and the second only of code that is not the library's:
+ * how many functions correspond, and how many of the strings that the other functions use are known
+ * on both sides.
+ */
+#include "sea/kinship.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/xalloc.h"
+#include "sea/outlook.h"
+
+#define FEW_FUNCS     20 /* percent of the smaller version's functions that correspond */
+#define SAME_STRINGS  60 /* percent of strings that only versions of one program share */
+#define OTHER_STRINGS 33 /* percent that versions do not go below, years apart */
+#define OTHER_MAIN    40 /* the same for the strings of main alone */
+#define LETTER	      80 /* percent of the pairs that are the same to the letter: a library's */
+#define ENOUGH	      24 /* strings of a side, for them to say something */
+#define ENOUGH_MAIN   10
+#define OWN_PART      20 /* percent of all strings that are the program's own, for the same */
+
+/* Strings by hash, sorted, each once. */
+struct strings {
+	uint64_t *v;
+	uint32_t n, room;
+};
+
+struct kinship {
+	uint32_t funcs[2], alike, pairs, letter;
+	struct strings all[2], own[2], main[2];
+};
+
+/* Functions that say something about the program: not the few that every program starts with. */
+static bool is_own(const struct sea_image *im, uint32_t i)
+{
+	const struct sea_func *f = &im->funcs[i];
+
+	return f->flags & SEA_F_FDE && f->addr != im->entry && !(f->flags & SEA_F_FRAGMENT);
+}
+
+static int by_value(const void *x, const void *y)
+{
+	uint64_t a = *(const uint64_t *)x, b = *(const uint64_t *)y;
+
+	return a < b ? -1 : a > b;
+}
+
+static void add_string(struct strings *s, const struct sea_image *im, uint64_t addr)
+{
+	size_t len = sea_string_at(im, addr);
+
+	if (len < 4)
+		return;
+	if (s->n == s->room) {
+		s->room = s->room ? s->room * 2 : 256;
+		s->v = xreallocarray(s->v, s->room, sizeof(*s->v));
+	}
+	s->v[s->n++] = sea_hash(0, sea_bytes(im, addr, len), len);
+}
+
+static void add_strings(struct strings *s, const struct sea_image *im, uint32_t func)
+{
+	const struct sea_func *f = &im->funcs[func];
+
+	for (uint32_t i = 0; i < f->n_ref; i++)
+		if (im->refs[f->ref + i].kind != SEA_R_TLS)
+			add_string(s, im, im->refs[f->ref + i].target);
+}
+
+static void sort_strings(struct strings *s)
+{
+	uint32_t k = 0;
+
+	if (s->n)
+		qsort(s->v, s->n, sizeof(*s->v), by_value);
+	for (uint32_t i = 0; i < s->n; i++)
+		if (!k || s->v[k - 1] != s->v[i])
+			s->v[k++] = s->v[i];
+	s->n = k;
+}
+
+static uint32_t count_shared(const struct strings *a, const struct strings *b)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0, k = 0; i < a->n && k < b->n;) {
+		if (a->v[i] == b->v[k])
+			n++, i++, k++;
+		else if (a->v[i] < b->v[k])
+			i++;
+		else
+			k++;
+	}
+	return n;
+}
+
+static unsigned percent(uint64_t part, uint64_t whole)
+{
+	return whole ? part * 100 / whole : 0;
+}
+
+/* Of the side that has fewer: the other one may have got many new ones. */
+static unsigned share(const struct strings s[2])
+{
+	return percent(count_shared(&s[0], &s[1]), s[0].n < s[1].n ? s[0].n : s[1].n);
+}
+
+/* A string that identical code uses too is the library's. */
+static void drop(struct strings *from, const struct strings *what)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0, k = 0; i < from->n; i++) {
+		while (k < what->n && what->v[k] < from->v[i])
+			k++;
+		if (k == what->n || what->v[k] != from->v[i])
+			from->v[n++] = from->v[i];
+	}
+	from->n = n;
+}
+
+static void gather(const struct sea_analysis *a, int s, struct kinship *k)
+{
+	const struct sea_image *im = a->im[s];
+	struct strings library = { 0 };
+	uint32_t start = sea_find_main(im);
+
+	for (uint32_t i = 0; i < im->n_funcs; i++) {
+		k->funcs[s] += is_own(im, i);
+		add_strings(a->func[s][i].verdict == SEA_V_IDENTICAL ? &library : &k->own[s],
+			im, i);
+	}
+	for (uint32_t i = 0; i < im->n_ref_targets; i++)
+		add_string(&k->all[s], im, im->ref_targets[i]);
+	if (start != SEA_NONE)
+		add_strings(&k->main[s], im, start);
+	sort_strings(&library);
+	sort_strings(&k->all[s]);
+	sort_strings(&k->own[s]);
+	sort_strings(&k->main[s]);
+	drop(&k->own[s], &library);
+	free(library.v);
+}
+
+static void count_pairs(const struct sea_analysis *a, struct kinship *k)
+{
+	for (uint32_t i = 0; i < a->im[0]->n_funcs; i++) {
+		uint32_t n = a->m.peer[0][i];
+
+		if (n == SEA_NONE || !is_own(a->im[0], i))
+			continue;
+		k->pairs++;
+		k->letter += a->func[0][i].verdict == SEA_V_IDENTICAL;
+		k->alike += a->func[0][i].verdict != SEA_V_CHANGED ||
+			    sea_similarity(&a->m, i, n) >= 40;
+	}
+}
+
+/* The name of a library up to its version; its length, 0 for none. */
+static size_t base_name(const struct sea_image *im)
+{
+	const char *end = im->soname ? strstr(im->soname, ".so") : NULL;
+
+	return end ? (size_t)(end - im->soname) : 0;
+}
+
+static bool is_one_library(const struct sea_analysis *a)
+{
+	size_t len = base_name(a->im[0]);
+
+	return len && len == base_name(a->im[1]) &&
+	       memcmp(a->im[0]->soname, a->im[1]->soname, len) == 0;
+}
+
+/* What main says differs; false also where it says too little to tell. */
+static bool has_other_main(const struct kinship *k)
+{
+	return k->main[0].n >= ENOUGH_MAIN && k->main[1].n >= ENOUGH_MAIN &&
+	       share(k->main) < OTHER_MAIN;
+}
+
+/* Code in common that is a library's only. One sign is not enough, but where it is the clearest. */
+static bool shares_library_only(const struct kinship *k)
+{
+	bool letter = percent(k->letter, k->pairs) >= LETTER;
+	unsigned own = share(k->own);
+
+	for (int s = 0; s < 2; s++)
+		if (k->own[s].n < ENOUGH || percent(k->own[s].n, k->all[s].n) < OWN_PART)
+			return false;
+	if (has_other_main(k))
+		return own < OTHER_STRINGS || (letter && own < SAME_STRINGS);
+	return letter && own < OTHER_STRINGS;
+}
+
+static char *decide(struct sea_analysis *a, const struct kinship *k)
+{
+	uint32_t least = k->funcs[0] < k->funcs[1] ? k->funcs[0] : k->funcs[1];
+	uint32_t shared = count_shared(&k->all[0], &k->all[1]);
+	bool few = (uint64_t)k->alike * 100 < (uint64_t)least * FEW_FUNCS || (!k->alike && least);
+
+	if (few && k->all[0].n >= ENOUGH && k->all[1].n >= ENOUGH &&
+		share(k->all) >= SAME_STRINGS && !has_other_main(k)) {
+		str_printf(&a->notes,
+			"only %u of %u and %u functions correspond; taken for one program because %u "
+			"of %u and %u strings are shared\n",
+			k->alike, k->funcs[0], k->funcs[1], shared, k->all[0].n, k->all[1].n);
+		return NULL;
+	}
+	if (few)
+		return xasprintf("not the same program: %u of %u and %u functions correspond, %u of "
+				 "%u and %u strings are shared",
+			k->alike, k->funcs[0], k->funcs[1], shared, k->all[0].n, k->all[1].n);
+	if (is_one_library(a) || !shares_library_only(k))
+		return NULL;
+	return xasprintf("not the same program: %u of %u and %u functions correspond, %u of them to "
+			 "the letter, as a common library's do; of the strings that other code uses "
+			 "%u of %u and %u are shared, of main's %u of %u and %u",
+		k->alike, k->funcs[0], k->funcs[1], k->letter,
+		count_shared(&k->own[0], &k->own[1]), k->own[0].n, k->own[1].n,
+		count_shared(&k->main[0], &k->main[1]), k->main[0].n, k->main[1].n);
+}
+
+char *sea_unrelated(struct sea_analysis *a)
+{
+	struct kinship k = { 0 };
+	char *why;
+
+	count_pairs(a, &k);
+	for (int s = 0; s < 2; s++)
+		gather(a, s, &k);
+	why = decide(a, &k);
+	for (int s = 0; s < 2; s++) {
+		free(k.all[s].v);
+		free(k.own[s].v);
+		free(k.main[s].v);
+	}
+	return why;
+}

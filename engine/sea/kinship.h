@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef MX_SEA_KINSHIP_H
+#define MX_SEA_KINSHIP_H
+
+#include "sea/analysis.h"
+
+/*
+ * The evidence that the two objects are not versions of one program, malloc'ed, or NULL: one line
+ * for people. Asked once the functions are judged. Where the evidence is not clear they are taken
+ * for versions; what makes that doubtful is then added to the notes.
+ */
+char *sea_unrelated(struct sea_analysis *a);
+
+#endif
