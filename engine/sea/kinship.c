@@ -133,8 +133,8 @@ static void gather(const struct sea_analysis *a, int s, struct kinship *k)
 
 	for (uint32_t i = 0; i < im->n_funcs; i++) {
 		k->funcs[s] += is_own(im, i);
-		add_strings(a->func[s][i].verdict == SEA_V_IDENTICAL ? &library : &k->own[s],
-			im, i);
+		add_strings(
+			a->func[s][i].verdict == SEA_V_IDENTICAL ? &library : &k->own[s], im, i);
 	}
 	for (uint32_t i = 0; i < im->n_ref_targets; i++)
 		add_string(&k->all[s], im, im->ref_targets[i]);
@@ -157,8 +157,8 @@ static void count_pairs(const struct sea_analysis *a, struct kinship *k)
 			continue;
 		k->pairs++;
 		k->letter += a->func[0][i].verdict == SEA_V_IDENTICAL;
-		k->alike += a->func[0][i].verdict != SEA_V_CHANGED ||
-			    sea_similarity(&a->m, i, n) >= 40;
+		k->alike +=
+			a->func[0][i].verdict != SEA_V_CHANGED || sea_similarity(&a->m, i, n) >= 40;
 	}
 }
 
@@ -208,23 +208,26 @@ static char *decide(struct sea_analysis *a, const struct kinship *k)
 	if (few && k->all[0].n >= ENOUGH && k->all[1].n >= ENOUGH &&
 		share(k->all) >= SAME_STRINGS && !has_other_main(k)) {
 		str_printf(&a->notes,
-			"only %u of %u and %u functions correspond; taken for one program because %u "
+			"only %u of %u and %u functions correspond; taken for one program because "
+			"%u "
 			"of %u and %u strings are shared\n",
 			k->alike, k->funcs[0], k->funcs[1], shared, k->all[0].n, k->all[1].n);
 		return NULL;
 	}
 	if (few)
-		return xasprintf("not the same program: %u of %u and %u functions correspond, %u of "
-				 "%u and %u strings are shared",
+		return xasprintf(
+			"not the same program: %u of %u and %u functions correspond, %u of "
+			"%u and %u strings are shared",
 			k->alike, k->funcs[0], k->funcs[1], shared, k->all[0].n, k->all[1].n);
 	if (is_one_library(a) || !shares_library_only(k))
 		return NULL;
-	return xasprintf("not the same program: %u of %u and %u functions correspond, %u of them to "
-			 "the letter, as a common library's do; of the strings that other code uses "
-			 "%u of %u and %u are shared, of main's %u of %u and %u",
-		k->alike, k->funcs[0], k->funcs[1], k->letter,
-		count_shared(&k->own[0], &k->own[1]), k->own[0].n, k->own[1].n,
-		count_shared(&k->main[0], &k->main[1]), k->main[0].n, k->main[1].n);
+	return xasprintf(
+		"not the same program: %u of %u and %u functions correspond, %u of them to "
+		"the letter, as a common library's do; of the strings that other code uses "
+		"%u of %u and %u are shared, of main's %u of %u and %u",
+		k->alike, k->funcs[0], k->funcs[1], k->letter, count_shared(&k->own[0], &k->own[1]),
+		k->own[0].n, k->own[1].n, count_shared(&k->main[0], &k->main[1]), k->main[0].n,
+		k->main[1].n);
 }
 
 char *sea_unrelated(struct sea_analysis *a)
