@@ -6,7 +6,7 @@
 load lib
 
 setup() {
-	need gcc strip objcopy jq xz
+	need gcc strip objcopy objdump jq xz
 	cd "$BATS_TEST_TMPDIR" || return
 }
 
@@ -218,4 +218,40 @@ programs() {
 	grep -q '0 of 3 functions of the old one may stand in' moved
 	"$MX" analyze old.stripped new.stripped >moved
 	grep -q 'uses thread-local data, whose layout differs' moved
+}
+
+@test "of calls to one function that changed places the return addresses are not guessed" {
+	local i side mapped
+	# blocks FIRST SECOND: two parts of one function, each with a call to the same one.
+	blocks() {
+		long=$(for ((i = 0; i < 30; i++)); do printf '	v[%d] += x >> %d;\n' $((i % 8)) $((i % 5 + 1)); done)
+		printf '#include <stdio.h>\n#include <stdlib.h>\nvolatile int v[8];\n'
+		printf '__attribute__((noinline)) void report(int n) { printf("report %%d\\n", n); v[n] = 0; }\n'
+		printf '__attribute__((noinline)) int work(int x)\n{\n'
+		for part; do
+			case $part in
+			long) printf '%s\n	report(1);\n%s\n' "$long" "$long" ;;
+			short) printf '	v[1] = x ^ 5;\n	report(3);\n' ;;
+			esac
+		done
+		printf '	return v[0];\n}\nint main(int argc, char **argv) { return work(argc) + atoi(argv[0]); }\n'
+	}
+	blocks long short >a.src.c
+	blocks short long >b.src.c
+	pair_of gcc -O1
+	summary old.stripped new.stripped
+	for side in old new; do
+		objdump -d --no-show-raw-insn --disassemble=work $side.full |
+			awk '/call.*<report>/ { getline; sub(":", "", $1); print "0x" $1 }' >$side.rets
+		[ "$(wc -l <$side.rets)" -eq 2 ]
+	done
+	mapped=$(jq -r '.objects[0].return_addresses[] | .old' map.json | grep -cFxf old.rets || true)
+	[ "$mapped" -eq 0 ] || fail "$(cat old.rets new.rets; jq -c '.objects[0].return_addresses' map.json)"
+	# As many calls in their old order are found, whatever changed around them.
+	blocks long short >a.src.c
+	sed 's/x ^ 5/x ^ x * 3/' a.src.c >b.src.c
+	pair_of gcc -O1
+	summary old.stripped new.stripped
+	mapped=$(jq -r '.objects[0].return_addresses[] | .old' map.json | grep -cFxf old.rets)
+	[ "$mapped" -eq 2 ]
 }

@@ -53,6 +53,17 @@ struct site_job {
 	bool may_rewrite;
 	/* Calls between two aligned instructions. */
 	const uint32_t *calls[2];
+	struct turn *turns[2]; /* by instruction of the function; NULL where no order is asked */
+};
+
+/* Which of the calls to one callee in its function a call is, and how many there are. */
+struct turn {
+	uint32_t nth, count;
+};
+
+struct token {
+	uint64_t token;
+	uint32_t at;
 };
 
 static uint64_t return_address(const struct sea_image *im, uint32_t func, uint32_t insn)
@@ -70,6 +81,21 @@ static bool same_frame(const struct site_job *j, uint64_t o, uint64_t n)
 	       x->saved == y->saved;
 }
 
+/*
+ * Calls that look alike may be aligned one by one too far, where what is between them changed.
+ * If both versions make as many of them, the fourth of one is not the first of the other.
+ */
+static bool is_out_of_turn(const struct site_job *j, uint32_t io, uint32_t in)
+{
+	const struct turn *o, *n;
+
+	if (!j->turns[0])
+		return false;
+	o = &j->turns[0][io - j->a->im[0]->funcs[j->fo].insn];
+	n = &j->turns[1][in - j->a->im[1]->funcs[j->fn].insn];
+	return o->count == n->count && o->nth != n->nth;
+}
+
 static void add_site(struct site_job *j, uint32_t io, uint32_t in)
 {
 	struct sea_analysis *a = j->a;
@@ -81,6 +107,8 @@ static void add_site(struct site_job *j, uint32_t io, uint32_t in)
 		.flags = j->flags,
 	};
 
+	if (is_out_of_turn(j, io, in))
+		return;
 	if (j->may_rewrite && same_frame(j, s.old_ret, s.new_ret))
 		s.flags |= SEA_S_FRAME;
 	if (a->n_sites == a->room_sites) {
@@ -127,6 +155,40 @@ static uint32_t *calls_between(const struct sea_match *m, enum sea_side side, ui
 	*ret_n = n;
 	*ret_tokens = t;
 	return v;
+}
+
+static int by_token(const void *x, const void *y)
+{
+	const struct token *a = x, *b = y;
+
+	if (a->token != b->token)
+		return a->token < b->token ? -1 : 1;
+	return a->at < b->at ? -1 : a->at > b->at;
+}
+
+static struct turn *turns_of(const struct sea_match *m, enum sea_side side, uint32_t func)
+{
+	const struct sea_func *f = &m->im[side]->funcs[func];
+	struct turn *turns = xzalloc(f->n_insn * sizeof(*turns));
+	struct token *v;
+	uint64_t *t;
+	uint32_t n, *calls = calls_between(m, side, f->insn, f->insn + f->n_insn, &n, &t);
+
+	v = xreallocarray(NULL, n, sizeof(*v));
+	for (uint32_t i = 0; i < n; i++)
+		v[i] = (struct token){ t[i], calls[i] - f->insn };
+	if (n)
+		qsort(v, n, sizeof(*v), by_token);
+	for (uint32_t i = 0, end; i < n; i = end) {
+		for (end = i; end < n && v[end].token == v[i].token; end++)
+			turns[v[end].at].nth = end - i;
+		for (uint32_t k = i; k < end; k++)
+			turns[v[k].at].count = end - i;
+	}
+	free(v);
+	free(t);
+	free(calls);
+	return turns;
 }
 
 static void sites_between(struct site_job *j, uint32_t o0, uint32_t o1, uint32_t n0, uint32_t n1)
@@ -195,6 +257,8 @@ static void map_pair(struct site_job *j)
 		map_strangers(j);
 		return;
 	}
+	for (int s = 0; s < 2 && !lockstep; s++)
+		j->turns[s] = turns_of(m, s, s ? j->fn : j->fo);
 	for (uint32_t i = 0; i < count; i++) {
 		const struct sea_insn *x = &m->im[0]->insns[al[i].o];
 		const struct sea_insn *y = &m->im[1]->insns[al[i].n];
@@ -209,6 +273,8 @@ static void map_pair(struct site_job *j)
 		pn = al[i].n + 1;
 	}
 	sites_between(j, po, o->insn + o->n_insn, pn, n->insn + n->n_insn);
+	for (int s = 0; s < 2; s++)
+		free(j->turns[s]);
 	free(al);
 }
 
