@@ -69,6 +69,23 @@ family() {
 	family "$bad" "$good" file -- --max-recoveries 0 --no-agent
 }
 
+@test "what is stored in mapped files while a version takes over reaches them" {
+	local bad_stores agent
+	bad_stores=$(victim stores_new)
+	printf '%s\n' a crash b | "$(victim stores_old)" want.file >want
+	for agent in "" --no-agent; do
+		rm -f file
+		LOG=$BATS_TEST_TMPDIR/events$agent.log
+		# shellcheck disable=SC2086 # no agent: no word
+		printf '%s\n' a crash b | "$MX" run --log "$LOG" --leader old --max-recoveries 0 $agent \
+			"$bad_stores" "$(victim stores_old)" -- file >got
+		diff want got
+		cmp want.file file
+		[ "$(events takeover)$(events divergence)$(events not-carried-over)" = 100 ] ||
+			fail "$agent: $(cat "$LOG")"
+	done
+}
+
 @test "a version comes back with its children, and the memory that they share is the survivor's" {
 	local agent leader
 	commands=(1 2 "who 0" 13 "who 1" "exit 0 7" 4 5 "kill 1 15" "who 1" 13 13 "kill 0 9" 6 "13 x"

@@ -405,8 +405,8 @@ void agent_rouse(struct task *holder)
 		__ATOMIC_SEQ_CST);
 	if (tracee_read(&holder->tracee, raddr(holder->slot + SLOT_IN_CALL), &in_call,
 		    sizeof(in_call)) == 0 &&
-		in_call == AGENT_MAKING && tracee_interrupt(&holder->tracee) == 0)
-		holder->interrupted = true;
+		in_call == AGENT_MAKING)
+		(void)tracee_interrupt(&holder->tracee);
 }
 
 /* Does the leader have to come by ptrace? */

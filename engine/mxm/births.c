@@ -12,6 +12,7 @@
 
 #include "base/xalloc.h"
 #include "mxm/agent.h"
+#include "mxm/carry.h"
 #include "mxm/clones.h"
 #include "mxm/events.h"
 #include "mxm/fds.h"
@@ -150,6 +151,9 @@ void births_new_stop(struct group *group, pid_t tid)
 		task_enter(task, TASK_NEWBORN);
 		return;
 	}
+	/* Its parent made it as a follower. */
+	if (carry_is_due(task))
+		carry_take_up_running(task);
 	task->event = event_new(task->tuple, EVENT_BIRTH);
 	task_enter(task, TASK_READY);
 	event_ready(task->event);

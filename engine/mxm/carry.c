@@ -12,6 +12,7 @@
 #include "mxm/group.h"
 #include "mxm/late.h"
 #include "mxm/posix_timers.h"
+#include "mxm/restart.h"
 #include "mxm/shadows.h"
 #include "mxm/signalfds.h"
 #include "mxm/special.h"
@@ -229,6 +230,22 @@ void carry_take_up_running(struct task *task)
 	if (lost)
 		mxm->ops->note(mxm->ops_arg, "not-carried-over", task->version,
 			task->tuple->ids->known, lost);
+}
+
+bool carry_is_due(const struct task *task)
+{
+	return task->tuple->proc->has_to_carry && !task_follows(task) && !task->starting;
+}
+
+void carry_take_up_stopped(struct task *task)
+{
+	const struct user_regs_struct *regs = tracee_regs(&task->tracee);
+	const uint64_t nr = regs ? regs->orig_rax : 0;
+	const bool in_call = regs && (int64_t)nr >= 0 && call_was_broken_off((int64_t)regs->rax);
+
+	carry_take_up_running(task);
+	if (in_call)
+		tracee_retry_call(&task->tracee, nr);
 }
 
 void carry_take_up(struct task *task)

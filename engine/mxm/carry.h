@@ -23,8 +23,12 @@ bool carry_needed(const struct proc *proc);
  * becomes its own, shadows too, then the call is asked for again. Stopped at its entry.
  */
 void carry_take_up(struct task *task);
+/* Has @task's version taken over, and its process not yet what it has to have? */
+bool carry_is_due(const struct task *task);
 /* The same for one that is stopped in user mode: a program may wait for its timer without a call.
  */
 void carry_take_up_running(struct task *task);
+/* The same, or in a call of its version's own, which is then made again. */
+void carry_take_up_stopped(struct task *task);
 
 #endif

@@ -394,7 +394,10 @@ static void begin(struct group *group, int version)
 	agent_refresh(group);
 }
 
-/* A follower's task stands where the stream ends: from here on it leads. */
+/*
+ * A follower's task stands where the stream ends: from here on it leads. What is stopped has
+ * everything that is its process's before it runs on: a store into a shadow would be lost.
+ */
 static void promote(struct task *task)
 {
 	switch (task->state) {
@@ -403,16 +406,27 @@ static void promote(struct task *task)
 		task_enter(task, TASK_RUNNING);
 		if (task->call.nr == ~0ul) {
 			/* rdtsc: let it fault again. */
+			if (carry_is_due(task))
+				carry_take_up_running(task);
 			task_resume(task, RESUME_RUN, 0);
 			return;
 		}
 		lead_asks(task);
 		return;
 	case TASK_FAULTING:
+		if (carry_is_due(task)) {
+			/* It faults again. */
+			carry_take_up_running(task);
+			task_enter(task, TASK_RUNNING);
+			task_resume(task, RESUME_RUN, 0);
+			return;
+		}
 		if (!drop_crashed(task, &task->raise, true))
 			faults_deliver(task);
 		return;
 	case TASK_NEWBORN:
+		if (carry_is_due(task))
+			carry_take_up_stopped(task);
 		task->event = event_new(task->tuple, EVENT_RESUME);
 		task_enter(task, TASK_READY);
 		event_ready(task->event);
@@ -420,12 +434,13 @@ static void promote(struct task *task)
 	case TASK_RUNNING:
 		if (task->preempted) {
 			task->preempted = 0;
+			if (carry_is_due(task))
+				carry_take_up_stopped(task);
 			task_resume(task, RESUME_RUN, 0);
 		}
 		/* Its next call may be never, where it waits for a timer's signal. */
-		if (task->tuple->proc->has_to_carry && !task->interrupted &&
-			tracee_interrupt(&task->tracee) == 0)
-			task->interrupted = true;
+		if (task->tuple->proc->has_to_carry)
+			task_interrupt(task);
 		return;
 	default:
 		return;
@@ -443,18 +458,52 @@ static bool is_busy(struct group *group, int version)
 	return false;
 }
 
+/* Only what has a shadow has to: it stores there what nobody would read. */
+static bool must_stand(const struct task *task)
+{
+	return task->tuple->proc->has_shadows[task->version] && !task->starting;
+}
+
+bool drop_wants_still(const struct task *task)
+{
+	const struct group *group = task->tuple->group;
+
+	return group->stands && task->version == group->mxm->leader && must_stand(task);
+}
+
+/* Stops those of the heir's tasks that have to stand. False: one is still on its way to a stop. */
+static bool stands_still(struct group *group, int heir)
+{
+	bool all = true;
+
+	group->stands = true;
+	list_for_each (at, &group->tuples) {
+		struct task *task = &container_of(at, struct tuple, link)->tasks[heir];
+
+		if (!must_stand(task))
+			continue;
+		if (task->state == TASK_RAISING) {
+			all = false; /* its handler is next */
+		} else if (task->state == TASK_RUNNING && !task->preempted) {
+			task_interrupt(task);
+			all = false;
+		}
+	}
+	return all;
+}
+
 /* The old leader is gone here and the stream is drained: the next one leads. */
 static void succeed(struct group *group, int heir)
 {
 	int former = group->leader;
 
-	group->bereft = false;
+	group->bereft = group->stands = false;
 	group->leader = heir;
 	group->followers &= ~(1u << heir);
 	list_for_each (at, &group->tuples)
 		container_of(at, struct tuple, link)->parted = 0;
 	group->former |= 1u << former;
-	shadows_write_back(group->mxm, heir);
+	shadows_write_back(group, heir);
 	list_for_each_safe (at, &group->ready)
 		event_free(container_of(at, struct event, link));
 	list_for_each (at, &group->tuples) {
@@ -515,7 +564,9 @@ void drop_check(struct group *group)
 			group->bereft = false;
 		return;
 	}
-	if (!event_next(group, mxm->leader) && !is_busy(group, mxm->leader) && all_drained(group)) {
+	group->stands &= !event_next(group, mxm->leader);
+	if (!event_next(group, mxm->leader) && !is_busy(group, mxm->leader) && all_drained(group) &&
+		stands_still(group, mxm->leader)) {
 		mxm->versions[mxm->leader].identity = false;
 		succeed(group, mxm->leader);
 	}

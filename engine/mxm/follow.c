@@ -34,11 +34,19 @@
 
 void follow_asks(struct task *task)
 {
+	siginfo_t info;
+
 	if (task->state == TASK_CALLING || task->state == TASK_AGAIN) {
 		/* A signal of its own broke into a call that it was making: once more. */
 		task->at_entry_stop = false;
 		task_enter(task, TASK_CALLING);
 		task_resume(task, RESUME_TO_EXIT, 0);
+		return;
+	}
+	/* It came here before it was interrupted for what breaks into its user mode. */
+	if (task->state == TASK_RUNNING && signals_take_held(task, &info)) {
+		tracee_retry_call(&task->tracee, task->call.issued);
+		signals_raise(task, &info);
 		return;
 	}
 	if (local_call(task))
@@ -360,14 +368,13 @@ static bool arrived(struct task *task, struct event *event)
 	case EVENT_SIGNAL:
 		if (task->state == TASK_ASKING)
 			return true;
-		if (!event->async || task->state != TASK_RUNNING || task->interrupted ||
+		if (!event->async || task->state != TASK_RUNNING || task->tracee.interrupted ||
 			!follow_signal_is_due(task, event))
 			return false;
 		if (task->mode != AGENT_FOLLOW)
 			return true;
 		/* It may be in its agent: it is stopped first, and follow_interrupted() looks. */
-		if (!task->interrupted && tracee_interrupt(&task->tracee) == 0)
-			task->interrupted = true;
+		task_interrupt(task);
 		return false;
 	case EVENT_BIRTH:
 	case EVENT_RETURN:
@@ -667,7 +674,7 @@ bool follow_pump(struct group *group, int version)
 	if (!group->bereft && group->leader != version && vet_calls(group, version))
 		return true;
 	if (!event)
-		return let_others_run(group, version);
+		return !group->stands && let_others_run(group, version);
 	task = &event->tuple->tasks[version];
 	due = late_is_due(event, version);
 	if (!due && pieces_settle(task, event))

@@ -64,8 +64,7 @@ void follow_take_signal(struct task *task, struct event *event)
 	if (task->state == TASK_RUNNING) {
 		/* Into user mode: the tracee is stopped first, signals_interrupted() gives it. */
 		signals_hold(task, &info, 0);
-		if (!task->interrupted && tracee_interrupt(&task->tracee) == 0)
-			task->interrupted = true;
+		task_interrupt(task);
 		event_consumed(event, task->version);
 		return;
 	}

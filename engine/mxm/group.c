@@ -102,6 +102,12 @@ void task_resume(struct task *task, enum resume_how how, int sig)
 	(void)tracee_resume(&task->tracee, how, sig);
 }
 
+void task_interrupt(struct task *task)
+{
+	if (!task->tracee.interrupted)
+		(void)tracee_interrupt(&task->tracee);
+}
+
 struct task *group_find(struct group *group, pid_t tid)
 {
 	list_for_each (at, &group->tuples) {
@@ -243,7 +249,7 @@ static void dispatch(struct group *group, const struct stop *stop)
 		}
 		return;
 	}
-	task->tracee.regs_known = false;
+	task->tracee.regs_known = task->tracee.interrupted = false;
 	affinity_stopped(group);
 	if (is_being_dropped(task, stop->kind)) {
 		/*

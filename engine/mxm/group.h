@@ -30,6 +30,8 @@ void task_enter(struct task *task, enum task_state state);
 bool task_follows(const struct task *task);
 /* Resumes a task; one that vanished will be seen by the loop. */
 void task_resume(struct task *task, enum resume_how how, int sig);
+/* A running task stops soon, in signals_interrupted(), unless it comes to another stop first. */
+void task_interrupt(struct task *task);
 const char *task_state_name(enum task_state state);
 
 /* tuples.c: tuples and processes come and go */
@@ -167,6 +169,8 @@ void drop_print_asked(struct str *out, const struct event *event);
 void drop_check(struct group *group);
 /* A task of a version that is let go is in its last stop, and what it had done is known. */
 void drop_last_stop(struct task *task);
+/* Is it to stay where it was interrupted, since its version is about to lead? */
+bool drop_wants_still(const struct task *task);
 /* Now and then, and at each stop: lets go of what is held in its last stop. */
 void drop_tick(struct group *group);
 void drop_count_stop(struct group *group);

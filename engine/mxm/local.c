@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "mxm/agent.h"
+#include "mxm/carry.h"
 #include "mxm/fds.h"
 #include "mxm/group.h"
 #include "mxm/ids.h"
@@ -225,6 +226,8 @@ void local_left(struct task *task)
 		regs->rax = ids_to_known(task->tuple->group->mxm, task->version, (pid_t)result);
 	}
 	task_enter(task, TASK_RUNNING);
+	if (carry_is_due(task))
+		carry_take_up_running(task);
 	if (task->call.nr == SYS_futex && !task->starting && task_follows(task)) {
 		/* Out of order: it goes on when the baton is free. */
 		baton_lose(task);

@@ -141,9 +141,9 @@ static bool can_be_stopped(const struct task *task)
 {
 	const struct sys_row *row = task->call.row;
 
-	if (task->behind || task->starting || task->interrupted || task->nheld || task->done ||
-		task->ahead.bytes.len || task->sequence.rule || task->settling || task->returns ||
-		task->preempted || task->deliver || task->tracee.mm->no_gateway)
+	if (task->behind || task->starting || task->tracee.interrupted || task->nheld ||
+		task->done || task->ahead.bytes.len || task->sequence.rule || task->settling ||
+		task->returns || task->preempted || task->deliver || task->tracee.mm->no_gateway)
 		return false;
 	if (task->state == TASK_READY)
 		return task->event && task->event->kind == EVENT_RESUME;

@@ -340,14 +340,32 @@ int shadows_of(struct mxm *mxm, const struct event *event, int version)
 	return fd;
 }
 
-void shadows_write_back(struct mxm *mxm, int version)
+static bool is_of(const struct shadow *s, const struct group *group)
 {
+	if (s->home)
+		return s->home == group;
+	/* Its first mapping has not come to its end yet. */
+	list_for_each (at, &group->tuples) {
+		const struct proc *proc = container_of(at, struct tuple, link)->proc;
+
+		for (unsigned i = 0; i < proc->nshadows; i++) {
+			if (proc->shadows[i] == s->id)
+				return true;
+		}
+	}
+	return false;
+}
+
+void shadows_write_back(struct group *group, int version)
+{
+	struct mxm *mxm = group->mxm;
+
 	pthread_mutex_lock(&mxm->lock);
 	list_for_each (at, &mxm->shadows) {
 		struct shadow *s = container_of(at, struct shadow, link);
 		struct stat st;
 
-		if (s->copies[version] < 0 || fstat(s->file, &st) < 0)
+		if (!is_of(s, group) || s->copies[version] < 0 || fstat(s->file, &st) < 0)
 			continue;
 		if (copy_range(s->copies[version], s->file, 0,
 			    st.st_size < s->size ? st.st_size : s->size) < 0)

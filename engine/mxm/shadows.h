@@ -50,8 +50,13 @@ void shadows_event_over(struct mxm *mxm, const struct event *event);
 void shadows_fork(struct mxm *mxm, const struct proc *parent, struct proc *child);
 void shadows_release(struct mxm *mxm, struct proc *proc);
 
-/* @version takes over: its memory becomes the files' contents. */
-void shadows_write_back(struct mxm *mxm, int version);
+/*
+ * @version takes over in @group: its memory becomes the contents of the files that @group's
+ * processes have mapped. None of them may run in user mode until it has been moved: what it stored
+ * into its shadow after this would be lost. Another group's shadows are left alone: its processes
+ * may be on the files already, and have stored there since.
+ */
+void shadows_write_back(struct group *group, int version);
 
 /*
  * A version is made anew: what copies it had are of its earlier life, and are made again. With
@@ -70,7 +75,7 @@ void shadows_forget_copies(struct mxm *mxm, int version);
 MUST_CHECK int shadows_for_copy(
 	struct group *group, struct proc *proc, int version, const struct shadow_key *key);
 
-/* Moves the mappings of @task's process from its shadows to the files. Stopped, at a call's exit.
+/* Moves the mappings of @task's process from its shadows to the files. Stopped, between two calls.
  */
 MUST_CHECK int shadows_move(struct task *task);
 

@@ -343,9 +343,8 @@ void signals_stop(struct task *task, int sig)
 		if (!task_follows(task))
 			signals_handled(task, sig);
 		/* Another one came while this was on its way. */
-		if (task_follows(task) && task->nheld && !task->interrupted &&
-			tracee_interrupt(&task->tracee) == 0)
-			task->interrupted = true;
+		if (task_follows(task) && task->nheld)
+			task_interrupt(task);
 		task_resume(task, RESUME_RUN, sig);
 		return;
 	}
@@ -404,7 +403,7 @@ void signals_interrupted(struct task *task)
 	bool slice_over = task->slice_over;
 	struct held_signal held;
 
-	task->interrupted = task->slice_over = false;
+	task->tracee.interrupted = task->slice_over = false;
 	if (task->state != TASK_RUNNING) {
 		go_on_without(task);
 		return;
@@ -422,6 +421,11 @@ void signals_interrupted(struct task *task)
 		if (!task_follows(task))
 			publish_break_in(task, &held);
 		signals_raise(task, &held.info);
+		return;
+	}
+	if (drop_wants_still(task)) {
+		baton_give_up(task);
+		task->preempted = true;
 		return;
 	}
 	/* Stopped for a signal that it has met by itself meanwhile: no place to lose its turn at.
@@ -471,9 +475,8 @@ void signals_tick(struct group *group)
 		if (!task->nheld)
 			continue;
 		group->wants_ticks = true;
-		if (task->state == TASK_RUNNING && !task->interrupted && held_for_long(task) &&
-			tracee_interrupt(&task->tracee) == 0)
-			task->interrupted = true;
+		if (task->state == TASK_RUNNING && held_for_long(task))
+			task_interrupt(task);
 	}
 	if (holder && !list_is_empty(&group->ready))
 		baton_claim(group, group->leader);

@@ -181,8 +181,7 @@ struct task {
 	bool starting;	    /* between exec and the program's entry */
 	bool at_entry_stop; /* stopped in STOP_SECCOMP: the pending call can still be changed */
 	bool local_call;    /* TASK_CALLING for a call that is not an event */
-	bool interrupted;   /* PTRACE_INTERRUPT was sent, its stop is to come */
-	bool slice_over;    /* ... because another task's turn has come */
+	bool slice_over;    /* it was interrupted because another task's turn has come */
 	/* Stopped in user mode without an event, waits for the baton; who has waited longest has
 	 * the smallest number, 0: it does not. */
 	uint64_t preempted;
@@ -362,8 +361,9 @@ struct group {
 	bool over;
 	unsigned dropping; /* versions whose tasks here are being ended */
 	bool bereft;	   /* its leader is being ended: a follower drains the stream and leads */
-	unsigned keeps;	   /* stops until what is held in its last stop is seen to; 0: nothing is */
-	unsigned former;   /* versions that led, and have come to their ends */
+	bool stands;	 /* a follower that is to lead has had all, and is to stop before it does */
+	unsigned keeps;	 /* stops until what is held in its last stop is seen to; 0: nothing is */
+	unsigned former; /* versions that led, and have come to their ends */
 	struct stop stash[64];
 	int nstashed;
 	struct list arrivals; /* tasks that other monitors hand over; under mxm->lock */

@@ -263,14 +263,14 @@ void baton_claim(struct group *group, int version)
 	uint64_t now;
 
 	group->wants_ticks = true;
-	if (!holder || holder->state != TASK_RUNNING || holder->interrupted)
+	if (!holder || holder->state != TASK_RUNNING || holder->tracee.interrupted)
 		return;
 	now = task_cpu_time(holder);
 	if (!group->slice_begun[version])
 		group->slice_begun[version] = now;
 	else if (now - group->slice_begun[version] > slice_of(holder) &&
 		 tracee_interrupt(&holder->tracee) == 0)
-		holder->interrupted = holder->slice_over = true;
+		holder->slice_over = true;
 }
 
 void baton_give_up(struct task *task)

@@ -176,7 +176,7 @@ int tracee_resume(struct tracee *t, enum resume_how how, int sig)
 	};
 	int rc = tracee_flush(t);
 
-	t->regs_known = false;
+	t->regs_known = t->interrupted = false;
 	if (rc < 0)
 		return rc;
 	return ptrace(request[how], t->tid, 0, sig) < 0 ? -errno : 0;
@@ -184,7 +184,10 @@ int tracee_resume(struct tracee *t, enum resume_how how, int sig)
 
 int tracee_interrupt(struct tracee *t)
 {
-	return ptrace(PTRACE_INTERRUPT, t->tid, 0, 0) < 0 ? -errno : 0;
+	if (ptrace(PTRACE_INTERRUPT, t->tid, 0, 0) < 0)
+		return -errno;
+	t->interrupted = true;
+	return 0;
 }
 
 /* AVX-512 and AMX fit (Intel SDM vol. 1, ch. 13). */

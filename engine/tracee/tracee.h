@@ -60,6 +60,7 @@ struct tracee {
 	struct user_regs_struct regs; /* valid while regs_known */
 	bool regs_known;
 	bool regs_dirty;
+	bool interrupted; /* since it was last resumed */
 };
 
 enum stop_kind {
@@ -111,7 +112,10 @@ MUST_CHECK int tracee_poll_for(pid_t tid, struct stop *ret_stop);
 /* Continues a stopped tracee with its registers as changed, and with signal @sig if not 0. */
 int tracee_resume(struct tracee *t, enum resume_how how, int sig);
 
-/* Makes a running tracee stop soon (STOP_NEW). */
+/*
+ * Makes a running tracee stop soon (STOP_NEW). One that comes to any other stop before does not
+ * come to that: the kernel forgets the interrupt there.
+ */
 int tracee_interrupt(struct tracee *t);
 
 /* Stopped: its registers; fetched once a stop. NULL: it vanished. Change them with tracee_touch().
