@@ -5,7 +5,7 @@
 load lib
 
 setup_file() {
-	need gcc strip jq
+	need gcc strip objcopy readelf jq
 	cd "$BATS_FILE_TMPDIR" || return
 	cat >base.c <<-'C'
 		#include <stdio.h>
@@ -208,6 +208,31 @@ refusals() {
 		cmp plain.map "$pass.map"
 	done
 	[ "$(ls cache | wc -l)" = 1 ]
+}
+
+@test "files without a build-id are analysed and cached like others, and a hit leaves the cache alone" {
+	cd "$BATS_TEST_TMPDIR" || return
+	local first side
+	for side in base changed; do
+		objcopy --remove-section .note.gnu.build-id "$BATS_FILE_TMPDIR/$side.stripped" $side
+		run readelf -n $side
+		[[ $output != *"Build ID"* ]]
+	done
+	mkdir cache
+	run -0 "$MX" analyze --cache cache base changed
+	[[ $output = *"analysed"*"build-ids       none"* ]] || fail "$output"
+	first=$(stat -c '%i %y' cache/*.map)
+	"$MX" analyze --cache cache -o kept.map base changed >/dev/null
+	[ "$(stat -c '%i %y' cache/*.map)" = "$first" ]
+	"$MX" analyze -o plain.map base changed >/dev/null
+	cmp kept.map plain.map
+	# The pair the other way round, and another file of the same name, are not that pair.
+	"$MX" analyze --cache cache changed base >/dev/null
+	[ "$(ls cache | wc -l)" = 2 ]
+	printf 'x' >>base
+	"$MX" analyze --cache cache -o other.map base changed >/dev/null
+	[ "$(ls cache | wc -l)" = 3 ]
+	! cmp -s other.map kept.map
 }
 
 @test "one function side by side, by name and by address" {
