@@ -8,7 +8,7 @@ load podman.bash
 bats_require_minimum_version 1.5.0
 
 setup_file() {
-	podman_setup mx-small
+	podman_setup mx-small mx-cache
 	make_image spliced-old with_libraries "$BUILD/victims/spliced_old" program
 	make_image spliced-new with_libraries "$BUILD/victims/spliced_new" program
 	make_image shell-old with_libraries "$BUILD/victims/spliced_old" program script
@@ -91,6 +91,27 @@ crash_in() {
 		[ "$(jq -r 'select(.event == "exit").status' <<<"$output")" = 0 ]
 		podman rm -f left-out >/dev/null
 	done
+}
+
+@test "the hook keeps its map for the next container of the two images, and makes one anew that was cut short" {
+	local d first cache=$BATS_TEST_TMPDIR/cache
+	d=$(delegates | head -n 1)
+	make_shim mx-cache "\"delegate\": \"$(PATH=$PATH:/usr/sbin command -v "$d")\", \"cache-dir\": \"$cache\""
+	start() {
+		run podman --runtime mx-cache run --rm --mount type=image,source=test:spliced-old,destination=/.mx/old \
+			--annotation io.mx.old=/.mx/old test:spliced-new /bin/program </dev/null
+		[ "$status" = 0 ] || { echo "$output"; return 1; }
+		[ "$(find "$cache" -name '*.map' | wc -l)" = 1 ]
+	}
+	start
+	first=$(stat -c '%i %y' "$cache"/*.map)
+	cp "$cache"/*.map "$BATS_TEST_TMPDIR/kept"
+	start
+	[ "$(stat -c '%i %y' "$cache"/*.map)" = "$first" ]
+	truncate -s -8 "$cache"/*.map
+	start
+	[ "$(stat -c '%i %y' "$cache"/*.map)" != "$first" ]
+	cmp "$BATS_TEST_TMPDIR/kept" "$cache"/*.map
 }
 
 @test "an image's own /.mx/config/map is not looked at" {
