@@ -362,6 +362,15 @@ static void on_note(void *arg, const char *event, int version, pid_t pid, const 
 	event_end(&ev);
 }
 
+/* Who hears of the end may read the log then. */
+static void tell_end(void *arg)
+{
+	struct director *d = arg;
+
+	if (d->on_end)
+		d->on_end(d->on_end_arg, d->status);
+}
+
 static void on_end(void *arg, int status)
 {
 	struct director *d = arg;
@@ -382,8 +391,7 @@ static void on_end(void *arg, int status)
 	else
 		event_int(&ev, "status", WEXITSTATUS(status));
 	event_end(&ev);
-	if (d->on_end)
-		d->on_end(d->on_end_arg, status);
+	eventlog_when_out(d->config.log, tell_end, d);
 }
 
 static const struct mxm_ops ops = {

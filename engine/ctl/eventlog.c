@@ -32,6 +32,8 @@ struct eventlog {
 struct waiting {
 	struct list link;
 	struct event_out ev;
+	void (*fn)(void *arg); /* in an event's place, or NULL */
+	void *arg;
 };
 
 int eventlog_open(const char *path, bool verbose, struct eventlog **ret_log, struct err *err)
@@ -322,7 +324,10 @@ static void put_out_waiting(struct eventlog *log)
 		struct waiting *w = container_of(at, struct waiting, link);
 
 		list_remove(at);
-		put_out(&w->ev);
+		if (w->fn)
+			w->fn(w->arg);
+		else
+			put_out(&w->ev);
 		free(w);
 	}
 }
@@ -367,4 +372,24 @@ void event_cancel(struct event_out *ev)
 		pthread_mutex_unlock(&log->lock);
 	}
 	discard(ev);
+}
+
+void eventlog_when_out(struct eventlog *log, void (*fn)(void *arg), void *arg)
+{
+	struct waiting *w;
+
+	if (!log) {
+		fn(arg);
+		return;
+	}
+	pthread_mutex_lock(&log->lock);
+	if (log->awaited) {
+		w = xzalloc(sizeof(*w));
+		w->fn = fn;
+		w->arg = arg;
+		list_append(&log->queue, &w->link);
+	} else {
+		fn(arg);
+	}
+	pthread_mutex_unlock(&log->lock);
 }

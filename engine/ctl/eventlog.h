@@ -99,6 +99,11 @@ void event_quiet(struct event_out *ev);
 void event_precede(struct event_out *ev);
 /* Writes the event and frees what it holds. */
 void event_end(struct event_out *ev);
+/*
+ * Calls @fn when every event that was ended before is written: now, or on the thread that ends the
+ * one that they are to come after, or in eventlog_close(). It is short, and leaves the log alone.
+ */
+void eventlog_when_out(struct eventlog *log, void (*fn)(void *arg), void *arg);
 /* Frees it unwritten. */
 void event_cancel(struct event_out *ev);
 

@@ -35,8 +35,14 @@ static void report_crash(struct eventlog *log)
 	event_end(&ev);
 }
 
+static void count(void *arg)
+{
+	++*(int *)arg;
+}
+
 static void test_order(void)
 {
+	int told = 0;
 	cleanup_str struct str text = STR_INIT;
 	struct event_out slow, slower, quick;
 	struct eventlog *log;
@@ -50,11 +56,16 @@ static void test_order(void)
 	event_precede(&slower);
 	eventlog_begin(log, &quick, "quick");
 	event_end(&quick);
+	eventlog_when_out(log, count, &told);
 	event_str(&slow, "signal", "SIGSEGV");
 	event_end(&slow);
+	ok(told == 0, "nor is it said that it were");
 	ok(io_read_file(path, 1 << 20, &text, &err) == 0 && !strstr(str_text(&text), "quick"),
 		"what is ended while another one is awaited is not written");
 	event_cancel(&slower);
+	ok(told == 1, "it is said when it is");
+	eventlog_when_out(log, count, &told);
+	ok(told == 2, "and at once where nothing is awaited");
 	str_reset(&text);
 	ok(io_read_file(path, 1 << 20, &text, &err) == 0 && strstr(text.data, "quick") &&
 			strstr(text.data, "\"slow\",\"signal\"") < strstr(text.data, "quick"),
