@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What follow.c and vet.c share: a follower's call beside an event of its tuple. */
+/* What follow.c, follow_give.c and vet.c share: a follower's call beside an event of its tuple. */
 #ifndef MX_MXM_FOLLOW_H
 #define MX_MXM_FOLLOW_H
 
@@ -36,6 +36,11 @@ bool follow_is_held_up(const struct task *task);
  */
 void follow_vanish(struct task *task);
 
+/* It runs on in user mode, and has the baton. */
+void follow_go_on(struct task *task);
+
+/* follow_give.c: the follower's call, at whose entry it is stopped, is the event's. */
+void follow_consume(struct task *task, struct event *event);
 /* Ends the follower's call with @result; it is stopped at its entry or exit. */
 void follow_give_result(struct task *task, int64_t result);
 
