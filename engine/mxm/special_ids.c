@@ -57,23 +57,66 @@ static int stay_open(struct task *task)
 	return rc == -ESRCH ? rc : 0;
 }
 
+/* Where capset(2) and capget(2) have the id: after the version. */
+static struct raddr header_pid(const struct task *task)
+{
+	return raddr(task->call.args[0] + 4);
+}
+
+static int header_to_real(struct task *task)
+{
+	struct mxm *mxm = task->tuple->group->mxm;
+	pid_t known, real;
+
+	if (task->call.nr != SYS_capset && task->call.nr != SYS_capget)
+		return 0;
+	/* Where it cannot be read, the kernel says so to the program. */
+	if (mxm->versions[task->version].identity ||
+		tracee_read(&task->tracee, header_pid(task), &known, sizeof(known)) < 0 ||
+		known <= 0)
+		return 0;
+	real = ids_to_real(mxm, task->version, known);
+	if (real == known)
+		return 0;
+	task->header_known = known;
+	return tracee_write(&task->tracee, header_pid(task), &real, sizeof(real));
+}
+
+static int header_to_known(struct task *task)
+{
+	const pid_t known = task->header_known;
+
+	task->header_known = 0;
+	return known ? tracee_write(&task->tracee, header_pid(task), &known, sizeof(known)) : 0;
+}
+
+static int cred_lead(struct task *task, struct event *event)
+{
+	return header_to_real(task) == -ESRCH ? -ESRCH : 0;
+}
+
 static int cred_led(struct task *task, struct event *event, int64_t *result)
 {
+	if (header_to_known(task) == -ESRCH)
+		return -ESRCH;
 	return *result < 0 ? 0 : stay_open(task);
 }
 
 static int cred_follow(struct task *task, struct event *event, enum follow_how *ret_how)
 {
 	*ret_how = event->result < 0 ? FOLLOW_SKIP : FOLLOW_TO_EXIT;
-	return 0;
+	return *ret_how == FOLLOW_TO_EXIT && header_to_real(task) == -ESRCH ? -ESRCH : 0;
 }
 
 static int cred_followed(struct task *task, struct event *event, int64_t *result)
 {
+	if (header_to_known(task) == -ESRCH)
+		return -ESRCH;
 	return *result != event->result ? -EBADMSG : stay_open(task);
 }
 
 const struct special special_cred = {
+	.lead = cred_lead,
 	.led = cred_led,
 	.follow = cred_follow,
 	.followed = cred_followed,

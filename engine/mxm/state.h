@@ -186,6 +186,7 @@ struct task {
 	 * the smallest number, 0: it does not. */
 	uint64_t preempted;
 	unsigned lost_slices; /* in a row, without a sign that it computes and does not spin */
+	pid_t header_known;   /* is put back into the header of capset(2), capget(2); or 0 */
 	struct call call;
 	struct str in;	       /* the call's normalised inputs */
 	uint32_t lens[6];      /* lengths behind pointers at the entry */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ids of processes and threads are one program's: what one call says, others confirm. */
+#include <linux/capability.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -7,8 +8,20 @@
 
 #include "victim.h"
 
+/* A thread may set its own capabilities only, and may be named for that. */
+static void same_rights(void)
+{
+	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, gettid() };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	SEE(syscall(SYS_capget, &header, data) == 0);
+	SEE(syscall(SYS_capset, &header, data) == 0);
+	SEE(header.pid == gettid());
+}
+
 static void *thread(void *arg)
 {
+	same_rights();
 	SEE(getpid() == *(pid_t *)arg);
 	SEE(gettid() != getpid());
 	SEE(syscall(SYS_tgkill, getpid(), gettid(), 0) == 0);
@@ -23,6 +36,7 @@ int main(void)
 	int p[2];
 
 	SEE(gettid() == pid);
+	same_rights();
 	SEE(kill(pid, 0) == 0);
 	SEE(getpgid(pid) == getpgrp());
 	SEE(getsid(pid) == getsid(0));
