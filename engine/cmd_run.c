@@ -49,6 +49,7 @@ enum {
 	OPT_MAX_RESYNCS,
 	OPT_MAP,
 	OPT_MAP_IF,
+	OPT_MAP_CACHE,
 };
 
 static const struct option options[] = {
@@ -78,6 +79,7 @@ static const struct option options[] = {
 	{ "max-resyncs", required_argument, NULL, OPT_MAX_RESYNCS },
 	{ "map", required_argument, NULL, OPT_MAP },
 	{ "map-if", required_argument, NULL, OPT_MAP_IF },
+	{ "map-cache", required_argument, NULL, OPT_MAP_CACHE },
 	{ "merge-memory", no_argument, NULL, OPT_MERGE },
 	{ "least-privilege", no_argument, NULL, OPT_LEAST },
 	{ "verbose", no_argument, NULL, 'v' },
@@ -111,6 +113,8 @@ static const char help[] =
 	"  --map-if FILE           the same, where FILE is there and has all that differs; else "
 	"they\n"
 	"                          are analysed\n"
+	"  --map-cache DIR         what is analysed is kept there, for the next run of the same "
+	"files\n"
 	"  --core DIR              write a core file of a crashed version there\n"
 	"  --argv0 NAME            the name that both versions are called by (default: NEW)\n"
 	"  --old-root DIR          chroot of the old version; also makes all that is not below a\n"
@@ -254,6 +258,9 @@ static int parse_option(struct run_options *o, int opt, const char *arg)
 		return 0;
 	case OPT_MAP_IF:
 		o->map_if = arg;
+		return 0;
+	case OPT_MAP_CACHE:
+		o->front.config.map_cache = arg;
 		return 0;
 	case OPT_CORE:
 		o->front.config.core_dir = arg;

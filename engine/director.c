@@ -435,7 +435,9 @@ static void log_start(struct director *d)
 static void prepare_recovery(struct director *d)
 {
 	const struct mxm_config *c = &d->config.mxm;
-	struct recovery_config config = { .map = d->config.map, .map_fd = d->config.map_fd };
+	struct recovery_config config = {
+		.map = d->config.map, .cache = d->config.map_cache, .map_fd = d->config.map_fd
+	};
 
 	if (c->nversions != ARRAY_SIZE(config.roots) || !d->config.max_recoveries)
 		return;

@@ -25,6 +25,7 @@ struct director_config {
 	unsigned max_recoveries;      /* in a minute, of one version; 0: none comes back */
 	unsigned max_resyncs;	      /* the same after a divergence */
 	const char *map;	      /* of the two versions; NULL: made when it is needed */
+	const char *map_cache;	      /* folder of maps that were made before; NULL: none */
 	int map_fd;		      /* one that may be of no use, or -1 */
 	struct eventlog *log;
 };

@@ -62,6 +62,17 @@ crash_and_go_on() {
 	[ "$(events crash) $(events recovered) $(events divergence)" = "5 5 0" ] || fail "$*: $(cat "$LOG")"
 }
 
+@test "--map-cache: what one run has analysed is there for the next" {
+	local first
+	good_victim=$(victim spliced_old)
+	mkdir "$BATS_TEST_TMPDIR/cache"
+	crash_and_go_on "$good_victim" "$(victim spliced_new)" --map-cache "$BATS_TEST_TMPDIR/cache"
+	first=$(stat -c '%i %y' "$BATS_TEST_TMPDIR"/cache/*.map)
+	[ "$(wc -l <<<"$first")" = 1 ]
+	crash_and_go_on "$good_victim" "$(victim spliced_new)" --map-cache "$BATS_TEST_TMPDIR/cache"
+	[ "$(stat -c '%i %y' "$BATS_TEST_TMPDIR"/cache/*.map)" = "$first" ]
+}
+
 @test "a victim: each version with the bug, each as leader, each mode, with symbols and without" {
 	local symbols sync leader
 	good_victim=$(victim spliced_old)

@@ -103,7 +103,8 @@ static int spawn_analyser(struct recovery *r, int complaints, struct err *err)
 {
 	size_t n;
 	const struct twin *pairs = twins_pairs(r->twins, &n);
-	cleanup_free char **argv = xreallocarray(NULL, 2 * n + 4, sizeof(*argv));
+	const size_t at = r->config.cache ? 4 : 3; /* of the pairs */
+	cleanup_free char **argv = xreallocarray(NULL, 2 * n + at + 1, sizeof(*argv));
 	cleanup_free int *spare = xreallocarray(NULL, 2 * n, sizeof(*spare));
 	char *envp[] = { NULL };
 	posix_spawn_file_actions_t actions;
@@ -113,7 +114,9 @@ static int spawn_analyser(struct recovery *r, int complaints, struct err *err)
 	argv[0] = xstrdup("mx");
 	argv[1] = xstrdup("analyze");
 	argv[2] = xstrdup("--output=-");
-	argv[2 * n + 3] = NULL;
+	if (r->config.cache)
+		argv[3] = xasprintf("--cache=%s", r->config.cache);
+	argv[2 * n + at] = NULL;
 	if (rc == 0)
 		rc = -posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0);
 	if (rc == 0)
@@ -121,7 +124,7 @@ static int spawn_analyser(struct recovery *r, int complaints, struct err *err)
 	if (rc == 0)
 		rc = -posix_spawn_file_actions_adddup2(&actions, complaints, 2);
 	for (size_t i = 0; i < 2 * n; i++) {
-		argv[3 + i] = xasprintf("/proc/self/fd/%d", (int)(FIRST_FD + i));
+		argv[at + i] = xasprintf("/proc/self/fd/%d", (int)(FIRST_FD + i));
 		spare[i] = fcntl(pairs[i / 2].fd[i % 2], F_DUPFD_CLOEXEC, (int)(FIRST_FD + 2 * n));
 		if (rc == 0)
 			rc = spare[i] < 0 ? -errno
@@ -136,7 +139,7 @@ static int spawn_analyser(struct recovery *r, int complaints, struct err *err)
 		if (spare[i] >= 0)
 			close(spare[i]);
 	}
-	for (size_t i = 0; i < 2 * n + 3; i++)
+	for (size_t i = 0; i < 2 * n + at; i++)
 		free(argv[i]);
 	posix_spawn_file_actions_destroy(&actions);
 	r->n_analysed = n;

@@ -16,6 +16,7 @@ struct recovery;
 struct recovery_config {
 	const char *roots[2]; /* of old and new; NULL: none */
 	const char *map;      /* file that `mx analyze` has written; NULL: made when needed */
+	const char *cache;    /* folder of maps that were made before; NULL: none */
 	/*
 	 * A map that need not know what runs: it is used where it is whole and has each pair of
 	 * files that differ, by their digests. Else, and for -1, one is made. Stays the caller's.
