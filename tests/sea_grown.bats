@@ -130,3 +130,61 @@ refused() {
 	refused gcc s 'END=long mx;' yes
 	refused clang 0 'END=long mx;' ''
 }
+
+# accepted OLD NEW NAMES: those of OLD's functions that differ and are not refused, by their names in NAMES.
+accepted() {
+	local addr
+	"$MX" analyze --json "$1" "$2" |
+		jq -r '.objects[0].old_functions[] | select(.verdict != "identical" and .refused == null) | .address' |
+		while read -r addr; do
+			nm -C "$3" | sed -n "s/^0*${addr#0x} [TtWw] //p" | head -n 1
+		done
+}
+
+@test "a C++ class with virtual methods that grew: what makes, walks, reads and deletes its objects" {
+	local cc level
+	need g++ clang++
+	cd "$BATS_TEST_TMPDIR" || return
+	cat >shapes.cc <<-'C'
+		#include <cstdio>
+		#include <cstdlib>
+		#include <new>
+		#include <vector>
+		struct base { virtual int area(int k) const = 0; virtual ~base() {} };
+		struct shape : base {
+			int w;
+			MIDDLE
+			int h;
+			shape(int a, int b) : w(a), h(b) {}
+			__attribute__((noinline)) int area(int k) const override { return w * h + k; }
+			__attribute__((noinline)) void grow(int d) { w += d; h += d; }
+		};
+		__attribute__((noinline)) int sum(const std::vector<shape> &v) { int s = 0; for (auto &x : v) s += x.area(1); return s; }
+		__attribute__((noinline)) shape *make(int n) { return new shape(n, n + 1); }
+		__attribute__((noinline)) shape *many(int n) {
+			shape *p = (shape *)calloc(n, sizeof(shape));
+			for (int i = 0; i < n; i++) new (p + i) shape(i, i);
+			return p;
+		}
+		__attribute__((noinline)) int plain(int a, int b) { return a * 3 + b + PLUS; }
+		int main(int c, char **) {
+			std::vector<shape> s;
+			for (int i = 0; i < c + 3; i++) s.push_back(shape(i, 2));
+			shape *m = make(c), *q = many(5);
+			m->grow(c); q[2].grow(3);
+			printf("%d %d %d %d\n", sum(s), m->area(2), q[2].area(1), plain(c, 2));
+			delete m; free(q);
+		}
+	C
+	for cc in g++ clang++; do
+		for level in -O1 -O2 -Os; do
+			$cc $level -DMIDDLE= -DPLUS=0 -o old shapes.cc
+			$cc $level '-DMIDDLE=long more = 7;' -DPLUS=1 -o new shapes.cc
+			strip -o old.stripped old
+			strip -o new.stripped new
+			run -0 accepted old.stripped new.stripped old
+			[[ -z $output || $output = "plain(int, int)" ]] || fail "$cc $level: $output"
+			[[ $("$MX" analyze --all old.stripped new.stripped) = *"must not run on the old version's data"* ]]
+		done
+	done
+}

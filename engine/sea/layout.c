@@ -167,7 +167,9 @@ static bool takes_size(const struct sea_image *im, const struct sea_ref *r)
 {
 	static const char *const names[] = { "memset", "memcpy", "memmove", "mempcpy", "bzero",
 		"explicit_bzero", "__memset_chk", "__memcpy_chk", "__memmove_chk", "memcmp", "bcmp",
-		"qsort", "qsort_r", "bsearch", "fread", "fwrite", "write", "read" };
+		"qsort", "qsort_r", "bsearch", "fread", "fwrite", "write", "read",
+		/* operator delete and delete[] that are told it */
+		"_ZdlPvm", "_ZdaPvm", "_ZdlPvmSt11align_val_t", "_ZdaPvmSt11align_val_t" };
 	const char *name = sea_stub_import(im, r->target, NULL);
 
 	for (size_t i = 0; name && i < ARRAY_SIZE(names); i++)
