@@ -75,6 +75,19 @@ wrong() {
 	allowed umask w-add
 }
 
+@test "a follower whose own call brings something else goes on alone, where it is preferred" {
+	rules '{"name": "umask", "action": "add", "in": "new", "calls": ["umask(027)"]}'
+	for sync in lockstep barrier; do
+		rm -f "$LOG"
+		RESULT=$BATS_TEST_TMPDIR/mx in_fresh_folder timeout -k 1 20 "$MX" run --log "$LOG" --rules "$RULES" --sync $sync \
+			--leader old --prefer new "$old" "$new" -- w-result
+		[ "$(event_field divergence kind)" = result ] || fail "$sync: $(cat "$LOG")"
+		[ "$(event_field takeover version)" = new ]
+		RESULT=$BATS_TEST_TMPDIR/native in_fresh_folder "$new" w-result
+		diff -r "$BATS_TEST_TMPDIR/native" "$BATS_TEST_TMPDIR/mx"
+	done
+}
+
 @test "rewrite: one call stands for another" {
 	rules '{"name": "keepalive", "action": "rewrite", "old": ["setsockopt(*, SOL_SOCKET, 9, ??0*, 4)"],
 		"new": ["setsockopt(*, SOL_SOCKET, 9, ??1*, 4)"]}'

@@ -238,6 +238,12 @@ void follow_left(struct task *task)
 		rc = -EBADMSG;
 	if (rc == -EBADMSG) {
 		drop_diverged(task, NULL, event, "result");
+		if (!task->tuple->group->mxm->versions[task->version].alive)
+			return;
+		/* The other one was let go: it goes on with what its own call has brought. */
+		follow_give_result(task, result);
+		task_enter(task, TASK_RUNNING);
+		baton_lose(task);
 		return;
 	}
 	if (rc < 0)

@@ -454,6 +454,12 @@ static void wanted(const char *what)
 		MUST(chmod(".", 0700));
 	if (!strcmp(what, "w-add") && NEW)
 		umask(027);
+	/* What it brings to the second call then is not what the other version has. */
+	if (!strcmp(what, "w-result")) {
+		if (NEW)
+			umask(027);
+		umask(0);
+	}
 	if (!strcmp(what, "w-rewrite")) {
 		on = NEW;
 		fd = socket_pair(SOCK_STREAM, &other);
