@@ -364,10 +364,28 @@ int agent_break(struct task *task)
 	return 0;
 }
 
+/*
+ * A thread can be in user mode since before its version had an agent, and come to a site that
+ * another one's stop has had patched: the agent's first step faults. It has its slot when it is
+ * resumed, and takes that step again.
+ */
+static bool came_without_slot(struct task *task)
+{
+	const struct agent_header *header = (const struct agent_header *)agent_image;
+	const struct user_regs_struct *regs = task->slot ? NULL : tracee_regs(&task->tracee);
+
+	return regs && task->tuple->proc->agent_below[task->version] && !task->starting &&
+	       regs->rip == header->entry;
+}
+
 bool agent_takes_signal(struct task *task, int sig, bool fault)
 {
 	const struct user_regs_struct *regs;
 
+	if (fault && came_without_slot(task)) {
+		task_resume(task, RESUME_RUN, 0);
+		return true;
+	}
 	if (!agent_is_inside(task))
 		return false;
 	if (fault) {
