@@ -79,6 +79,18 @@ both_leaders() {
 	both_leaders sudden
 }
 
+@test "the end of the first process, as an init, in the midst of its children's forks" {
+	unshare -pf --mount-proc true 2>/dev/null || skip "no PID namespaces here"
+	local i status script='trap "" TERM
+		for i in 1 2 3 4 5 6; do while :; do (:); done & done
+		sleep 0.1; exit 4'
+	for i in {1..20}; do
+		status=0
+		timeout -k 1 20 unshare -pf --mount-proc "$MX" run --init sh sh -- -c "$script" || status=$?
+		[ "$status" = 4 ] || fail "run $i: status $status"
+	done
+}
+
 @test "a program that is written through a shared mapping, and executed" {
 	both_leaders built
 }

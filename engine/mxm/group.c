@@ -362,6 +362,14 @@ static bool awaits_arrival(struct group *group)
 	return awaits;
 }
 
+void group_over_locked(struct group *group)
+{
+	group->over = true;
+	group->over_ns = event_clock();
+	group->mxm->ngroups--;
+	pthread_cond_broadcast(&group->mxm->ended);
+}
+
 /* False: someone has come after all. */
 static bool end_group(struct group *group)
 {
@@ -374,10 +382,7 @@ static bool end_group(struct group *group)
 		standins_free(group);
 		ring_end(group);
 		shadows_rehome_locked(mxm, group, NULL);
-		group->over = true;
-		group->over_ns = event_clock();
-		mxm->ngroups--;
-		pthread_cond_broadcast(&mxm->ended);
+		group_over_locked(group);
 	}
 	pthread_mutex_unlock(&mxm->lock);
 	return over;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A group's monitor and what its parts call of each other. Everything here runs on the group's
- * monitor thread, but for group_new(), group_start() and group_poke().
+ * monitor thread, but for group_new(), group_over_locked() and group_poke().
  */
 #ifndef MX_MXM_GROUP_H
 #define MX_MXM_GROUP_H
@@ -11,6 +11,9 @@
 /* group.c: the event loop */
 
 struct group *group_new(struct mxm *mxm, int leader, unsigned followers);
+/* Says that it has no monitor (any more): nothing is to be sent there. Any thread, with the lock.
+ */
+void group_over_locked(struct group *group);
 /* The monitor's work, until no tuple is left. */
 void group_serve(struct group *group);
 /* Waits for the next stop of @tid and serves it. */

@@ -85,6 +85,11 @@ static void dispatch(struct group *to, struct arrival *a, bool lost)
 	int version = a->version;
 
 	pthread_mutex_lock(&mxm->lock);
+	/* Even for one of no use: a group that was made must end, and its monitor ends it. */
+	if (!to->over && !to->started && start(to) < 0) {
+		group_over_locked(to);
+		lost = true;
+	}
 	if (to->over || (!a->was && !mxm->versions[version].alive)) {
 		syscall(SYS_kill, a->tid, SIGKILL);
 		mm_put(a->mm);
@@ -92,10 +97,6 @@ static void dispatch(struct group *to, struct arrival *a, bool lost)
 		free(a);
 	} else {
 		list_append(&to->arrivals, &a->link);
-		if (!to->started && start(to) < 0)
-			lost = true;
-		else
-			pthread_kill(to->thread, SIGRTMIN);
 		group_poke(to);
 	}
 	pthread_mutex_unlock(&mxm->lock);

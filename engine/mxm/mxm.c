@@ -177,7 +177,10 @@ static void reap_orphans(void)
 	}
 }
 
-/* A group that ended a while ago: no other monitor can be about to send something there. */
+/*
+ * A group that ended a while ago: no other monitor can be about to send something there. One that
+ * never had a monitor keeps its tuples, which events may name.
+ */
 static struct group *take_old_group(struct mxm *mxm)
 {
 	uint64_t now = event_clock();
@@ -185,7 +188,8 @@ static struct group *take_old_group(struct mxm *mxm)
 	list_for_each (at, &mxm->groups) {
 		struct group *group = container_of(at, struct group, link);
 
-		if (group->over && now - group->over_ns > GROUP_AGE_NS) {
+		if (group->over && list_is_empty(&group->tuples) &&
+			now - group->over_ns > GROUP_AGE_NS) {
 			list_remove(at);
 			return group;
 		}
