@@ -28,6 +28,7 @@ teardown_file() {
 
 # What a test that failed has left is in no other one's way.
 setup() {
+	cd "$BATS_TEST_TMPDIR" || return # where conmon notes that memory ran out
 	podman rm -f -i -t 0 c1 >/dev/null 2>&1
 }
 

@@ -22,6 +22,13 @@ MUST_CHECK int canon_inputs(struct task *task);
 size_t canon_recall(const struct event *event, uint64_t at, void *buf, size_t len);
 
 /*
+ * Where the bytes of a call's argument @i lie in its normal form @form, at @pos, and how many, and
+ * where the next one begins. False: not as bytes, or not whole.
+ */
+bool canon_span(const struct call *call, const struct str *form, int i, size_t pos,
+	size_t *ret_begin, size_t *ret_len, size_t *ret_next);
+
+/*
  * The bytes that a write, sendto or (@vector) writev sends, in its normal form; NULL where they are
  * not there: a bad address, or more than 64 KiB. The length that a readv asks for; false: none.
  */

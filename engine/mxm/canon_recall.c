@@ -35,18 +35,17 @@ enum canon_shape canon_shape(uint8_t kind)
 	return SHAPE_MEMORY;
 }
 
-/* Where an argument's bytes lie in the normal form, and how many; @next is where the next one
- * begins. */
-static bool span_of(const struct event *event, int i, size_t pos, size_t *ret_begin,
-	size_t *ret_len, size_t *ret_next)
+bool canon_span(const struct call *call, const struct str *form, int i, size_t pos,
+	size_t *ret_begin, size_t *ret_len, size_t *ret_next)
 {
-	const char *in = str_text(&event->in);
-	const size_t size = event->in.len, head = 1 + sizeof(uint64_t) + 1;
+	const char *in = str_text(form);
+	const size_t size = form->len, head = 1 + sizeof(uint64_t) + 1;
+	const struct sys_arg *arg = &call->row->args[i];
 	uint64_t len;
 
 	*ret_len = 0;
 	*ret_begin = *ret_next = pos;
-	switch (canon_shape(event->call.row->args[i].kind)) {
+	switch (canon_shape(arg->kind)) {
 	case SHAPE_NOTHING:
 		return true;
 	case SHAPE_WORD:
@@ -61,7 +60,7 @@ static bool span_of(const struct event *event, int i, size_t pos, size_t *ret_be
 	case SHAPE_MEMORY:
 		break;
 	}
-	switch (event->call.row->args[i].kind) {
+	switch (arg->kind) {
 	case ARG_PATH:
 	case ARG_STR:
 		if (pos + 1 >= size || in[pos] != MARK_HERE)
@@ -72,7 +71,7 @@ static bool span_of(const struct event *event, int i, size_t pos, size_t *ret_be
 		return *ret_next <= size;
 	case ARG_SIGSET:
 	case ARG_IN:
-		if (event->call.row->args[i].words || pos + head > size || in[pos] != MARK_HERE ||
+		if (arg->words || pos + head > size || in[pos] != MARK_HERE ||
 			in[pos + head - 1] != MARK_HERE)
 			return false;
 		memcpy(&len, in + pos + 1, sizeof(len));
@@ -91,7 +90,9 @@ size_t canon_recall(const struct event *event, uint64_t at, void *buf, size_t le
 	const struct sys_row *row = event->call.row;
 	size_t pos = 0, begin, have, skip;
 
-	for (int i = 0; row && i < row->nargs && span_of(event, i, pos, &begin, &have, &pos); i++) {
+	for (int i = 0; row && i < row->nargs &&
+			canon_span(&event->call, &event->in, i, pos, &begin, &have, &pos);
+		i++) {
 		if (!have || at < event->call.args[i] || at >= event->call.args[i] + have)
 			continue;
 		skip = at - event->call.args[i];

@@ -17,26 +17,33 @@ static bool is_plain(const struct stat *st, const struct statfs *fs)
 	       fs->f_type != SYSFS_MAGIC;
 }
 
+void files_place(
+	const struct task *task, int dirfd, const char *name, char path[static FILES_PLACE_SIZE])
+{
+	const size_t size = FILES_PLACE_SIZE;
+
+	if (str_starts(name, "/"))
+		snprintf(path, size, "/proc/%d/root%s", task->tracee.tid, name);
+	else if (dirfd == AT_FDCWD)
+		snprintf(path, size, "/proc/%d/cwd/%s", task->tracee.tid, name);
+	else
+		snprintf(path, size, "/proc/%d/fd/%d/%s", task->tracee.tid, dirfd, name);
+}
+
 bool files_is_plain(const struct task *task, const struct call *call)
 {
-	cleanup_str struct str path = STR_INIT;
-	char full[PATH_MAX + 64];
+	cleanup_str struct str name = STR_INIT;
+	char path[FILES_PLACE_SIZE];
 	struct statfs fs;
 	struct stat st;
 
-	if (tracee_read_str((struct tracee *)&task->tracee, raddr(call->args[1]), PATH_MAX, &path) <
+	if (tracee_read_str((struct tracee *)&task->tracee, raddr(call->args[1]), PATH_MAX, &name) <
 		0)
 		return false;
-	if (str_starts(str_text(&path), "/"))
-		snprintf(full, sizeof(full), "/proc/%d/root%s", task->tracee.tid, str_text(&path));
-	else if ((int)call->args[0] == AT_FDCWD)
-		snprintf(full, sizeof(full), "/proc/%d/cwd/%s", task->tracee.tid, str_text(&path));
-	else
-		snprintf(full, sizeof(full), "/proc/%d/fd/%d/%s", task->tracee.tid,
-			(int)call->args[0], str_text(&path));
-	if (stat(full, &st) < 0)
+	files_place(task, (int)call->args[0], str_text(&name), path);
+	if (stat(path, &st) < 0)
 		return errno == ENOENT;
-	return statfs(full, &fs) == 0 && is_plain(&st, &fs);
+	return statfs(path, &fs) == 0 && is_plain(&st, &fs);
 }
 
 bool files_fd_is_plain(int fd)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files of which nobody can tell that they are opened for reading. */
+/* Files that the programs name, and those of which nobody can tell that they are opened. */
 #ifndef MX_MXM_FILES_H
 #define MX_MXM_FILES_H
+
+#include <limits.h>
 
 #include "mxm/state.h"
 
@@ -11,5 +13,10 @@ bool files_is_plain(const struct task *task, const struct call *call);
 
 /* The same of the engine's own descriptor. */
 bool files_fd_is_plain(int fd);
+
+/* Where the engine finds the file that @task names @name at its descriptor @dirfd. */
+#define FILES_PLACE_SIZE (PATH_MAX + 64)
+void files_place(
+	const struct task *task, int dirfd, const char *name, char path[static FILES_PLACE_SIZE]);
 
 #endif

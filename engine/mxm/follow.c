@@ -3,6 +3,7 @@
  * A follower's side of the stream: its calls are compared with the leader's events, in the order of
  * the stream, and it is given the results.
  */
+#include <errno.h>
 #include <sys/syscall.h>
 
 #include "mxm/canon.h"
@@ -18,6 +19,7 @@
 #include "mxm/reads.h"
 #include "mxm/ring.h"
 #include "mxm/rules.h"
+#include "mxm/vain.h"
 #include "mxm/wanted.h"
 
 void follow_asks(struct task *task)
@@ -75,9 +77,9 @@ void follow_make_alone(struct task *task, const struct event *event)
 	rules_note(task, event, rules_alone_name(&task->call));
 	task->looks++;
 	masks_go_alone(task);
-	if (task->call.nr == SYS_nanosleep) {
+	if (rules_is_sleep(&task->call)) {
 		/* The time that the leader's version took is over for this one too. */
-		follow_answer(task, 0);
+		follow_answer(task, rules_end_sleep(task) ? 0 : -EFAULT);
 		return;
 	}
 	if (task->call.nr == SYS_futex) {
@@ -87,7 +89,7 @@ void follow_make_alone(struct task *task, const struct event *event)
 		task_resume(task, RESUME_TO_EXIT, 0);
 		return;
 	}
-	if (modes_tell(task, &own) || positions_tell(task, &own)) {
+	if (modes_tell(task, &own) || positions_tell(task, &own) || vain_tell(task, event, &own)) {
 		follow_answer(task, own);
 		return;
 	}

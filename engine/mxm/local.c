@@ -114,7 +114,7 @@ static void draw(struct task *task)
 static bool makes_fd(const struct call *call)
 {
 	return (call->row->flags & SYS_NEWFD) || call->row->special == SPECIAL_DUP ||
-	       call->nr == SYS_pipe2;
+	       call->nr == SYS_pipe2 || call->nr == SYS_socketpair;
 }
 
 void local_own_fd(struct task *task, int fd, bool own)

@@ -37,6 +37,8 @@ const char *own_rule(enum own own)
 		[OWN_NAME] = RULE_NAME,
 		[OWN_OBJECT] = RULE_OWN,
 		[OWN_SOCKET] = RULE_OWN,
+		[OWN_NULL] = RULE_OWN,
+		[OWN_COPY] = RULE_OWN,
 	};
 
 	return names[own];
@@ -89,7 +91,13 @@ static enum own object_of(const struct call *call)
 	case SYS_epoll_create1:
 	case SYS_timerfd_create:
 	case SYS_pipe2:
+	case SYS_socketpair:
+	case SYS_memfd_create:
+	case SYS_inotify_init1:
 		return OWN_OBJECT;
+	case SYS_fcntl:
+		return call->args[1] == F_DUPFD || call->args[1] == F_DUPFD_CLOEXEC ? OWN_COPY
+										    : OWN_NOT;
 	case SYS_socket:
 		return (uint32_t)call->args[0] == AF_UNIX || (uint32_t)call->args[0] == AF_INET ||
 				       (uint32_t)call->args[0] == AF_INET6
@@ -97,6 +105,13 @@ static enum own object_of(const struct call *call)
 			       : OWN_NOT;
 	}
 	return OWN_NOT;
+}
+
+/* Devices that give zeroes, or nothing, and take all that is written. */
+static bool opens_null(const struct call *call, const char *path)
+{
+	return call->nr == SYS_openat &&
+	       (strcmp(path, "/dev/null") == 0 || strcmp(path, "/dev/zero") == 0);
 }
 
 static bool opens_name(const struct call *call, const char *path)
@@ -120,6 +135,8 @@ enum own own_makes(struct task *task)
 		return OWN_NOT;
 	if (opens_name(&task->call, str_text(&path)))
 		return OWN_NAME;
+	if (opens_null(&task->call, str_text(&path)))
+		return OWN_NULL;
 	if (!opens_to_read(&task->call))
 		return OWN_NOT;
 	own = source_of(str_text(&path));
@@ -148,6 +165,8 @@ enum own own_made(const struct event *event)
 		return OWN_NOT;
 	if (opens_name(&event->call, path))
 		return OWN_NAME;
+	if (opens_null(&event->call, path))
+		return OWN_NULL;
 	if (!opens_to_read(&event->call))
 		return OWN_NOT;
 	own = source_of(path);
@@ -194,11 +213,32 @@ static bool may_use_object(const struct call *call)
 	case SYS_readv:
 	case SYS_write:
 	case SYS_writev:
+	case SYS_pread64:
+	case SYS_pwrite64:
+	case SYS_lseek:
+	case SYS_ftruncate:
+	case SYS_fallocate:
+	case SYS_mmap:
 	case SYS_timerfd_settime:
 	case SYS_timerfd_gettime:
+	case SYS_inotify_add_watch:
+	case SYS_inotify_rm_watch:
+	case SYS_epoll_ctl:
+	case SYS_epoll_wait:
+	case SYS_shutdown:
 		return true;
+	case SYS_sendto:
+	case SYS_recvfrom:
+		return !call->args[4];
 	}
 	return false;
+}
+
+/* Zeroes are read into a mapping of /dev/zero; to share one is to share memory. */
+static bool may_use_null(const struct call *call)
+{
+	return may_use_source(call) || call->nr == SYS_write || call->nr == SYS_writev ||
+	       call->nr == SYS_pwrite64;
 }
 
 bool own_may(enum own own, const struct call *call)
@@ -218,9 +258,12 @@ bool own_may(enum own own, const struct call *call)
 		return call->nr == SYS_write;
 	case OWN_OBJECT:
 		return may_use_object(call);
+	case OWN_NULL:
+		return may_use_null(call);
 	case OWN_SOCKET:
 		return call->nr == SYS_setsockopt &&
 		       is_plain_option((uint32_t)call->args[1], (uint32_t)call->args[2]);
+	case OWN_COPY:
 	case OWN_NOT:
 		break;
 	}
@@ -304,10 +347,14 @@ bool own_may_now(const struct task *task, int fd)
 	switch (call->nr) {
 	case SYS_read:
 	case SYS_readv:
+	case SYS_recvfrom:
 		return !waits(task, fd, POLLIN);
 	case SYS_write:
 	case SYS_writev:
+	case SYS_sendto:
 		return !waits(task, fd, POLLOUT);
+	case SYS_epoll_wait:
+		return !(uint32_t)call->args[3];
 	}
 	return true;
 }
@@ -393,6 +440,8 @@ void own_pass_over(struct task *task, const struct event *event)
 		return;
 	if (event->call.nr == SYS_close)
 		set_unshared(proc, task->version, (int)event->call.args[0], OWN_NOT);
+	if (object_of(&event->call) == OWN_COPY && event->result >= 0)
+		set_unshared(proc, task->version, (int)event->result, OWN_COPY);
 	for (int i = 0; i < event->nfds; i++)
 		set_unshared(proc, task->version, event->fds[i].num, own_made(event));
 }
@@ -435,23 +484,24 @@ static int take_one(struct task *task, int fd, enum own own)
 
 int own_take(struct task *task, int64_t *result)
 {
-	enum own own = object_of(&task->call);
+	enum own own = own_makes(task);
+	const int at = task->call.nr == SYS_socketpair ? 3 : 0;
 	int pair[2], moved;
 
-	if (task->call.nr != SYS_pipe2) {
+	if (task->call.nr != SYS_pipe2 && task->call.nr != SYS_socketpair) {
 		moved = take_one(task, (int)*result, own);
 		if (moved >= 0)
 			*result = moved;
 		return moved < 0 ? moved : 0;
 	}
-	if (tracee_read(&task->tracee, raddr(task->call.args[0]), pair, sizeof(pair)) < 0)
+	if (tracee_read(&task->tracee, raddr(task->call.args[at]), pair, sizeof(pair)) < 0)
 		return -ESRCH;
 	for (int i = 0; i < 2; i++) {
 		pair[i] = take_one(task, pair[i], own);
 		if (pair[i] < 0)
 			return -ESRCH;
 	}
-	return tracee_write(&task->tracee, raddr(task->call.args[0]), pair, sizeof(pair)) < 0
+	return tracee_write(&task->tracee, raddr(task->call.args[at]), pair, sizeof(pair)) < 0
 		       ? -ESRCH
 		       : 0;
 }

@@ -9,10 +9,12 @@
  * - other files and folders, opened for reading only, outside /dev, /proc and /sys; and the try to
  *   open one that is not there.
  * - threads' names, which pthread_setname_np(3) writes to /proc/self/task/ID/comm.
- * - objects: eventfd, timerfd, pipe, epoll sets. Nobody else has them, so what is done with them
- *   concerns the version alone.
+ * - /dev/null and /dev/zero.
+ * - objects: eventfd, timerfd, pipe, socketpair, memfd, inotify, epoll sets. Nobody else has them,
+ *   so what is done with them concerns the version alone. A set may watch what both have.
  * - sockets: as long as they are asked, set and closed only. Sending, binding, connecting and
  *   listening are not among it, but for the try to connect to nscd.
+ * - copies of descriptors that both have: as long as they are asked and closed only.
  *
  * The leader's is unknown to the follower, which cannot use it. The follower's gets a number far
  * above the program's, so that the leader's numbers stay free in both. What else is done with such
@@ -30,8 +32,10 @@ enum own {
 	OWN_SYSTEM,
 	OWN_FILE,
 	OWN_NAME,
+	OWN_NULL,
 	OWN_OBJECT,
 	OWN_SOCKET,
+	OWN_COPY,
 };
 
 /* The rule's name; NULL: OWN_NOT. */

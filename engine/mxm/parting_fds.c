@@ -77,8 +77,10 @@ int parting_fds(const struct copy *copy, int leader, int version, struct err *er
 		if (!fds_is_private(copy->proc, leader, fd))
 			continue;
 		switch (copy->proc->own_fds[leader][fd]) {
+		case OWN_NULL:
 		case OWN_OBJECT:
 		case OWN_SOCKET:
+		case OWN_COPY:
 			share_fd(&tuple->tasks[leader], fd);
 			break;
 		default:

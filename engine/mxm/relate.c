@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "mxm/alike.h"
 #include "mxm/clones.h"
 #include "mxm/follow.h"
 #include "mxm/masks.h"
@@ -17,6 +18,7 @@
 #include "mxm/positions.h"
 #include "mxm/reads.h"
 #include "mxm/rules.h"
+#include "mxm/vain.h"
 #include "mxm/waits.h"
 
 /* Why the follower's call is not the event's; NULL: it is, or a rule makes it so. */
@@ -31,6 +33,10 @@ static const char *mismatch(struct task *task, const struct event *event)
 			rules_note(task, event, RULE_SAME_CALL);
 		return NULL;
 	}
+	if (alike_at_place(&task->call, &task->in, &event->call, &event->in)) {
+		rules_note(task, event, RULE_PIECES);
+		return NULL;
+	}
 	if (task->call.nr != event->call.nr)
 		return waits_are_same(&task->call, &task->in, &event->call, &event->in) ? NULL
 											: "call";
@@ -42,6 +48,10 @@ static const char *mismatch(struct task *task, const struct event *event)
 	if (rules_same_flags(&task->call, &task->in, &event->call, &event->in,
 		    modes_may_part(task, &event->call))) {
 		rules_note(task, event, RULE_FLAGS);
+		return NULL;
+	}
+	if (alike_by_path(task, event)) {
+		rules_note(task, event, RULE_PATH);
 		return NULL;
 	}
 	if (!rules_temporary_name(task, event))
@@ -92,11 +102,11 @@ static bool names_thread(const struct call *call)
  */
 static enum relation relate_idle(const struct task *task, const struct event *event)
 {
-	if (names_thread(&event->call) || asks_poll(&event->call) ||
+	if (names_thread(&event->call) || asks_poll(&event->call) || vain_was(task, event) ||
 		(event->call.nr == SYS_close && event->pending && event->result == -EBADF) ||
 		(!event->pending && closes_nothing(task, &event->call)))
 		return REL_PASS_OVER;
-	return names_thread(&task->call) || asks_poll(&task->call) ||
+	return names_thread(&task->call) || asks_poll(&task->call) || vain_asks(task, event) ||
 			       closes_nothing(task, &task->call)
 		       ? REL_ALONE
 		       : REL_DIFFERENT;

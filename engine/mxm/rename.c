@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -116,6 +117,19 @@ static bool is_milliseconds(struct task *task, uint64_t at, uint32_t *ret)
 	return true;
 }
 
+/* What openat2(2) is asked for, if openat(2) can be: no more than that, and nothing amiss in it. */
+static bool is_plain_open(struct task *task, uint64_t at, uint64_t size, struct open_how *ret)
+{
+	const uint64_t known = O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND |
+			       O_NONBLOCK | O_SYNC | O_ASYNC | O_DIRECT | O_DIRECTORY | O_NOFOLLOW |
+			       O_NOATIME | O_CLOEXEC;
+
+	return size == sizeof(*ret) &&
+	       tracee_read(&task->tracee, raddr(at), ret, sizeof(*ret)) == 0 && !ret->resolve &&
+	       !(ret->flags & ~known) && (ret->flags & O_ACCMODE) != O_ACCMODE &&
+	       !(ret->mode & ~(uint64_t)((ret->flags & O_CREAT) ? 07777 : 0));
+}
+
 static void rename_to(
 	struct call *call, uint64_t nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3)
 {
@@ -127,6 +141,7 @@ static void rename_some(struct task *task)
 {
 	struct call *c = &task->call;
 	const uint64_t *a = c->args;
+	struct open_how how;
 	uint32_t ms;
 
 	switch (c->nr) {
@@ -145,6 +160,10 @@ static void rename_some(struct task *task)
 	case SYS_dup3:
 		if (!(uint32_t)a[2] && (uint32_t)a[0] != (uint32_t)a[1])
 			rename_to(c, SYS_dup2, a[0], a[1], 0, 0);
+		break;
+	case SYS_openat2:
+		if (is_plain_open(task, a[2], a[3], &how))
+			rename_to(c, SYS_openat, a[0], a[1], how.flags, how.mode);
 		break;
 	case SYS_epoll_create:
 		if ((int)a[0] > 0)

@@ -100,6 +100,11 @@ static bool is_looking_operation(const struct call *call)
 	case SYS_rt_sigaction:
 	case SYS_sigaltstack:
 		return call->args[call->nr == SYS_sigaltstack ? 0 : 1] == 0;
+	case SYS_kill: /* no signal: is there such a process? */
+	case SYS_tkill:
+		return !(uint32_t)call->args[1];
+	case SYS_tgkill:
+		return !(uint32_t)call->args[2];
 	case SYS_getpgid:
 	case SYS_getsid:
 	case SYS_sched_getaffinity:
@@ -118,8 +123,45 @@ static bool is_looking_operation(const struct call *call)
 	return false;
 }
 
+bool rules_is_sleep(const struct call *call)
+{
+	const uint64_t *a = call->args;
+
+	switch (call->nr) {
+	case SYS_nanosleep:
+		return true;
+	case SYS_poll:
+		return !(uint32_t)a[1] && (int)a[2] > 0;
+	case SYS_ppoll:
+		return !(uint32_t)a[1] && a[2] && !a[3];
+	case SYS_select:
+	case SYS_pselect6:
+		return !(uint32_t)a[0] && a[4] && (call->nr == SYS_select || !a[5]);
+	}
+	return false;
+}
+
+bool rules_end_sleep(struct task *task)
+{
+	static const uint64_t none[2];
+	const struct call *c = &task->call;
+	int left = c->nr == SYS_ppoll ? 2 : c->nr == SYS_select || c->nr == SYS_pselect6 ? 4 : -1;
+
+	return left < 0 ||
+	       tracee_write(&task->tracee, raddr(c->args[left]), none, sizeof(none)) == 0;
+}
+
+/* Calls by which what was written before is safe from a loss of power. */
+static bool is_sync(const struct call *call)
+{
+	return call->nr == SYS_fsync || call->nr == SYS_fdatasync || call->nr == SYS_sync ||
+	       call->nr == SYS_syncfs || call->nr == SYS_sync_file_range;
+}
+
 bool rules_is_look(const struct call *call)
 {
+	if (rules_is_sleep(call) || is_sync(call))
+		return true;
 	switch (call->nr) {
 	case SYS_getrandom:
 	case SYS_clock_gettime:
@@ -131,7 +173,6 @@ bool rules_is_look(const struct call *call)
 	case SYS_getcpu:
 	case SYS_futex:
 	case SYS_sched_yield:
-	case SYS_nanosleep:
 	case SYS_getuid:
 	case SYS_geteuid:
 	case SYS_getgid:
@@ -177,9 +218,12 @@ bool rules_is_look(const struct call *call)
 	return is_looking_operation(call);
 }
 
-const char *rules_look_name(uint64_t nr)
+static const char *look_name(const struct call *call)
 {
-	return nr == SYS_futex ? RULE_FUTEX : nr == SYS_nanosleep ? RULE_SLEEP : RULE_LOOK;
+	return call->nr == SYS_futex  ? RULE_FUTEX
+	       : rules_is_sleep(call) ? RULE_SLEEP
+	       : is_sync(call)	      ? RULE_SYNC
+				      : RULE_LOOK;
 }
 
 const char *rules_alone_name(const struct call *call)
@@ -188,7 +232,9 @@ const char *rules_alone_name(const struct call *call)
 		return RULE_CLOSED;
 	if (call->nr == SYS_prctl && call->args[0] == PR_SET_NAME)
 		return RULE_NAME;
-	return !rules_is_look(call) && masks_has(call) ? RULE_MASK : rules_look_name(call->nr);
+	if (call->nr == SYS_unlinkat || call->nr == SYS_mkdirat)
+		return RULE_NOTHING;
+	return !rules_is_look(call) && masks_has(call) ? RULE_MASK : look_name(call);
 }
 
 bool rules_is_extra_look(const struct task *task, const struct event *event)

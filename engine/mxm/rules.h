@@ -36,13 +36,16 @@ int rules_names(struct agent_name *ret_names, uint16_t *ret_nrs);
  * on where a time slice ended. One that only the follower makes is answered for it alone, a clock
  * as it was last told, and the event is still to come; one that only the leader made is passed
  * over. A sleep is among them: all that it does is to take time, which a follower need not take.
+ * So is a call that brings to the disk what was written: whoever asks for it, it is done.
  * Safe: nobody outside sees them, and what follows from the answer is compared like all else. Not
  * among them: SO_ERROR, which takes the error away; anything that consumes.
  */
 bool rules_is_look(const struct call *call);
-/* The name of the rule that such a call falls under. */
-const char *rules_look_name(uint64_t nr);
-/* The same of any call that one version may make alone: a look, or one of masks.h. */
+/* Does it do nothing but take time, a limited one? */
+bool rules_is_sleep(const struct call *call);
+/* A follower's sleep is over at once: the kernel says that no time is left. False: bad address. */
+bool rules_end_sleep(struct task *task);
+/* The name of the rule that a call falls under which one version may make alone. */
 const char *rules_alone_name(const struct call *call);
 /* The follower looks, and the event is not the same look. */
 bool rules_is_extra_look(const struct task *task, const struct event *event);
@@ -79,6 +82,7 @@ void rules_pass_over(struct task *task, const struct event *event);
 #define RULE_LOOK      "look"
 #define RULE_FUTEX     "wait-order"
 #define RULE_SLEEP     "sleep"
+#define RULE_SYNC      "sync"
 #define RULE_SAME_CALL "same-call"
 #define RULE_TEMPORARY "temporary-name"
 #define RULE_RANDOM    "random-source"
@@ -86,6 +90,8 @@ void rules_pass_over(struct task *task, const struct event *event);
 #define RULE_OWN       "own-descriptor"
 #define RULE_READ      "file-read"
 #define RULE_CLOSED    "closed-already"
+#define RULE_NOTHING   "nothing-to-do"
+#define RULE_PATH      "same-path"
 #define RULE_NAME      "thread-name"
 #define RULE_MASK      "signal-mask"
 #define RULE_FLAGS     "descriptor-flags"

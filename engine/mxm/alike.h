@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Two calls whose normal forms differ, and that ask for the same. */
+#ifndef MX_MXM_ALIKE_H
+#define MX_MXM_ALIKE_H
+
+#include "mxm/state.h"
+
+/*
+ * The same bytes at the same place of the same descriptor, by pwrite64 or pwritev, or as many of
+ * them by pread64 or preadv. Safe: the kernel moves them in the same way, at once.
+ */
+bool alike_at_place(const struct call *a, const struct str *our_in, const struct call *b,
+	const struct str *their_in);
+
+/*
+ * The same call, where a name is written otherwise: with "./" or more slashes than one, or from the
+ * root in the place of the working directory, for which the follower's process is asked. Safe: both
+ * are the same steps for the kernel, whatever is a link in them; "..", which may not be, is left.
+ */
+bool alike_by_path(const struct task *task, const struct event *event);
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Calls in vain: unlink, rmdir and mkdir where there is nothing to remove, or to make. One version
+ * may make them and the other not: programs clear a place before they use it, or make sure of a
+ * folder. Safe: nothing has changed for anybody. The follower's is not made: it is told what it
+ * would have been told at its place in the stream, where the leader may be ahead.
+ */
+#ifndef MX_MXM_VAIN_H
+#define MX_MXM_VAIN_H
+
+#include "mxm/state.h"
+
+/* Does the call that @task asks for change nothing, in the state before @event? At its entry. */
+bool vain_asks(const struct task *task, const struct event *event);
+/* The same of the event's call, which the kernel has answered or will. */
+bool vain_was(const struct task *task, const struct event *event);
+
+/* What a call is told that was found to be in vain; false: it is another one. */
+bool vain_tell(struct task *task, const struct event *event, int64_t *ret_result);
+
+#endif

@@ -1,0 +1,47 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Versions of which one does more that nobody notices, or asks for the same in another form, run as
+# one, with the rule named in the log; those that only look so are found out (tests/victims/alike.h).
+
+load lib
+load pairs
+
+setup() {
+	old=$(victim alike_old)
+	new=$(victim alike_new)
+	LOG=$BATS_TEST_TMPDIR/events.log
+}
+
+@test "what was written is brought to the disk, in another way or not" {
+	harmless sync syncs
+}
+
+@test "a name that is removed and is not there, a folder that is made and is" {
+	harmless nothing-to-do nothing
+}
+
+@test "the same name from the root, with dots and slashes; openat2" {
+	harmless same-path paths
+	harmless same-call opens
+}
+
+@test "bytes at a place, by pwrite and pwritev, pread and preadv" {
+	harmless pieces at-place
+}
+
+@test "sleeps by poll and select; a process that is looked for" {
+	harmless sleep naps
+	harmless look there
+}
+
+@test "objects, devices and copies that one version alone has" {
+	harmless own-descriptor own-pair own-memory own-null own-copy own-watch own-set
+}
+
+@test "harmful: names that lead elsewhere, or are there" {
+	harmful x-path-up x-path-slash x-unlink x-mkdir x-resolve
+}
+
+@test "harmful: other bytes, another place, a copy that is written to, a device that refuses, a signal" {
+	harmful x-bytes x-place x-copy x-full x-kill
+}

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * alike CASE: two versions of which one does more that nobody notices, or says the same in another
+ * form; and (cases that begin with x) two that only look so. Each case is done often enough for the
+ * agents to have their part in it.
+ */
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <time.h>
+
+#include "victim.h"
+
+#define TEXT  "one two three four five six seven eight nine ten\n"
+#define TIMES 15
+
+static int make(const char *name)
+{
+	int fd = MUST(open(name, O_RDWR | O_CREAT | O_TRUNC, 0600));
+
+	MUST(write(fd, TEXT, sizeof(TEXT) - 1));
+	return fd;
+}
+
+static void show(int fd)
+{
+	char buf[sizeof(TEXT)] = "";
+
+	printf("%d %ld %s", fd, (long)MUST(pread(fd, buf, sizeof(buf) - 1, 0)), buf);
+}
+
+/* Brought to the disk by one, by both in other ways, or not. */
+static void syncs(int fd)
+{
+	if (NEW)
+		MUST(fsync(fd));
+	MUST(write(fd, "x", 1));
+	MUST(NEW ? fdatasync(fd) : fsync(fd));
+}
+
+/* Removed or made in vain. */
+static void nothing(int fd)
+{
+	(void)fd;
+	if (NEW && !(unlink("nowhere") < 0 && errno == ENOENT))
+		printf("removed what is not there\n");
+	mkdir("folder", 0700);
+	if (NEW && !(mkdir("folder", 0700) < 0 && errno == EEXIST))
+		printf("made twice\n");
+	if (!NEW && !(unlink("file/below") < 0 && errno == ENOTDIR))
+		printf("removed what is not there\n");
+	MUST(rmdir("folder"));
+}
+
+static void paths(int fd)
+{
+	char name[4096];
+
+	(void)fd;
+	MUST(getcwd(name, sizeof(name) - 20));
+	strcat(name, "//.///file");
+	MUST(chmod(NEW ? name : "file", 0640));
+	MUST(rename(NEW ? "./file" : "file", NEW ? "other" : ".//other"));
+	MUST(rename("other", "file"));
+	fd = MUST(open(NEW ? name : "./file", O_RDONLY));
+	show(fd);
+	MUST(close(fd));
+}
+
+static void opens(int fd)
+{
+	struct open_how how = { .flags = O_RDWR | O_CREAT, .mode = 0600 };
+
+	fd = MUST(NEW ? syscall(SYS_openat2, AT_FDCWD, "another", &how, sizeof(how))
+		      : open("another", O_RDWR | O_CREAT, 0600));
+	MUST(write(fd, "a", 1));
+	show(fd);
+	MUST(close(fd));
+}
+
+static void at_place(int fd)
+{
+	struct iovec iov[2] = { { "ON", 2 }, { "E!", 2 } };
+	char buf[8] = "";
+	struct iovec in[2] = { { buf, 3 }, { buf + 3, 4 } };
+
+	MUST(NEW ? pwritev(fd, iov, 2, 4) : pwrite(fd, "ONE!", 4, 4));
+	MUST(NEW ? pread(fd, buf, 7, 3) : preadv(fd, in, 2, 3));
+	printf("%s\n", buf);
+}
+
+static void there(int fd)
+{
+	(void)fd;
+	if (NEW)
+		MUST(kill(getpid(), 0));
+	MUST(write(1, "there\n", 6));
+}
+
+static void naps(int fd)
+{
+	struct timeval tv = { 0, 200 };
+	struct timespec ts = { 0, 200000 };
+
+	(void)fd;
+	if (NEW)
+		MUST(select(0, NULL, NULL, NULL, &tv));
+	else
+		MUST(nanosleep(&ts, NULL));
+	if (NEW)
+		MUST(poll(NULL, 0, 1));
+	else
+		MUST(ppoll(NULL, 0, &ts, NULL));
+	MUST(write(1, "awake\n", 6));
+}
+
+static void own_pair(int fd)
+{
+	int p[2];
+	char c = 0;
+
+	if (NEW) {
+		MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, p));
+		MUST(write(p[0], "x", 1));
+		MUST(recv(p[1], &c, 1, 0));
+		MUST(close(p[0]));
+		MUST(close(p[1]));
+	}
+	show(fd);
+}
+
+static void own_memory(int fd)
+{
+	int m;
+	char *at;
+
+	if (!NEW) {
+		m = MUST(memfd_create("scratch", MFD_CLOEXEC));
+		MUST(ftruncate(m, 4096));
+		MUST(pwrite(m, "m", 1, 9));
+		at = (char *)MUST(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, m, 0));
+		if (at[9] != 'm')
+			printf("not there\n");
+		MUST(munmap(at, 4096));
+		MUST(close(m));
+	}
+	show(fd);
+}
+
+static void own_null(int fd)
+{
+	char buf[16] = "x";
+	int null;
+
+	if (NEW) {
+		null = MUST(open("/dev/null", O_RDWR));
+		MUST(write(null, buf, sizeof(buf)));
+		MUST(close(null));
+		null = MUST(open("/dev/zero", O_RDONLY));
+		MUST(read(null, buf, sizeof(buf)));
+		MUST(close(null));
+	}
+	show(fd);
+}
+
+static void own_copy(int fd)
+{
+	if (NEW)
+		MUST(close(MUST(dup(1))));
+	show(fd);
+	if (!NEW)
+		MUST(close(MUST(fcntl(fd, F_DUPFD_CLOEXEC, 50))));
+	show(fd);
+}
+
+static void own_watch(int fd)
+{
+	int w;
+
+	if (NEW) {
+		w = MUST(inotify_init1(IN_NONBLOCK));
+		MUST(inotify_add_watch(w, ".", IN_CREATE));
+		MUST(close(w));
+	}
+	show(fd);
+}
+
+/* A set of its own, which watches what both have. */
+static void own_set(int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = &ev };
+	int p[2], set;
+
+	MUST(pipe(p));
+	if (NEW) {
+		set = MUST(epoll_create1(0));
+		MUST(epoll_ctl(set, EPOLL_CTL_ADD, p[0], &ev));
+		if (epoll_wait(set, &ev, 1, 0) != 0)
+			printf("ready\n");
+		MUST(close(set));
+	}
+	MUST(close(p[0]));
+	MUST(close(p[1]));
+	show(fd);
+}
+
+static void harmful(const char *what, int fd)
+{
+	struct open_how how = { .flags = O_RDONLY, .resolve = RESOLVE_NO_SYMLINKS };
+	int copy, status = 0;
+
+	if (!strcmp(what, "x-path-up"))
+		status = chmod(NEW ? "./folder/../file" : "file", 0644);
+	if (!strcmp(what, "x-path-slash"))
+		status = chmod(NEW ? "file/" : "file", 0644);
+	if (!strcmp(what, "x-unlink") && NEW)
+		status = unlink("other");
+	if (!strcmp(what, "x-mkdir") && NEW)
+		status = mkdir("made", 0700);
+	if (!strcmp(what, "x-resolve"))
+		status = NEW ? (int)syscall(SYS_openat2, AT_FDCWD, "link", &how, sizeof(how))
+			     : open("link", O_RDONLY);
+	if (!strcmp(what, "x-place"))
+		status = NEW ? pwrite(fd, "2", 1, 4) : pwritev(fd, &(struct iovec){ "2", 1 }, 1, 5);
+	if (!strcmp(what, "x-bytes"))
+		status = NEW ? pwrite(fd, "2", 1, 4) : pwritev(fd, &(struct iovec){ "3", 1 }, 1, 4);
+	if (!strcmp(what, "x-copy") && NEW) {
+		copy = MUST(dup(1));
+		MUST(write(copy, "by the copy\n", 12));
+		MUST(close(copy));
+	}
+	if (!strcmp(what, "x-full")) {
+		copy = MUST(open(NEW ? "/dev/null" : "/dev/full", O_WRONLY));
+		status = write(copy, "x", 1);
+		MUST(close(copy));
+	}
+	if (!strcmp(what, "x-kill"))
+		status = kill(getpid(), NEW ? SIGURG : 0);
+	printf("%d\n", status < 0);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(int fd);
+} cases[] = { { "syncs", syncs }, { "nothing", nothing }, { "paths", paths }, { "opens", opens },
+	{ "at-place", at_place }, { "there", there }, { "naps", naps }, { "own-pair", own_pair },
+	{ "own-memory", own_memory }, { "own-null", own_null }, { "own-copy", own_copy },
+	{ "own-watch", own_watch }, { "own-set", own_set } };
+
+int main(int argc, char **argv)
+{
+	const char *what = argc > 1 ? argv[1] : "";
+	int fd = make("file");
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	MUST(close(make("other")));
+	MUST(symlink("file", "link"));
+	if (what[0] == 'x')
+		harmful(what, fd);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		for (int n = 0; n < TIMES && !strcmp(what, cases[i].name); n++)
+			cases[i].run(fd);
+	}
+	printf("end\n");
+	return 0;
+}
