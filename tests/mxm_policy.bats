@@ -61,6 +61,21 @@ calls() {
 	done
 }
 
+@test "what the leader has read, and the preferred follower has not, is answered, and once" {
+	local way sync option
+	for way in read poll select epoll; do
+		for sync in stream barrier lockstep; do
+			for option in --agent --no-agent; do
+				rm -rf folder "$LOG"
+				(echo one; sleep 0.2; echo two) | mx_run --leader old --prefer new --sync "$sync" \
+					"$option" "$(victim unread_old)" "$(victim unread_new)" -- "$way" >out
+				[ "$(cat out)" = $'one\ntwo' ] || fail "$way, $sync, $option: $(cat out "$LOG")"
+				[ "$(events divergence)" = 1 ] || fail "$way, $sync, $option: $(cat "$LOG")"
+			done
+		done
+	done
+}
+
 @test "an early exit" {
 	for leader in old new; do
 		for policy in new old; do

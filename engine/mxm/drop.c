@@ -12,6 +12,7 @@
 #include "mxm/events.h"
 #include "mxm/group.h"
 #include "mxm/late.h"
+#include "mxm/pieces.h"
 #include "mxm/positions.h"
 #include "mxm/postmortem.h"
 #include "mxm/rejoin.h"
@@ -204,6 +205,7 @@ void drop_diverged(struct task *follower, struct task *leader, struct event *eve
 		/* The follower goes its own way from here: what the leader did instead is not its
 		 * past. */
 		positions_part_ways(follower, event);
+		pieces_keep_unread(follower);
 		late_part_ways(follower);
 		follower->event = NULL;
 		event_forget(tuple->group, tuple, follower->version);

@@ -6,6 +6,7 @@
 
 #include "base/xalloc.h"
 #include "mxm/fds.h"
+#include "mxm/pieces.h"
 #include "mxm/ring.h"
 #include "mxm/shadows.h"
 
@@ -71,6 +72,10 @@ void event_publish(struct event *event)
 		&mxm->stats.payload_bytes, event->in.len + event->out.len, __ATOMIC_RELAXED);
 	event->pending = group->followers & ~event->tuple->parted;
 	group->published++;
+	for (int v = 0; event->tuple->parted && v < MXM_VERSIONS_MAX; v++) {
+		if (event->tuple->parted & group->followers & (1u << v))
+			pieces_keep(&event->tuple->tasks[v], event);
+	}
 	if (!event->pending) {
 		event_free(event);
 		return;

@@ -334,6 +334,28 @@ int fds_epoll_own(
 	return found;
 }
 
+bool fds_epoll_data(
+	struct mxm *mxm, struct fdtab *fds, int set_fd, int fd, int version, uint64_t *ret_data)
+{
+	struct ofd *set;
+	bool found = false;
+
+	pthread_mutex_lock(&mxm->lock);
+	set = ofd_of(fds, set_fd);
+	if (set) {
+		list_for_each (at, &set->members) {
+			const struct epoll_reg *reg = container_of(at, struct epoll_reg, of_set);
+
+			if (reg->fd != fd || !(reg->known & (1u << version)))
+				continue;
+			*ret_data = reg->data[version];
+			found = true;
+		}
+	}
+	pthread_mutex_unlock(&mxm->lock);
+	return found;
+}
+
 int fds_epoll_added(struct mxm *mxm, struct fdtab *fds, struct fds_stale *ret_members, int max)
 {
 	int n = 0;

@@ -60,6 +60,9 @@ struct epoll_reg *fds_epoll_find(struct mxm *mxm, struct fdtab *fds, int set_fd,
  */
 int fds_epoll_own(
 	struct mxm *mxm, struct fdtab *fds, int set_fd, int fd, int version, uint64_t *data);
+/* What @version knows the member @fd of the set by; false: it knows none. */
+bool fds_epoll_data(
+	struct mxm *mxm, struct fdtab *fds, int set_fd, int fd, int version, uint64_t *ret_data);
 /* The members, by descriptors of this process, that it has put into sets itself: up to @max. */
 int fds_epoll_added(struct mxm *mxm, struct fdtab *fds, struct fds_stale *ret_members, int max);
 /* Is all that @fd's members hold, as far as @versions go, the same in them? False: @fd is no set.

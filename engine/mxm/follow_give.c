@@ -14,7 +14,6 @@
 #include "mxm/masks.h"
 #include "mxm/modes.h"
 #include "mxm/own.h"
-#include "mxm/pieces.h"
 #include "mxm/positions.h"
 #include "mxm/posix_timers.h"
 #include "mxm/restart.h"
@@ -22,6 +21,7 @@
 #include "mxm/rules.h"
 #include "mxm/shadows.h"
 #include "mxm/special.h"
+#include "mxm/surplus.h"
 #include "mxm/waits.h"
 
 void follow_give_result(struct task *task, int64_t result)
@@ -140,7 +140,7 @@ static bool is_renamed(const struct task *task, const struct event *event)
 
 static void forget_descriptor(struct task *task, int fd)
 {
-	pieces_forget(task->tuple->proc, task->version, fd);
+	surplus_forget(task->tuple->proc, task->version, fd);
 	modes_forget(task->tuple->proc, task->version, fd);
 	positions_forget(task->tuple->proc, task->version, fd);
 }

@@ -22,6 +22,7 @@
 #include "mxm/modes.h"
 #include "mxm/pieces.h"
 #include "mxm/positions.h"
+#include "mxm/ready.h"
 #include "mxm/restart.h"
 #include "mxm/rules.h"
 #include "mxm/shadows.h"
@@ -263,7 +264,7 @@ void lead_asks(struct task *task)
 	if ((task->ahead.bytes.len || task->done) && pieces_take_over(task))
 		return;
 	if (!list_is_empty(&task->tuple->proc->surplus) && canon_inputs(task) == 0 &&
-		pieces_serve(task))
+		(pieces_serve(task) || ready_tell(task)))
 		return;
 	if (task->sequence.rule && wanted_rest(task))
 		return;

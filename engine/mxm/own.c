@@ -107,11 +107,10 @@ static enum own object_of(const struct call *call)
 	return OWN_NOT;
 }
 
-/* Devices that give zeroes, or nothing, and take all that is written. */
+/* The device that gives nothing, and takes all that is written. */
 static bool opens_null(const struct call *call, const char *path)
 {
-	return call->nr == SYS_openat &&
-	       (strcmp(path, "/dev/null") == 0 || strcmp(path, "/dev/zero") == 0);
+	return call->nr == SYS_openat && strcmp(path, "/dev/null") == 0;
 }
 
 static bool opens_name(const struct call *call, const char *path)
@@ -234,7 +233,6 @@ static bool may_use_object(const struct call *call)
 	return false;
 }
 
-/* Zeroes are read into a mapping of /dev/zero; to share one is to share memory. */
 static bool may_use_null(const struct call *call)
 {
 	return may_use_source(call) || call->nr == SYS_write || call->nr == SYS_writev ||

@@ -9,7 +9,7 @@
  * - other files and folders, opened for reading only, outside /dev, /proc and /sys; and the try to
  *   open one that is not there.
  * - threads' names, which pthread_setname_np(3) writes to /proc/self/task/ID/comm.
- * - /dev/null and /dev/zero.
+ * - /dev/null.
  * - objects: eventfd, timerfd, pipe, socketpair, memfd, inotify, epoll sets. Nobody else has them,
  *   so what is done with them concerns the version alone. A set may watch what both have.
  * - sockets: as long as they are asked, set and closed only. Sending, binding, connecting and

@@ -21,6 +21,7 @@
 #include "mxm/reads.h"
 #include "mxm/rules.h"
 #include "mxm/special.h"
+#include "mxm/surplus.h"
 #include "mxm/vectors.h"
 
 /* How long a new leader tries to write what it was told is written, in steps of 100 ms. */
@@ -36,13 +37,6 @@ struct transfer {
 	bool write, vector;
 	uint64_t len;
 	const char *data; /* of a write */
-};
-
-/* Bytes that the leader has read, and that this version has not asked for yet. */
-struct surplus {
-	struct list link; /* proc->surplus */
-	int version, fd;
-	struct str bytes;
 };
 
 static size_t least(size_t a, size_t b)
@@ -128,6 +122,15 @@ static enum stream kind_of(const struct task *task, int fd)
 	return type == SOCK_STREAM ? STREAM_FLOW : STREAM_NOT;
 }
 
+static bool is_socket(const struct task *task, int fd)
+{
+	struct stat st;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", task->tracee.tid, fd);
+	return stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
 char pieces_flow(const struct task *task)
 {
 	struct transfer t;
@@ -145,55 +148,47 @@ char pieces_flow(const struct task *task)
 	return '\0';
 }
 
-/* surplus */
-
-static struct surplus *surplus_of(struct proc *proc, int version, int fd)
+/* What an event has read: the first block of its outputs, canon_outputs(). */
+static const char *bytes_read(const struct event *event, size_t *ret_len)
 {
-	list_for_each (at, &proc->surplus) {
-		struct surplus *s = container_of(at, struct surplus, link);
+	uint32_t len;
 
-		if (s->version == version && s->fd == fd)
-			return s;
+	if (event->result <= 0 || event->out.len < sizeof(len))
+		return NULL;
+	memcpy(&len, event->out.data, sizeof(len));
+	*ret_len = len;
+	return len == event->result && event->out.len - sizeof(len) >= len
+		       ? event->out.data + sizeof(len)
+		       : NULL;
+}
+
+void pieces_keep(struct task *task, const struct event *event)
+{
+	const char *data;
+	struct transfer t;
+	size_t len;
+
+	if (event->kind != EVENT_CALL || !event->call.row || event->result <= 0 ||
+		!transfer_of(&event->call, &event->in, &t))
+		return;
+	if (t.write) {
+		surplus_forget(task->tuple->proc, task->version, is_socket(task, t.fd) ? t.fd : -1);
+		return;
 	}
-	return NULL;
+	data = bytes_read(event, &len);
+	if (data && kind_of(task, t.fd) == STREAM_FLOW)
+		surplus_keep(task, t.fd, data, len);
 }
 
-static void surplus_free(struct surplus *s)
+void pieces_keep_unread(struct task *task)
 {
-	list_remove(&s->link);
-	str_free(&s->bytes);
-	free(s);
-}
+	struct group *group = task->tuple->group;
 
-static void keep_surplus(struct task *task, int fd, const char *data, size_t len)
-{
-	struct proc *proc = task->tuple->proc;
-	struct surplus *s = surplus_of(proc, task->version, fd);
+	list_for_each (at, &group->stream) {
+		const struct event *event = container_of(at, struct event, link);
 
-	if (!s) {
-		s = xzalloc(sizeof(*s));
-		s->version = task->version;
-		s->fd = fd;
-		list_append(&proc->surplus, &s->link);
-	}
-	str_append(&s->bytes, data, len);
-}
-
-static void use_surplus(struct surplus *s, size_t n)
-{
-	memmove(s->bytes.data, s->bytes.data + n, s->bytes.len - n);
-	s->bytes.len -= n;
-	if (!s->bytes.len)
-		surplus_free(s);
-}
-
-void pieces_forget(struct proc *proc, int version, int fd)
-{
-	list_for_each_safe (at, &proc->surplus) {
-		struct surplus *s = container_of(at, struct surplus, link);
-
-		if ((version < 0 || s->version == version) && (fd < 0 || s->fd == fd))
-			surplus_free(s);
+		if (event->tuple == task->tuple && (event->pending & (1u << task->version)))
+			pieces_keep(task, event);
 	}
 }
 
@@ -237,11 +232,11 @@ bool pieces_serve(struct task *task)
 		return false;
 	/* Of a file the rest may follow; of what flows a short count is what the kernel gives. */
 	if (n < t.len && task_follows(task) && kind_of(task, t.fd) == STREAM_FILE) {
-		use_surplus(s, n);
+		surplus_use(s, n);
 		task->done = n;
 		return false;
 	}
-	use_surplus(s, n);
+	surplus_use(s, n);
 	tracee_skip_call(&task->tracee, (int64_t)n);
 	task->at_entry_stop = false;
 	task_resume(task, RESUME_RUN, 0);
@@ -408,8 +403,7 @@ static enum pieces consume_write(struct task *task, struct event *event,
 static enum pieces consume_read(struct task *task, struct event *event, const struct transfer *ours)
 {
 	const char *data;
-	uint32_t len;
-	size_t n;
+	size_t len, n;
 
 	if (event->result <= 0) {
 		rules_note(task, event, RULE_PIECES);
@@ -420,19 +414,15 @@ static enum pieces consume_read(struct task *task, struct event *event, const st
 		end_with_error(task, event);
 		return PIECES_MOVED;
 	}
-	/* The first block of the outputs: canon_outputs(). */
-	if (event->out.len < sizeof(len))
+	data = bytes_read(event, &len);
+	if (!data)
 		return PIECES_NOT;
-	memcpy(&len, event->out.data, sizeof(len));
-	if (len != event->result || event->out.len - sizeof(len) < len)
-		return PIECES_NOT;
-	data = event->out.data + sizeof(len);
 	n = least(len, ours->len - task->done);
 	if (put_read(task, ours, data, n) < 0)
 		return PIECES_NOT;
 	rules_note(task, event, RULE_PIECES);
 	if (n < len)
-		keep_surplus(task, ours->fd, data + n, len - n);
+		surplus_keep(task, ours->fd, data + n, len - n);
 	task->done += n;
 	event_consumed(event, task->version);
 	if (task->done == ours->len || kind_of(task, ours->fd) != STREAM_FILE)

@@ -18,7 +18,9 @@
  *   shows something else, nothing has happened yet. Should the follower lead then, it first
  *   writes what it was told had been written.
  * - A follower reads less at once: the surplus is kept for its next reads of that descriptor, also
- *   when it leads by then.
+ *   when it leads by then. So is what a leader has read that is let go for the
+ *   follower's sake; and whoever waits for such a descriptor is told that it is readable
+ * (surplus.h).
  * - A follower reads more at once: of a regular file it is given all that the leader reads in a
  *   row, and what is missing then from the file itself, if that is open for reading only; else a
  *   short count, as the kernel may.
@@ -70,13 +72,20 @@ MUST_CHECK bool pieces_release(struct task *task, const struct event *event);
 bool pieces_serve(struct task *task);
 
 /*
+ * The task goes its own way from here, and will lead: what the leader has read meanwhile from what
+ * flows, and the task has not, is surplus. But for what it has answered since, by a write to the
+ * same socket, or to anything else than a socket: twice would be once too often. What it does until
+ * it is stopped comes as events of their own.
+ */
+void pieces_keep_unread(struct task *task);
+void pieces_keep(struct task *task, const struct event *event);
+
+/*
  * The task leads from now on, stopped at a call's entry, and was in the midst of pieces. True: its
  * call was ended or changed here, or what it was told is written was written, and it runs.
  */
 bool pieces_take_over(struct task *task);
 /* The result of a call of which a part had been done for the task. */
 int64_t pieces_result(struct task *task, int64_t result);
-
-void pieces_forget(struct proc *proc, int version, int fd); /* closed; -1: all */
 
 #endif

@@ -12,6 +12,7 @@
 #include "base/xalloc.h"
 #include "mxm/events.h"
 #include "mxm/group.h"
+#include "mxm/pieces.h"
 
 #define CONTROL_SIZE (AGENT_VERSIONS * 4096ul)
 
@@ -329,9 +330,13 @@ static struct event *go_on_to(struct group *group, int version, uint64_t until, 
 		if (event)
 			return event;
 		tuple = tuple_of(group, record->item.tuple);
-		if (tuple && (tuple->parted & (1u << version))) {
-			advance(group, version, size);
-			continue;
+		if (tuple && (tuple->parted & (1u << version)) && size >= sizeof(*record)) {
+			event = make_event(group, version, read, record, size);
+			if (event) {
+				pieces_keep(&event->tuple->tasks[version], event);
+				event_consumed(event, version);
+				continue;
+			}
 		}
 		if (tuple && tuple->tasks[version].state != TASK_ASKING)
 			return NULL;

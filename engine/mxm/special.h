@@ -35,6 +35,10 @@ struct special {
 
 const struct special *special_of(const struct sys_row *row);
 
+/* Has the set @set of the task's process the member @fd, and what for? As the task knows it. */
+struct epoll_event;
+bool special_epoll_watches(struct task *task, int set, int fd, struct epoll_event *ret);
+
 extern const struct special special_mmap, special_clone, special_exec, special_wait,
 	special_sigaction, special_epoll, special_close, special_dup, special_cloexec, special_pids,
 	special_affinity, special_cred, special_kill, special_futex;

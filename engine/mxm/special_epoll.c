@@ -47,6 +47,20 @@ static bool watched(const struct task *task, int set, int fd, uint32_t *ret_even
 	return false;
 }
 
+bool special_epoll_watches(struct task *task, int set, int fd, struct epoll_event *ret)
+{
+	uint64_t data;
+	uint32_t events;
+
+	if (!fds_epoll_data(task->tuple->group->mxm, task->tuple->proc->fds, set, fd, task->version,
+		    &data) ||
+		!watched(task, set, fd, &events))
+		return false;
+	ret->events = events;
+	ret->data.u64 = data;
+	return true;
+}
+
 /*
  * After a take-over the kernel still holds data of the old leader's. Where the new leader puts in
  * the same number for another member, the kernel is first told the new leader's data for the one

@@ -14,9 +14,9 @@
 #include "mxm/ids.h"
 #include "mxm/late.h"
 #include "mxm/modes.h"
-#include "mxm/pieces.h"
 #include "mxm/positions.h"
 #include "mxm/shadows.h"
+#include "mxm/surplus.h"
 
 /*
  * What a task may compute, in CPU time, while another one waits for the baton. Where a slice ends
@@ -174,7 +174,7 @@ void proc_put(struct mxm *mxm, struct proc *proc)
 {
 	if (__atomic_sub_fetch(&proc->refs, 1, __ATOMIC_ACQ_REL))
 		return;
-	pieces_forget(proc, -1, -1);
+	surplus_forget(proc, -1, -1);
 	modes_forget(proc, -1, -1);
 	positions_forget(proc, -1, -1);
 	fds_put(mxm, proc->fds);
