@@ -14,7 +14,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,6 +21,7 @@
 #include "base/xalloc.h"
 #include "base/version.h"
 #include "ctl/eventlog.h"
+#include "hook/cache.h"
 #include "hook/job.h"
 #include "hook/objects.h"
 #include "hook/programs.h"
@@ -29,11 +29,8 @@
 #include "oci/root.h"
 #include "oci/spec.h"
 #include "oci/state.h"
-#include "oci/folders.h"
-#include "sea/map.h"
 
 #define STATE_JSON_MAX (1u << 20)
-#define CACHE_MAPS     256
 
 struct job {
 	struct plan plan;
@@ -41,8 +38,8 @@ struct job {
 	unsigned seconds;
 	int map;	  /* where the map goes */
 	uint64_t map_max; /* bytes */
-	int cache;	  /* the folder of maps, or -1 */
-	char *key;	  /* shared with the worker, which sets it: the map's name in the cache */
+	struct map_cache cache;
+	struct map_names *names; /* shared with the worker, which sets them */
 };
 
 static int find_program(int root, const struct plan *plan, const char *version, const char *name,
@@ -111,48 +108,24 @@ static int drop_privileges(struct err *err)
 	return 0;
 }
 
-/*
- * Whether the map was made before; then it is copied, while there are privileges. Whoever reads a
- * map checks all of it; here only a file that was cut short is told from a whole one.
- */
-static bool copy_from_cache(const struct job *job, const char *key)
-{
-	cleanup_free char *name = xasprintf("%s.map", key);
-	cleanup_close int fd =
-		job->cache < 0 ? -1 : openat(job->cache, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	struct sea_map_header header;
-	struct stat st;
-	off_t at = 0;
-
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
-		pread(fd, &header, sizeof(header), 0) != sizeof(header) ||
-		memcmp(header.magic, SEA_MAP_MAGIC, sizeof(header.magic)) != 0 ||
-		header.file_size != (uint64_t)st.st_size || header.file_size > job->map_max)
-		return false;
-	while (at < st.st_size) {
-		if (sendfile(job->map, fd, &at, st.st_size - at) <= 0)
-			break;
-	}
-	if (at == st.st_size)
-		return true;
-	if (ftruncate(job->map, 0) < 0 || lseek(job->map, 0, SEEK_SET) < 0)
-		fprintf(stderr, "mx-hook: cannot begin the map again: %m\n");
-	return false;
-}
-
 /* Runs in the worker: the map from the cache, or made by a process without privileges. */
 static int make_map(struct job *job, struct object_pairs *pairs, struct err *err)
 {
-	char key[OBJECTS_KEY_LEN + 1];
-	int rc = objects_key(pairs, key, err);
+	struct map_names *names = job->names;
+	int rc = 0;
 
+	if (objects_id(pairs, names->id) &&
+		map_cache_copy(&job->cache, names->id, MAP_BY_ID, job->map, job->map_max))
+		return 0;
+	rc = objects_key(pairs, names->key, err);
 	if (rc < 0)
 		return rc;
-	if (copy_from_cache(job, key))
+	names->made =
+		!map_cache_copy(&job->cache, names->key, MAP_BY_CONTENTS, job->map, job->map_max);
+	if (!names->made)
 		return 0;
-	/* Only the name of this map: what reads the files must not choose another one's. */
-	memcpy(job->key, key, sizeof(key));
-	munmap(job->key, sizeof(key));
+	/* Only the names of this map: what reads the files must not choose another one's. */
+	munmap(names, sizeof(*names));
 	rc = objects_open_to_all(pairs, err);
 	if (rc == 0)
 		rc = drop_privileges(err);
@@ -188,47 +161,21 @@ static int open_map(const char *state, int *ret_fd, struct err *err)
 	return 0;
 }
 
-/* A cache that is not to be had costs time, and nothing else. */
-static char *open_cache(const struct config *config, int *ret_fd)
-{
-	cleanup_free char *dir = NULL;
-	struct err ignored;
-
-	*ret_fd = -1;
-	if (state_cache_dir(config, &dir, &ignored) < 0 || folders_make(dir, 0755, &ignored) < 0)
-		return NULL;
-	*ret_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return *ret_fd < 0 ? NULL : take_ptr(dir);
-}
-
-static void keep_map(const struct job *job, const char *dir)
-{
-	cleanup_free char *path = xasprintf("%s/%.*s.map", dir, OBJECTS_KEY_LEN, job->key);
-	cleanup_str struct str map = STR_INIT;
-	struct err err = { 0 };
-
-	if (lseek(job->map, 0, SEEK_SET) < 0 || io_read_fd(job->map, SEA_MAP_MAX, &map, &err) < 0 ||
-		io_replace_passing_file(path, map.data, map.len, 0644, &err) < 0)
-		fprintf(stderr, "mx-hook: the map is not kept: %s\n", err.text);
-	folders_prune(dir, ".map", CACHE_MAPS);
-}
-
 /* The work, and the map's way into the cache when it was made anew. */
 static int work(struct job *job, const struct config *config, struct err *ret_failure)
 {
-	cleanup_free char *dir = open_cache(config, &job->cache);
 	int rc;
 
-	job->key = mmap(NULL, OBJECTS_KEY_LEN + 1, PROT_READ | PROT_WRITE,
+	job->names = mmap(NULL, sizeof(*job->names), PROT_READ | PROT_WRITE,
 		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (job->key == MAP_FAILED)
+	if (job->names == MAP_FAILED)
 		return err_errno(ret_failure, errno, "mmap");
+	map_cache_open(config, &job->cache);
 	rc = worker_run(prepare, job, job->seconds, ret_failure);
-	if (rc == 0 && dir && job->key[0])
-		keep_map(job, dir);
-	munmap(job->key, OBJECTS_KEY_LEN + 1);
-	if (job->cache >= 0)
-		close(job->cache);
+	if (rc == 0)
+		map_cache_keep(&job->cache, job->names, job->map);
+	munmap(job->names, sizeof(*job->names));
+	map_cache_close(&job->cache);
 	return rc;
 }
 

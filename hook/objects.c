@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/io.h"
 #include "base/version.h"
@@ -17,6 +18,8 @@
 #include "sea/sha256.h"
 
 #define COPY_MAX (512ll << 20)
+/* Seconds after which a change of a file is one of its times for sure. */
+#define SETTLED 2
 
 static const char *const library_dirs[] = {
 	"/lib/x86_64-linux-gnu",
@@ -175,17 +178,71 @@ static int hash_file(struct sha256 *sha, const char *name, int fd, struct err *e
 	return 0;
 }
 
+/* What both kinds of names depend on besides the files. */
+static void begin_name(struct sha256 *sha)
+{
+	static const uint32_t format[] = { SEA_MAP_VERSION, SEA_ANALYSIS_VERSION };
+
+	sha256_init(sha);
+	sha256_update(sha, format, sizeof(format));
+	sha256_update(sha, MX_VERSION, sizeof(MX_VERSION));
+}
+
+static void put_name(struct sha256 *sha, char ret_name[OBJECTS_KEY_LEN + 1])
+{
+	uint8_t digest[SHA256_LEN];
+
+	sha256_final(sha, digest);
+	for (size_t i = 0; i < SHA256_LEN; i++)
+		snprintf(ret_name + 2 * i, 3, "%02x", digest[i]);
+}
+
+/* No device: overlays have another one each time that they are mounted. */
+static bool id_file(struct sha256 *sha, int fd, time_t now)
+{
+	struct stat st;
+	int64_t id[6];
+
+	if (fstat(fd, &st) < 0)
+		return false;
+	id[0] = st.st_ino;
+	id[1] = st.st_size;
+	id[2] = st.st_mtim.tv_sec;
+	id[3] = st.st_mtim.tv_nsec;
+	id[4] = st.st_ctim.tv_sec;
+	id[5] = st.st_ctim.tv_nsec;
+	sha256_update(sha, id, sizeof(id));
+	return st.st_ctim.tv_sec < now - SETTLED;
+}
+
+bool objects_id(const struct object_pairs *pairs, char ret_id[OBJECTS_KEY_LEN + 1])
+{
+	time_t now = time(NULL);
+	bool settled = true;
+	struct sha256 sha;
+
+	begin_name(&sha);
+	for (size_t i = 0; i < pairs->n; i++) {
+		const struct object_pair *pair = &pairs->v[i];
+
+		sha256_update(&sha, pair->name, strlen(pair->name) + 1);
+		settled = id_file(&sha, pair->fd[0], now) && settled;
+		settled = id_file(&sha, pair->fd[1], now) && settled;
+	}
+	if (settled)
+		put_name(&sha, ret_id);
+	else
+		ret_id[0] = '\0';
+	return settled;
+}
+
 int objects_key(
 	const struct object_pairs *pairs, char ret_key[OBJECTS_KEY_LEN + 1], struct err *err)
 {
-	static const uint32_t format[] = { SEA_MAP_VERSION, SEA_ANALYSIS_VERSION };
-	uint8_t digest[SHA256_LEN];
 	struct sha256 sha;
 	int rc = 0;
 
-	sha256_init(&sha);
-	sha256_update(&sha, format, sizeof(format));
-	sha256_update(&sha, MX_VERSION, sizeof(MX_VERSION));
+	begin_name(&sha);
 	for (size_t i = 0; rc == 0 && i < pairs->n; i++) {
 		const struct object_pair *pair = &pairs->v[i];
 
@@ -194,12 +251,9 @@ int objects_key(
 		if (rc == 0)
 			rc = hash_file(&sha, pair->name, pair->fd[1], err);
 	}
-	if (rc < 0)
-		return rc;
-	sha256_final(&sha, digest);
-	for (size_t i = 0; i < SHA256_LEN; i++)
-		snprintf(ret_key + 2 * i, 3, "%02x", digest[i]);
-	return 0;
+	if (rc == 0)
+		put_name(&sha, ret_key);
+	return rc;
 }
 
 int objects_map(

@@ -3,6 +3,7 @@
 #ifndef MX_HOOK_OBJECTS_H
 #define MX_HOOK_OBJECTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,6 +37,14 @@ void objects_free(struct object_pairs *pairs);
 /* A name for the contents of all the pairs: hexadecimal digits, NUL-terminated. */
 MUST_CHECK int objects_key(
 	const struct object_pairs *pairs, char ret_key[OBJECTS_KEY_LEN + 1], struct err *err);
+
+/*
+ * A name for the files that the pairs are, without reading them, by what changes when they do:
+ * inode, size and times, the one among them that nobody can set. False, and an empty name: one was
+ * changed so lately that its times might not tell. Another file system's files may have the same
+ * name.
+ */
+bool objects_id(const struct object_pairs *pairs, char ret_id[OBJECTS_KEY_LEN + 1]);
 
 /*
  * Analyses the pairs and writes the map to @out. Each pair is given an equal part of what is left

@@ -114,6 +114,35 @@ crash_in() {
 	cmp "$BATS_TEST_TMPDIR/kept" "$cache"/*.map
 }
 
+@test "files that have not changed are not read again; one that has is, whatever its time says" {
+	local d i cache=$BATS_TEST_TMPDIR/cache old=$BATS_TEST_TMPDIR/old
+
+	d=$(delegates | head -n 1)
+	make_shim mx-cache "\"delegate\": \"$(PATH=$PATH:/usr/sbin command -v "$d")\", \"cache-dir\": \"$cache\""
+	cp -a "$BATS_FILE_TMPDIR/image.spliced-old" "$old"
+	start() {
+		run podman --runtime mx-cache run --rm -v "$old:/.mx/old:ro" \
+			--annotation io.mx.old=/.mx/old test:spliced-new /bin/program </dev/null
+		[ "$status" = 0 ] || { echo "$output"; return 1; }
+	}
+	# A file that was written just now might be written once more in the same moment.
+	for ((i = 0; i < 20; i++)); do
+		start
+		[ -z "$(find "$cache" -name '*.id')" ] || break
+		sleep 0.5
+	done
+	[ "$(stat -c %h "$cache"/*.map "$cache"/*.id | tr '\n' ' ')" = "2 2 " ]
+	# Were the files read, the map would be found missing and made.
+	rm "$cache"/*.map
+	start
+	[ -z "$(find "$cache" -name '*.map')" ]
+	touch -r "$old/bin/program" "$BATS_TEST_TMPDIR/time"
+	printf x | dd of="$old/bin/program" conv=notrunc bs=1 seek=9 status=none
+	touch -r "$BATS_TEST_TMPDIR/time" "$old/bin/program"
+	start
+	[ "$(find "$cache" -name '*.map' | wc -l)" = 1 ]
+}
+
 @test "an image's own /.mx/config/map is not looked at" {
 	crash_in spliced-old trick-new /bin/program
 	[ "$(jq -r '.event + " " + .map' <<<"$recovered")" = "recovered given" ] || { echo "$recovered"; return 1; }
