@@ -32,6 +32,7 @@ enum {
 	OPT_NEW_ROOT,
 	OPT_SHARED,
 	OPT_INIT,
+	OPT_AS_PID_1,
 	OPT_AGENT,
 	OPT_NO_AGENT,
 	OPT_STATS,
@@ -64,6 +65,7 @@ static const struct option options[] = {
 	{ "new-root", required_argument, NULL, OPT_NEW_ROOT },
 	{ "shared-path", required_argument, NULL, OPT_SHARED },
 	{ "init", no_argument, NULL, OPT_INIT },
+	{ "as-pid-1", no_argument, NULL, OPT_AS_PID_1 },
 	{ "agent", no_argument, NULL, OPT_AGENT },
 	{ "no-agent", no_argument, NULL, OPT_NO_AGENT },
 	{ "stats", no_argument, NULL, OPT_STATS },
@@ -126,6 +128,9 @@ static const char help[] =
 	"  --drop-chroot           give CAP_SYS_CHROOT up before either program starts\n"
 	"  --new-only-if FILE      where FILE exists, run NEW alone; its text is the reason\n"
 	"  --init                  be the init of a container: stay until the program ends\n"
+	"  --as-pid-1              signals that are passed on and that the program does not "
+	"handle\n"
+	"                          are ignored, as the kernel does for a first process\n"
 	"  --patience SECONDS      how long one version waits for the other before it goes on\n"
 	"                          alone (default: 30; 0: for ever)\n"
 	"  --merge-memory          let the kernel merge equal pages of the two versions (KSM)\n"
@@ -284,6 +289,9 @@ static int parse_option(struct run_options *o, int opt, const char *arg)
 	case OPT_INIT:
 		o->front.init = true;
 		mxm->first_ends_all = true;
+		return 0;
+	case OPT_AS_PID_1:
+		mxm->as_pid_1 = true;
 		return 0;
 	case OPT_DROP_CHROOT:
 		mxm->drop_chroot = caps_drop_chroot;

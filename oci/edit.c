@@ -180,21 +180,27 @@ static int add_hook(struct json *spec, const struct edit *edit, struct err *err)
 	return 0;
 }
 
-/* The engine is PID 1 and reaps what an init would: `podman run --init` puts nothing before it. */
-static void remove_init(struct json *args)
+static bool begins_with_init(const struct json *args)
 {
 	static const char *const inits[] = { "/run/podman-init", "/dev/init", "/sbin/docker-init",
 		"/dev/docker-init" };
 	const char *first = json_string(json_at(args, 0)), *second = json_string(json_at(args, 1));
 
 	for (size_t i = 0; i < ARRAY_SIZE(inits); i++) {
-		if (strcmp(first, inits[i]) != 0 || !second || strcmp(second, "--") != 0 ||
-			json_count(args) < 3)
-			continue;
-		json_remove_at(args, 0);
-		json_remove_at(args, 0);
-		return;
+		if (strcmp(first, inits[i]) == 0 && second && strcmp(second, "--") == 0 &&
+			json_count(args) >= 3)
+			return true;
 	}
+	return false;
+}
+
+/* The engine is PID 1 and reaps what an init would: `podman run --init` puts nothing before it. */
+static void remove_init(struct json *args)
+{
+	if (!begins_with_init(args))
+		return;
+	json_remove_at(args, 0);
+	json_remove_at(args, 0);
 }
 
 static struct json *old_args(const struct json *new_args, const char *text, struct err *err)
@@ -329,11 +335,15 @@ static void append_programs(
 static int set_args(struct json *spec, const struct edit *edit, const struct plan *plan,
 	bool drop_chroot, struct err *err)
 {
+	bool is_first =
+		spec_has_own_pids(spec) && !begins_with_init(json_path(spec, "process.args"));
 	struct json *args = engine_words(edit, plan);
 	int rc;
 
 	json_set(json_get(spec, "process"), "args", args);
 	json_append(args, json_new_string("--init"));
+	if (is_first)
+		json_append(args, json_new_string("--as-pid-1"));
 	append_pair(args, "--control", STATE_DIR "/control");
 	if (drop_chroot)
 		json_append(args, json_new_string("--drop-chroot"));

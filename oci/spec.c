@@ -298,17 +298,24 @@ static int map_by_list(
 	return err_set(err, EINVAL, "linux.%s: does not map the process' id %lld", what, id);
 }
 
-static const struct json *user_namespace(const struct json *spec)
+static const struct json *find_namespace(const struct json *spec, const char *kind)
 {
 	const struct json *list = json_path(spec, "linux.namespaces");
 
 	for (size_t i = 0; i < json_count(list); i++) {
 		const char *type = json_string(json_get(json_at(list, i), "type"));
 
-		if (type && strcmp(type, "user") == 0)
+		if (type && strcmp(type, kind) == 0)
 			return json_at(list, i);
 	}
 	return NULL;
+}
+
+bool spec_has_own_pids(const struct json *spec)
+{
+	const struct json *ns = find_namespace(spec, "pid");
+
+	return ns && !json_get(ns, "path");
 }
 
 static int host_id(const struct json *spec, const char *kind, uid_t *ret_id, struct err *err)
@@ -316,7 +323,7 @@ static int host_id(const struct json *spec, const char *kind, uid_t *ret_id, str
 	cleanup_free char *field = xasprintf("user.%s", kind);
 	cleanup_free char *list_name = xasprintf("%sMappings", kind);
 	const struct json *list = json_get(json_get(spec, "linux"), list_name);
-	const struct json *ns = user_namespace(spec);
+	const struct json *ns = find_namespace(spec, "user");
 	const char *path = json_string(json_get(ns, "path"));
 	long long id = 0, mapped;
 	int rc = 0;

@@ -37,6 +37,8 @@ const char *spec_annotation(const struct json *spec, const char *key);
 bool spec_asks_for_mx(const struct json *spec);
 /* A pause container, which holds a pod's namespaces and runs nothing of the user's. */
 bool spec_is_sandbox(const struct json *spec);
+/* Is the container's process the first one of a pid namespace of its own? */
+bool spec_has_own_pids(const struct json *spec);
 /* The value of an environment variable of the process, or NULL. */
 const char *spec_env(const struct json *spec, const char *name);
 /* The mount whose destination is @path (trailing slashes do not count), or NULL. */

@@ -119,6 +119,31 @@ stubborn_steps() {
 }
 @test "stop of one that ignores the signal" { each stubborn_steps; }
 
+# What PID 1 does not handle, the kernel keeps from it; with an init in front, or in another's pid
+# namespace, the program is not PID 1.
+unhandled_steps() {
+	local flags
+
+	for flags in "" --init --pid=host; do
+		# shellcheck disable=SC2086
+		start $flags --network none test:daemon sh -c 'trap "echo HUP" HUP; echo ready; while :; do sleep 0.1; done' || return
+		podman kill -s USR1 c1 >/dev/null
+		# The others have ended; and in the host's namespace that would be the host's.
+		[ "$flags" ] || podman exec c1 kill -s USR2 1
+		podman kill -s HUP c1 >/dev/null 2>&1
+		for _ in {1..100}; do
+			! podman logs c1 2>&1 | grep -q HUP || break
+			[ "$(podman inspect -f '{{.State.Status}}' c1)" = running ] || break
+			sleep 0.05
+		done
+		podman logs c1 2>&1
+		podman stop -t 1 c1 2>&1 | sed 's/^time=[^ ]* //'
+		state
+		podman rm -f -t 0 c1 >/dev/null
+	done
+}
+@test "signals that the program does not handle" { each unhandled_steps; }
+
 pause_steps() {
 	start test:daemon daemon || return
 	podman pause c1 >/dev/null

@@ -51,6 +51,7 @@ struct mxm_config {
 	bool agent;	       /* hot calls without a stop, see agent.h */
 	bool lock_memory_ways; /* tests: use the fall-backs of least privilege only */
 	bool first_ends_all;   /* the first process's end is that of all, as an init's is */
+	bool as_pid_1;	       /* mxm_signal(): what it does not handle is ignored */
 	bool merge_memory; /* equal pages are the kernel's to merge: prctl(2), PR_SET_MEMORY_MERGE
 			    */
 	const char *const *shared_paths; /* with roots: what is the same for all; NULL-terminated */
@@ -184,7 +185,11 @@ MUST_CHECK int mxm_start(const struct mxm_config *config, const struct mxm_ops *
 void mxm_join(struct mxm *mxm);
 void mxm_free(struct mxm *mxm);
 
-/* Sends @sig to the first process of the program, as from outside. Any thread. */
+/*
+ * Sends @sig to the first process of the program, as from outside. Any thread. With as_pid_1 a
+ * signal that the process neither handles nor blocks has no effect, as with the first process of a
+ * pid namespace.
+ */
 void mxm_signal(struct mxm *mxm, int sig);
 
 /* Lets @version go, at the director's wish. Any thread, without the lock. */
