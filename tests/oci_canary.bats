@@ -172,6 +172,8 @@ mx() {
 	printf '#!/bin/sh\necho $PPID >%s.teller\ncat >>%s\n' "$got" "$got" >"$BATS_TEST_TMPDIR/tell"
 	chmod 755 "$BATS_TEST_TMPDIR/tell"
 	sed -i "s|}\$|, \"events-exec\": \"$BATS_TEST_TMPDIR/tell\", \"events-only\": [\"phase\", \"exit\"]}|" "$conf"
+	# The server does not handle SIGTERM, which would have no effect on it as PID 1.
+	flags=(--init)
 	start_canary
 	for _ in {1..200}; do
 		grep -q mirroring "$got" 2>/dev/null && break
