@@ -97,8 +97,8 @@ static void take_own(struct cmdline *line)
 	for (int i = 1; i < line->argc; i++) {
 		const char *value = value_of(line, i, "--mx-conf");
 
-		if (value) {
-			line->mx_conf = value;
+		if (value || strcmp(line->argv[i], "--mx-conf") == 0) {
+			line->mx_conf = value ? value : "";
 			i += value == line->argv[i + 1];
 			continue;
 		}
@@ -187,7 +187,8 @@ void cmdline_parse(int argc, char **argv, struct cmdline *ret_line)
 	line.argv[argc] = NULL;
 	take_own(&line);
 	i = parse_global(&line);
-	line.verb = line.argv[i];
+	/* An option that lacks its value is the last word; the delegate says so. */
+	line.verb = i < line.argc ? line.argv[i] : NULL;
 	for (i++; line.verb && i < line.argc; i++) {
 		const char *word = line.argv[i];
 

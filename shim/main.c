@@ -45,6 +45,10 @@ int main(int argc, char **argv)
 	int status;
 
 	cmdline_parse(argc, argv, &line);
+	if (line.mx_conf && !line.mx_conf[0]) {
+		report_error(&line, -1, "--mx-conf: the name of a file is missing");
+		return 1;
+	}
 	if (config_load(line.mx_conf, &config, &err) < 0) {
 		report_error(&line, -1, err.text);
 		return 1;

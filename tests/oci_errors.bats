@@ -337,3 +337,18 @@ bundle() {
 	grep -q '"x":18446744073709551615.00' "$bundle/config.json"
 	[ "$(jq -c .future "$bundle/config.json")" = "$(jq -c .future "$bundle/config.json.mx-original")" ]
 }
+
+@test "an option that lacks its value is the delegate's to refuse, but for mx-shim's own" {
+	local words
+	run "$BUILD/mx-shim" --mx-conf
+	echo "$output"
+	[ "$status" = 1 ]
+	[ "$output" = "--mx-conf: the name of a file is missing" ]
+	for words in --root "--log-format json --log" "create --bundle" "exec --process"; do
+		# shellcheck disable=SC2086
+		run "$shims/mx-crun" $words
+		echo "$words: $status $output"
+		[ "$status" = 64 ]
+		[[ "$output" = *"requires an argument"* ]]
+	done
+}
