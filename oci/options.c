@@ -222,35 +222,23 @@ static bool is_allowed(const struct config *config, const char *name)
 	return false;
 }
 
-static const char *container_name(const struct json *spec)
-{
-	static const char *const keys[] = {
-		"io.kubernetes.cri.container-name",
-		"io.kubernetes.container.name",
-		"io.kubernetes.cri-o.ContainerName",
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		const char *name = spec_annotation(spec, keys[i]);
-
-		if (name)
-			return name;
-	}
-	return NULL;
-}
-
 /* One annotation. @pass 0 takes those without a container's name, pass 1 those with ours. */
 static int take_annotation(const struct json *spec, const struct config *config, int pass,
 	const char *key, const struct json *value, struct options *o, struct err *err)
 {
 	const char *name = key + strlen(SPEC_PREFIX), *slash = strchr(name, '/');
-	const char *own = container_name(spec);
+	const char *own = spec_container_name(spec);
 	size_t len = slash ? (size_t)(slash - name) : strlen(name), i;
 	int rc = find_option(name, len, &i, err);
 
 	if (rc < 0)
 		return err_context(err, "annotation %s", key);
-	if (pass != (slash != NULL) || (slash && (!own || strcmp(slash + 1, own) != 0)))
+	if (slash && !own)
+		return err_set(err, EINVAL,
+			"annotation %s: which of the pod's containers this is, the engine does not "
+			"tell: leave out %s",
+			key, slash);
+	if (pass != (slash != NULL) || (slash && strcmp(slash + 1, own) != 0))
 		return 0;
 	if (!is_allowed(config, table[i].name))
 		return err_set(err, EPERM, "annotation %s: not allowed by the operator", key);

@@ -94,14 +94,40 @@ const char *spec_annotation(const struct json *spec, const char *key)
 	return json_string(json_get(json_get(spec, "annotations"), key));
 }
 
+const char *spec_container_name(const struct json *spec)
+{
+	static const char *const keys[] = {
+		"io.kubernetes.cri.container-name",
+		"io.kubernetes.container.name",
+		"io.kubernetes.cri-o.ContainerName",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		const char *name = spec_annotation(spec, keys[i]);
+
+		if (name)
+			return name;
+	}
+	return NULL;
+}
+
+/* What is said of another container of the pod is not said of this one. */
+static bool is_of(const char *key, const char *name)
+{
+	const char *slash = strchr(key, '/');
+
+	return !slash || !name || strcmp(slash + 1, name) == 0;
+}
+
 bool spec_asks_for_mx(const struct json *spec)
 {
 	const struct json *annotations = json_get(spec, "annotations");
+	const char *name = spec_container_name(spec);
 
 	for (size_t i = 0; i < json_count(annotations); i++) {
 		const char *key = json_key_at(annotations, i);
 
-		if (key && str_starts(key, SPEC_PREFIX))
+		if (key && str_starts(key, SPEC_PREFIX) && is_of(key, name))
 			return true;
 	}
 	return false;

@@ -33,8 +33,11 @@ MUST_CHECK int spec_save(
 
 /* The annotation's text, or NULL. */
 const char *spec_annotation(const struct json *spec, const char *key);
-/* Whether any annotation begins with io.mx. */
+/* Whether an annotation of this container begins with io.mx; one that names another container of
+ * the pod is none. */
 bool spec_asks_for_mx(const struct json *spec);
+/* What the container is called in its pod; NULL: it is in none, or the engine does not tell. */
+const char *spec_container_name(const struct json *spec);
 /* A pause container, which holds a pod's namespaces and runs nothing of the user's. */
 bool spec_is_sandbox(const struct json *spec);
 /* Is the container's process the first one of a pid namespace of its own? */

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/xalloc.h"
 #include "oci/options.h"
 #include "oci/resolve.h"
 #include "oci/spec.h"
@@ -54,7 +55,30 @@ static void test_options(void)
 	option("{\"io.mx.nothing\":\"1\"}", -EINVAL, "there is no such option");
 	option("{\"io.mx.internal.state\":\"a/b\"}", -EINVAL, "there is no such option");
 	option("{\"io.mx.old\":7}", -EINVAL, "is no text");
-	option("{\"io.mx.old/app\":\"relative\"}", 0, "");
+	option("{\"io.mx.old/app\":\"relative\"}", -EINVAL, "leave out /app");
+	option("{\"io.mx.old/app\":\"relative\",\"io.kubernetes.cri.container-name\":\"side\"}", 0,
+		"");
+}
+
+static void asks(const char *annotations, bool want)
+{
+	cleanup_free char *text = xasprintf("{\"annotations\":%s}", annotations);
+	cleanup_json struct json *spec = parse(text);
+
+	ok(spec_asks_for_mx(spec) == want, "asks for MX: %s", annotations);
+}
+
+/* A pod's annotations come to all of its containers. */
+static void test_asking(void)
+{
+	asks("{\"io.mx.old\":\"/o\"}", true);
+	asks("{\"io.mx.leader\":\"new\"}", true);
+	asks("{\"io.mxx\":\"/o\"}", false);
+	asks("{\"io.mx.old\":\"/o\",\"io.kubernetes.cri.container-name\":\"side\"}", true);
+	asks("{\"io.mx.old/app\":\"/o\",\"io.kubernetes.cri.container-name\":\"app\"}", true);
+	asks("{\"io.mx.old/app\":\"/o\",\"io.kubernetes.cri.container-name\":\"side\"}", false);
+	/* Whose it is cannot be told: that is an error, and not one version alone. */
+	asks("{\"io.mx.old/app\":\"/o\"}", true);
 }
 
 static void test_container_option(void)
@@ -205,6 +229,7 @@ static void test_resolve(void)
 int main(void)
 {
 	test_options();
+	test_asking();
 	test_container_option();
 	test_seccomp();
 	test_capabilities();
