@@ -317,6 +317,9 @@ void drop_last_stop(struct task *task)
 {
 	struct group *group = task->tuple->group;
 
+	/* A follower's end keeps no client waiting, and with it begins its coming back. */
+	if (task->version != group->leader)
+		postmortem_begin(task);
 	task->kept = task->postmortem || (task->version == group->leader && !has_locks(group));
 	if (task->kept)
 		group->keeps = KEEP_STOPS;

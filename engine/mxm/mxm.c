@@ -17,10 +17,13 @@
 #include "mxm/ids.h"
 #include "mxm/launch.h"
 #include "mxm/ring.h"
+#include "mxm/rejoin.h"
 #include "mxm/shadows.h"
 #include "mxm/tsc.h"
 
 #define TICK_NS	     10000000l
+/* While a version is to come back. */
+#define TICK_FAST_NS 2000000l
 #define CHILDREN_MAX (1u << 20)
 #define GROUP_AGE_NS 2000000000ul
 
@@ -44,6 +47,23 @@ static bool any_wants_poke(struct mxm *mxm)
 	return false;
 }
 
+/* Between two ticks; with the lock. */
+static void rest(struct mxm *mxm)
+{
+	struct timespec until;
+	long ns = TICK_NS;
+
+	list_for_each (at, &mxm->groups) {
+		if (rejoin_is_due(container_of(at, struct group, link)))
+			ns = TICK_FAST_NS;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	ns += until.tv_nsec;
+	until.tv_sec += ns / 1000000000;
+	until.tv_nsec = ns % 1000000000;
+	pthread_cond_clockwait(&mxm->hurry, &mxm->lock, CLOCK_MONOTONIC, &until);
+}
+
 /*
  * Pokes the monitors that asked for it, until they have looked: a signal that comes just before
  * waitpid(2) is lost, the next one is not.
@@ -51,7 +71,6 @@ static bool any_wants_poke(struct mxm *mxm)
 static void *ticker(void *arg)
 {
 	struct mxm *mxm = arg;
-	const struct timespec tick = { 0, TICK_NS };
 
 	/* What fails here fails for the thread that launches, which says so. */
 	if (mxm->config.drop_chroot)
@@ -71,9 +90,7 @@ static void *ticker(void *arg)
 			if (wants_poke(group))
 				pthread_kill(group->thread, SIGRTMIN);
 		}
-		pthread_mutex_unlock(&mxm->lock);
-		nanosleep(&tick, NULL);
-		pthread_mutex_lock(&mxm->lock);
+		rest(mxm);
 	}
 	pthread_mutex_unlock(&mxm->lock);
 	return NULL;
@@ -109,6 +126,7 @@ int mxm_start(const struct mxm_config *config, const struct mxm_ops *ops, void *
 	mxm->no_getfd = config->lock_memory_ways;
 	pthread_mutex_init(&mxm->lock, NULL);
 	pthread_cond_init(&mxm->changed, NULL);
+	pthread_cond_init(&mxm->hurry, NULL);
 	pthread_cond_init(&mxm->ended, NULL);
 	list_init(&mxm->groups);
 	list_init(&mxm->shadows);

@@ -37,6 +37,7 @@ static uint64_t now_ns(void)
 void rejoin_want_locked(struct mxm *mxm, int version)
 {
 	__atomic_store_n(&mxm->versions[version].wanted_ns, now_ns(), __ATOMIC_RELEASE);
+	pthread_cond_signal(&mxm->hurry);
 	list_for_each (at, &mxm->groups)
 		group_poke(container_of(at, struct group, link));
 }
@@ -326,6 +327,14 @@ static void postpone(struct group *group, int version, uint64_t now, const char 
 	group->rejoin.next_ns = now + group->rejoin.pause_ns;
 }
 
+/* What a stop will tell the end of: the next try is at that one. */
+static void await_end(struct group *group, int version, uint64_t now, const char *why)
+{
+	snprintf(group->rejoin.why, sizeof(group->rejoin.why), "%s", why);
+	if (now - group->rejoin.begun_ns > GIVE_UP_NS)
+		give_up(group->mxm, version, why);
+}
+
 /* For now, or for good. */
 static void put_off(struct group *group, int version, uint64_t now, int rc, const struct err *err)
 {
@@ -424,7 +433,7 @@ void rejoin_attend(struct group *group)
 		group->rejoin.why[0] = '\0';
 	}
 	if (group->bereft || !list_is_empty(&group->stream) || is_alive_in(group, version)) {
-		postpone(group, version, now, "what was left of the lost version has not ended");
+		await_end(group, version, now, "what was left of the lost version has not ended");
 		return;
 	}
 	why = obstacle(group, group->leader);
@@ -441,6 +450,8 @@ void rejoin_attend(struct group *group)
 		return;
 	}
 	since = group->mxm->versions[version].wanted_ns;
+	/* Each of the many stops that are to come is a wake-up. */
+	affinity_gather(group);
 	if (!hold_all(group, &copies)) {
 		postpone(group, version, now, "its threads cannot be stopped between two calls");
 		return;

@@ -389,6 +389,7 @@ struct mxm {
 	void *ops_arg;
 	pthread_mutex_t lock;
 	pthread_cond_t changed; /* for the ticker: someone may want a poke */
+	pthread_cond_t hurry;	/* for the ticker: its next tick is wanted sooner */
 	pthread_cond_t ended;	/* a group is over */
 	bool ticker_sleeps;
 	struct version versions[MXM_VERSIONS_MAX];

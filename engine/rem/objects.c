@@ -78,14 +78,31 @@ struct self {
 	uint32_t id_len;
 };
 
+/* Where an object begins, and what is of interest of it usually ends: one read of the many. */
+struct beginning {
+	struct tracee *t;
+	uint64_t start;
+	size_t len;
+	uint8_t bytes[4096];
+};
+
+static bool read_beginning(const struct beginning *b, uint64_t at, void *buf, size_t len)
+{
+	if (at > b->len || len > b->len - at)
+		return tracee_read(b->t, raddr(b->start + at), buf, len) == 0;
+	memcpy(buf, b->bytes + at, len);
+	return true;
+}
+
 /* The build-id, if it is among the notes at @at. */
-static void find_build_id(struct tracee *t, uint64_t at, uint64_t len, struct self *self)
+static void find_build_id(
+	const struct beginning *b, uint64_t at, uint64_t len, struct self *self)
 {
 	uint8_t notes[1024];
 	uint64_t pos = 0;
 
 	len = len < sizeof(notes) ? len : sizeof(notes);
-	if (tracee_read(t, raddr(at), notes, len) < 0)
+	if (!read_beginning(b, at, notes, len))
 		return;
 	while (pos + sizeof(Elf64_Nhdr) <= len) {
 		const uint8_t *name = notes + pos + sizeof(Elf64_Nhdr);
@@ -109,24 +126,25 @@ static void find_build_id(struct tracee *t, uint64_t at, uint64_t len, struct se
 /* The object that begins at @m. False: there is none. */
 static bool read_self(struct tracee *t, const struct map *m, struct self *ret)
 {
+	struct beginning b = { .t = t, .start = m->start };
 	bool found = false;
 	Elf64_Ehdr eh;
 	Elf64_Phdr ph;
 
 	*ret = (struct self){ 0 };
-	if (tracee_read(t, raddr(m->start), &eh, sizeof(eh)) < 0 ||
-		memcmp(eh.e_ident, ELFMAG, SELFMAG) != 0 || eh.e_phentsize != sizeof(ph))
+	b.len = tracee_read_some(t, raddr(m->start), b.bytes, sizeof(b.bytes));
+	if (!read_beginning(&b, 0, &eh, sizeof(eh)) || memcmp(eh.e_ident, ELFMAG, SELFMAG) != 0 ||
+		eh.e_phentsize != sizeof(ph))
 		return false;
 	for (unsigned i = 0; i < eh.e_phnum && i < 64; i++) {
-		if (tracee_read(t, raddr(m->start + eh.e_phoff + i * sizeof(ph)), &ph, sizeof(ph)) <
-			0)
+		if (!read_beginning(&b, eh.e_phoff + i * sizeof(ph), &ph, sizeof(ph)))
 			return false;
 		if (ph.p_type == PT_LOAD && ph.p_offset < 4096 && !found) {
 			ret->bias = m->start - (ph.p_vaddr & ~4095ul);
 			found = true;
 		}
 		if (ph.p_type == PT_NOTE && !ret->id_len)
-			find_build_id(t, m->start + ph.p_offset, ph.p_filesz, ret);
+			find_build_id(&b, ph.p_offset, ph.p_filesz, ret);
 	}
 	return found;
 }

@@ -47,7 +47,7 @@ struct walk {
 	unwind_find_fn *find;	   /* or NULL */
 	const void *find_arg;
 	struct tracee *t;
-	struct maps maps;
+	const struct maps *maps;
 	struct object *object;
 	size_t objects;
 	struct timespec deadline;
@@ -87,7 +87,7 @@ static void open_vdso(const struct walk *w, struct object *o)
 
 static void open_file(const struct walk *w, struct object *o)
 {
-	o->fd = maps_open_file(w->t, &w->maps, o->map);
+	o->fd = maps_open_file(w->t, w->maps, o->map);
 	if (o->fd < 0 || cfi_open(o->fd, &o->cfi, NULL) < 0)
 		o->cfi = NULL;
 }
@@ -138,7 +138,7 @@ static void open_object(const struct walk *w, struct object *o)
 /* The object whose code is at @pc; NULL where no code is. */
 static struct object *object_at(struct walk *w, uint64_t pc)
 {
-	const struct map *m = maps_find(&w->maps, pc);
+	const struct map *m = maps_find(w->maps, pc);
 	struct object *o;
 
 	if (!m || !m->exec)
@@ -175,7 +175,7 @@ static bool place_at(struct walk *w, uint64_t pc, struct unwind_place *ret)
 static int step_by_frame_pointer(struct walk *w, struct cfi_regs *regs)
 {
 	uint64_t bp = regs->value[CFI_RBP], sp = regs->value[CFI_RSP], caller_bp, pc;
-	const struct map *stack = maps_find(&w->maps, sp);
+	const struct map *stack = maps_find(w->maps, sp);
 
 	if (!(regs->known & 1u << CFI_RBP) || !stack || bp < sp || bp % 8 ||
 		bp >= stack->end - 16 || !read_word(w, bp, &caller_bp) ||
@@ -286,25 +286,32 @@ void unwinder_free(struct unwinder *u)
 	free(u);
 }
 
-int unwinder_backtrace(struct unwinder *u, struct tracee *t, unwind_find_fn *find, const void *arg,
-	struct unwind_frame *frames, int max, struct err *err)
+static void begin_walk(struct walk *w)
 {
-	struct walk w = { .unwinder = u, .find = find, .find_arg = arg, .t = t };
-	const struct user_regs_struct *user;
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &w->deadline);
+	w->deadline.tv_nsec += UNWIND_LIMIT_MS * 1000000l;
+	w->deadline.tv_sec += w->deadline.tv_nsec / 1000000000;
+	w->deadline.tv_nsec %= 1000000000;
+}
+
+static void end_walk(struct walk *w)
+{
+	for (size_t i = 0; i < w->objects; i++) {
+		if (!w->object[i].kept)
+			close_object(w->object[i].fd, w->object[i].cfi);
+	}
+	free(w->object);
+}
+
+static int walk(struct walk *w, struct unwind_frame *frames, int max, struct err *err)
+{
+	const struct user_regs_struct *user = tracee_regs(w->t);
 	struct cfi_regs regs;
 	bool exact = true;
 	int n = 0, rc;
 
-	user = tracee_regs(t);
 	if (!user)
-		return err_set(err, ESRCH, "thread %d is gone", t->tid);
-	rc = maps_read(t->tid, &w.maps, err);
-	if (rc < 0)
-		return rc;
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &w.deadline);
-	w.deadline.tv_nsec += UNWIND_LIMIT_MS * 1000000l;
-	w.deadline.tv_sec += w.deadline.tv_nsec / 1000000000;
-	w.deadline.tv_nsec %= 1000000000;
+		return err_set(err, ESRCH, "thread %d is gone", w->t->tid);
 	take_regs(user, &regs);
 	do {
 		struct unwind_frame *f = &frames[n++];
@@ -312,17 +319,52 @@ int unwinder_backtrace(struct unwinder *u, struct tracee *t, unwind_find_fn *fin
 		*f = (struct unwind_frame){
 			.pc = regs.value[CFI_RIP], .sp = regs.value[CFI_RSP], .exact_pc = exact
 		};
-		rc = step(&w, f, &regs, &exact);
+		rc = step(w, f, &regs, &exact);
 		f->outermost = rc == -ENOENT;
 	} while (rc == 0 && n < max);
+	return n;
+}
+
+int unwinder_walk(struct unwinder *u, struct tracee *t, const struct maps *maps,
+	unwind_find_fn *find, const void *arg, struct unwind_frame *frames, int max,
+	struct err *err)
+{
+	struct walk w = { .unwinder = u, .find = find, .find_arg = arg, .t = t, .maps = maps };
+	int n;
+
+	begin_walk(&w);
+	n = walk(&w, frames, max, err);
+	end_walk(&w);
+	return n;
+}
+
+void unwinder_describe(struct unwinder *u, struct tracee *t, const struct maps *maps,
+	unwind_find_fn *find, const void *arg, struct unwind_frame *frame)
+{
+	struct walk w = { .unwinder = u, .find = find, .find_arg = arg, .t = t, .maps = maps };
+
+	begin_walk(&w);
+	describe(&w, frame);
+	end_walk(&w);
+}
+
+int unwinder_backtrace(struct unwinder *u, struct tracee *t, unwind_find_fn *find, const void *arg,
+	struct unwind_frame *frames, int max, struct err *err)
+{
+	cleanup_maps struct maps maps = { 0 };
+	struct walk w = { .unwinder = u, .find = find, .find_arg = arg, .t = t, .maps = &maps };
+	int n;
+
+	if (!tracee_regs(t))
+		return err_set(err, ESRCH, "thread %d is gone", t->tid);
+	n = maps_read(t->tid, &maps, err);
+	if (n < 0)
+		return n;
+	begin_walk(&w);
+	n = walk(&w, frames, max, err);
 	for (int i = 0; i < n; i++)
 		describe(&w, &frames[i]);
-	for (size_t i = 0; i < w.objects; i++) {
-		if (!w.object[i].kept)
-			close_object(w.object[i].fd, w.object[i].cfi);
-	}
-	free(w.object);
-	maps_free(&w.maps);
+	end_walk(&w);
 	return n;
 }
 

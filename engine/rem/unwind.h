@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "rem/maps.h"
 #include "sea/cfi.h"
 #include "tracee/tracee.h"
 
@@ -62,6 +63,16 @@ typedef bool unwind_find_fn(const void *arg, uint64_t pc, struct unwind_place *r
 /* As unwind_backtrace(). @find may be NULL. */
 MUST_CHECK int unwinder_backtrace(struct unwinder *u, struct tracee *t, unwind_find_fn *find,
 	const void *arg, struct unwind_frame *frames, int max, struct err *err);
+
+/*
+ * The same without names of functions and objects, which take most of the time, in a process whose
+ * maps are known. unwinder_describe() gives them to one of the frames.
+ */
+MUST_CHECK int unwinder_walk(struct unwinder *u, struct tracee *t, const struct maps *maps,
+	unwind_find_fn *find, const void *arg, struct unwind_frame *frames, int max,
+	struct err *err);
+void unwinder_describe(struct unwinder *u, struct tracee *t, const struct maps *maps,
+	unwind_find_fn *find, const void *arg, struct unwind_frame *frame);
 
 /* Appends the frame in one line without line end: "hashFind+0x1f (/usr/bin/redis+0x4be1f)". */
 void unwind_print_frame(struct str *out, const struct unwind_frame *frame);
