@@ -21,7 +21,7 @@
 #include "mxm/shadows.h"
 #include "mxm/tsc.h"
 
-#define TICK_NS	     10000000l
+#define TICK_NS 10000000l
 /* While a version is to come back. */
 #define TICK_FAST_NS 2000000l
 #define CHILDREN_MAX (1u << 20)

@@ -95,8 +95,7 @@ static bool read_beginning(const struct beginning *b, uint64_t at, void *buf, si
 }
 
 /* The build-id, if it is among the notes at @at. */
-static void find_build_id(
-	const struct beginning *b, uint64_t at, uint64_t len, struct self *self)
+static void find_build_id(const struct beginning *b, uint64_t at, uint64_t len, struct self *self)
 {
 	uint8_t notes[1024];
 	uint64_t pos = 0;

@@ -47,8 +47,8 @@ static int check_frame(const struct look *l, struct unwind_frame *f, struct err 
 		return 0;
 	if (o->pair->state != SEA_O_ANALYSED) {
 		name(l, f);
-		return err_set(err, ENOTSUP, "%s: %s", f->object,
-			sea_map_string(l->map, o->pair->reason));
+		return err_set(
+			err, ENOTSUP, "%s: %s", f->object, sea_map_string(l->map, o->pair->reason));
 	}
 	func = sea_map_func_of(l->map, o->pair, o->side, pc - o->bias);
 	if (func && func->verdict != SEA_V_IDENTICAL)
@@ -61,8 +61,8 @@ int safe_point(struct unwinder *unwinder, const struct sea_map *map, const struc
 {
 	const struct look look = { unwinder, map, objects, splice, t };
 	cleanup_free struct unwind_frame *frames = xreallocarray(NULL, FRAMES_MAX, sizeof(*frames));
-	int n = unwinder_walk(unwinder, t, &objects->maps, splice_find, splice, frames, FRAMES_MAX,
-		err);
+	int n = unwinder_walk(
+		unwinder, t, &objects->maps, splice_find, splice, frames, FRAMES_MAX, err);
 	int rc;
 
 	if (n < 0)
@@ -73,7 +73,7 @@ int safe_point(struct unwinder *unwinder, const struct sea_map *map, const struc
 			return rc;
 	}
 	if (!frames[n - 1].outermost)
-		return unsafe(&look, err, &frames[n - 1],
-			"the stack ends here without being at its end");
+		return unsafe(
+			&look, err, &frames[n - 1], "the stack ends here without being at its end");
 	return 0;
 }
