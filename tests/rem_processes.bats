@@ -142,3 +142,17 @@ family() {
 		[ "$(events takeover)" = 3 ]
 	done
 }
+
+@test "a child's end that the lost leader had not been told of is told to the one that takes over" {
+	local leader agent
+	for leader in new old; do
+		for agent in "" --no-agent; do
+			LOG=$BATS_TEST_TMPDIR/events.$RANDOM.log
+			# shellcheck disable=SC2086 # no agent: no word
+			run -0 "$MX" run --log "$LOG" --max-recoveries 1000 --leader $leader $agent \
+				"$(victim child-amid_old)" "$(victim child-amid_new)" --
+			[ "$output" = "$("$(victim child-amid_old)")" ] || fail "$leader $agent: $output"
+			[ "$(events crash)" -ge 1 ]
+		done
+	done
+}
