@@ -112,11 +112,10 @@ static int protect(struct tracee *t, uint64_t at, uint64_t len, int prot)
 
 int agent_protect_ring(struct tracee *t, int version, bool leads)
 {
-	int rc = 0;
+	int rc = protect(t, AGENT_CONTROL, AGENT_VERSIONS * 4096ul, PROT_READ);
 
-	for (int v = 0; v < AGENT_VERSIONS && rc == 0; v++)
-		rc = protect(t, AGENT_CONTROL + v * 4096ul, 4096,
-			PROT_READ | (v == version ? PROT_WRITE : 0));
+	if (rc == 0)
+		rc = protect(t, AGENT_CONTROL + version * 4096ul, 4096, PROT_READ | PROT_WRITE);
 	return rc < 0 ? rc
 		      : protect(t, AGENT_RING, 2ul * AGENT_RING_SIZE,
 				PROT_READ | (leads ? PROT_WRITE : 0));

@@ -2,6 +2,7 @@
 #include "mxm/copy.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/close_range.h>
 #include <sched.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/xalloc.h"
 
@@ -91,41 +93,74 @@ static int fork_by_proxy(struct tracee *main, struct tracee *ret_copy, struct er
 	return rc;
 }
 
+/* Where a thread that is called to a signal finds its stack. */
+static int copy_signal_stack(struct tracee *from, struct tracee *to, struct err *err)
+{
+	stack_t stack;
+	long r;
+	int rc = call(from, &r, err, "sigaltstack", SYS_sigaltstack, 0, GATEWAY_SCRATCH, 0, 0);
+
+	if (rc == 0)
+		rc = tracee_read(from, raddr(GATEWAY_SCRATCH), &stack, sizeof(stack));
+	if (rc < 0 || stack.ss_flags & SS_DISABLE)
+		return rc;
+	/* On it or not is for the stack pointer to say. */
+	stack.ss_flags &= ~SS_ONSTACK;
+	rc = tracee_write(to, raddr(GATEWAY_SCRATCH), &stack, sizeof(stack));
+	if (rc == 0)
+		rc = call(to, &r, err, "sigaltstack", SYS_sigaltstack, GATEWAY_SCRATCH, 0, 0, 0);
+	return rc;
+}
+
+static bool read_name(const struct tracee *t, char ret_name[NAME_LEN])
+{
+	char path[64], text[NAME_LEN + 1] = "";
+	int fd;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/comm", t->tgid, t->tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n <= 0)
+		return false;
+	/* With a line end, which is not the name's. */
+	memset(ret_name, 0, NAME_LEN);
+	memcpy(ret_name, text, n - 1);
+	return true;
+}
+
+/* It has its maker's until it is given its own. */
+static int copy_name(struct tracee *from, struct tracee *to, struct err *err)
+{
+	char name[NAME_LEN], now[NAME_LEN];
+	long r;
+	int rc;
+
+	if (!read_name(from, name) || !read_name(to, now))
+		return err_set(err, ESRCH, "a thread's name cannot be read");
+	if (memcmp(name, now, NAME_LEN) == 0)
+		return 0;
+	rc = tracee_write(to, raddr(GATEWAY_SCRATCH), name, sizeof(name));
+	return rc < 0 ? rc
+		      : call(to, &r, err, "prctl(PR_SET_NAME)", SYS_prctl, PR_SET_NAME,
+				GATEWAY_SCRATCH, 0, 0);
+}
+
 /* What a thread has in the kernel and a copy of it has not: it is asked there, and told here. */
 static int copy_kernel_side(struct tracee *from, struct tracee *to, struct err *err)
 {
 	uint64_t head = 0, len = 0;
-	char name[NAME_LEN];
-	stack_t stack;
 	long r;
 	int rc = 0;
 
 	if (syscall(SYS_get_robust_list, from->tid, &head, &len) == 0 && head)
 		rc = call(to, &r, err, "set_robust_list", SYS_set_robust_list, head, len, 0, 0);
-	if (rc < 0)
-		return rc;
-	rc = call(from, &r, err, "sigaltstack", SYS_sigaltstack, 0, GATEWAY_SCRATCH, 0, 0);
 	if (rc == 0)
-		rc = tracee_read(from, raddr(GATEWAY_SCRATCH), &stack, sizeof(stack));
-	if (rc == 0 && !(stack.ss_flags & SS_DISABLE)) {
-		/* On it or not is for the stack pointer to say. */
-		stack.ss_flags &= ~SS_ONSTACK;
-		rc = tracee_write(to, raddr(GATEWAY_SCRATCH), &stack, sizeof(stack));
-		if (rc == 0)
-			rc = call(to, &r, err, "sigaltstack", SYS_sigaltstack, GATEWAY_SCRATCH, 0,
-				0, 0);
-	}
-	if (rc == 0)
-		rc = call(from, &r, err, "prctl(PR_GET_NAME)", SYS_prctl, PR_GET_NAME,
-			GATEWAY_SCRATCH, 0, 0);
-	if (rc == 0)
-		rc = tracee_read(from, raddr(GATEWAY_SCRATCH), name, sizeof(name));
-	if (rc == 0)
-		rc = tracee_write(to, raddr(GATEWAY_SCRATCH), name, sizeof(name));
-	if (rc == 0)
-		rc = call(to, &r, err, "prctl(PR_SET_NAME)", SYS_prctl, PR_SET_NAME,
-			GATEWAY_SCRATCH, 0, 0);
-	return rc;
+		rc = copy_signal_stack(from, to, err);
+	return rc < 0 ? rc : copy_name(from, to, err);
 }
 
 /* The registers, all of them, and the mask. */

@@ -172,6 +172,17 @@ static void test_maps(void)
 	maps_free(&maps);
 	is_int(maps_parse("garbage\n", &maps, &err), -EINVAL, "no map");
 	is_int(maps_parse("5000-4000 rw-p 00000000 00:00 0\n", &maps, &err), -EINVAL, "backwards");
+	is_int(maps_parse("4000-5000 rw-p 00000000 00:00\n", &maps, &err), -EINVAL, "cut");
+	is_int(maps_parse("4000-5000 rw-p\n00000000 00:00 0\n", &maps, &err), -EINVAL, "in two");
+	is_int(maps_parse("4000-5000 rw-px 00000000 00:00 0\n", &maps, &err), -EINVAL,
+		"too many letters");
+	is_int(maps_parse("4000-10000000000005000 rw-p 00000000 00:00 0\n", &maps, &err), -EINVAL,
+		"past the last address");
+	is_int(maps_parse("ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0   [vsyscall]",
+		       &maps, &err),
+		0, "without the line's end");
+	is_str(maps.count == 1 ? maps.map[0].path : "", "[vsyscall]", "a path at the text's end");
+	maps_free(&maps);
 	is_int(maps_read(getpid(), &maps, &err), 0, "our own");
 	m = maps_find(&maps, (uintptr_t)&maps);
 	is_str(m ? m->path : "", "[stack]", "our stack");
