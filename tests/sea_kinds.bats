@@ -255,3 +255,18 @@ programs() {
 	mapped=$(jq -r '.objects[0].return_addresses[] | .old' map.json | grep -cFxf old.rets)
 	[ "$mapped" -eq 2 ]
 }
+
+@test "where a section ends is no place of the variable that may begin there" {
+	local pad kind
+	for pad in 0 1 2 3; do
+		printf '%s\n' '#include <stdio.h>' 'long first = 1, more[4] = { 1 };' \
+			'int main(void) { return getc(stdin) + first + more[0]; }' >a.src.c
+		sed "s/first = 1/first = 1, pad[$((pad + 1))] = { 1 }/; s/+ first/+ first + pad[0]/" a.src.c >b.src.c
+		pair_of gcc -O2
+		for kind in full stripped; do
+			# main alone has changed; of the rest, some names the end of the data.
+			summary old.$kind new.$kind >summary.json
+			[ "$(jq -c '.[1:]' summary.json)" = "[0,1,0,0]" ] || fail "$pad $kind: $(cat summary.json)"
+		done
+	done
+}

@@ -157,6 +157,29 @@ static bool same_doubtful_place(const struct sea_analysis *a, uint64_t o, uint64
 	return c && c->doubt && o - c->lo[0] == n - c->lo[1];
 }
 
+/*
+ * Where a section ends is told by its name alone: what follows may begin there or, for its
+ * alignment, later. That is no place of a variable in one of them at least.
+ */
+static bool are_ends_of_one(const struct sea_analysis *a, uint64_t o, uint64_t n)
+{
+	if (sea_section_of(a->im[0], o) && sea_section_of(a->im[1], n))
+		return false;
+	for (uint32_t i = 0; i < a->im[0]->n_loaded; i++) {
+		const struct sea_section *x = &a->im[0]->sects[a->im[0]->loaded[i]];
+
+		if (x->addr + x->size != o)
+			continue;
+		for (uint32_t k = 0; k < a->im[1]->n_loaded; k++) {
+			const struct sea_section *y = &a->im[1]->sects[a->im[1]->loaded[k]];
+
+			if (y->addr + y->size == n && strcmp(x->name, y->name) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
 static enum same same_ref(const struct sea_analysis *a, uint32_t ro, uint32_t rn)
 {
 	const struct sea_ref *o = &a->im[0]->refs[ro], *n = &a->im[1]->refs[rn];
@@ -176,6 +199,8 @@ static enum same same_ref(const struct sea_analysis *a, uint32_t ro, uint32_t rn
 			return SAME;
 		return same_read_only(a, o, n, co || cn);
 	}
+	if (!o->access && !n->access && are_ends_of_one(a, o->target, n->target))
+		return SAME;
 	if (co || cn)
 		return co == cn ? SAME : OTHER;
 	if (po != pn)
