@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,6 +36,7 @@ struct recovery {
 		struct splice *splice; /* in the version's process, NULL: none */
 		bool in;	       /* it runs on what was put in */
 	} versions[2];
+	cpu_set_t cpus; /* of who has made it */
 	int memfd;	/* where a new map comes to; -1: none was begun */
 	int complaints; /* what the analyser says, and its end */
 };
@@ -50,6 +52,7 @@ struct recovery *recovery_new(const struct recovery_config *config)
 	r->grafts = grafts_new();
 	r->twins = twins_new(r->config.roots);
 	r->memfd = r->complaints = -1;
+	sched_getaffinity(0, sizeof(r->cpus), &r->cpus);
 	return r;
 }
 
@@ -135,6 +138,9 @@ static int spawn_analyser(struct recovery *r, int complaints, struct err *err)
 	if (rc == 0)
 		rc = -posix_spawn(&pid, "/proc/self/exe", &actions, NULL, argv, envp);
 	tsc_give_up();
+	/* Not on the monitor's CPU, where the clients are served. */
+	if (rc == 0)
+		sched_setaffinity(pid, sizeof(r->cpus), &r->cpus);
 	for (size_t i = 0; i < 2 * n; i++) {
 		if (spare[i] >= 0)
 			close(spare[i]);

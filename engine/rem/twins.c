@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,7 @@
 
 #include "base/str.h"
 #include "base/xalloc.h"
+#include "mxm/tsc.h"
 #include "sea/sha256.h"
 
 #define PAIRS_MAX 64
@@ -39,6 +42,15 @@ struct twins {
 	struct twin *pairs;
 	size_t n_pairs;
 	bool paired;
+	cpu_set_t cpus; /* of who has made it */
+	/* Reads all files of both, while the program runs on: nothing else looks at them then. */
+	struct {
+		pthread_t thread;
+		bool begun;
+		bool done; /* set by the thread */
+		int rc;
+		struct err err;
+	} pairing;
 };
 
 struct twins *twins_new(const char *const roots[2])
@@ -47,6 +59,7 @@ struct twins *twins_new(const char *const roots[2])
 
 	t->roots[0] = roots[0];
 	t->roots[1] = roots[1];
+	sched_getaffinity(0, sizeof(t->cpus), &t->cpus);
 	return t;
 }
 
@@ -61,8 +74,18 @@ static void clear_list(struct list *l)
 	*l = (struct list){ 0 };
 }
 
+static void end_pairing(struct twins *t)
+{
+	if (!t->pairing.begun)
+		return;
+	pthread_join(t->pairing.thread, NULL);
+	t->pairing.begun = false;
+	t->paired = true;
+}
+
 static void clear_pairs(struct twins *t)
 {
+	end_pairing(t);
 	for (size_t i = 0; i < t->n_pairs; i++) {
 		for (int v = 0; v < 2; v++) {
 			close(t->pairs[i].fd[v]);
@@ -150,7 +173,7 @@ bool twins_complete(const struct twins *twins)
 {
 	for (int v = 0; v < 2; v++) {
 		if (!twins->programs[v] || !twins->lists[v].n || twins->lists[v].v[0].fd < 0)
-			return twins->paired;
+			return twins->paired || twins->pairing.begun;
 	}
 	return true;
 }
@@ -204,7 +227,6 @@ static int pair_lists(struct twins *t, struct err *err)
 	int rc = add_pair(
 		t, take_fd(&a->v[0].fd), a->v[0].path, take_fd(&b->v[0].fd), b->v[0].path, err);
 
-	t->paired = true;
 	for (size_t i = 1; i < a->n && rc == 0; i++) {
 		for (size_t k = 1; k < b->n && rc == 0; k++) {
 			struct file *x = &a->v[i], *y = &b->v[k];
@@ -219,6 +241,38 @@ static int pair_lists(struct twins *t, struct err *err)
 		}
 	}
 	return rc;
+}
+
+static void *run_pairing(void *arg)
+{
+	struct twins *t = arg;
+
+	tsc_take_back();
+	sched_setaffinity(0, sizeof(t->cpus), &t->cpus);
+	t->pairing.rc = pair_lists(t, &t->pairing.err);
+	__atomic_store_n(&t->pairing.done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* -EAGAIN: it is being done. */
+static int pair(struct twins *t, struct err *err)
+{
+	int rc;
+
+	if (!t->pairing.begun) {
+		t->pairing.done = false;
+		t->pairing.err = (struct err){ 0 };
+		rc = pthread_create(&t->pairing.thread, NULL, run_pairing, t);
+		if (rc)
+			return err_errno(err, rc, "cannot start a thread");
+		t->pairing.begun = true;
+	}
+	if (!__atomic_load_n(&t->pairing.done, __ATOMIC_ACQUIRE))
+		return err_set(err, EAGAIN, "the versions' files are still being read");
+	end_pairing(t);
+	if (t->pairing.rc < 0)
+		return err_set(err, -t->pairing.rc, "%s", t->pairing.err.text);
+	return 0;
 }
 
 /*
@@ -306,10 +360,10 @@ static int settle(struct twins *twins, struct tracee *t, const struct maps *maps
 int twins_see(struct twins *twins, struct tracee *t, struct err *err)
 {
 	cleanup_maps struct maps maps = { 0 };
-	int rc = maps_read(t->tid, &maps, err);
+	int rc = twins->paired ? 0 : pair(twins, err);
 
-	if (rc == 0 && !twins->paired)
-		rc = pair_lists(twins, err);
+	if (rc == 0)
+		rc = maps_read(t->tid, &maps, err);
 	for (size_t i = 0; rc == 0 && i < maps.count; i++) {
 		const struct map *m = &maps.map[i];
 

@@ -32,8 +32,8 @@ void twins_begin(struct twins *twins, int version, pid_t pid);
 bool twins_complete(const struct twins *twins);
 
 /*
- * Adds what @t's process, stopped, has loaded since. -ENOTSUP: nothing is known to stand for a
- * file of it.
+ * Adds what @t's process, stopped, has loaded since. -EAGAIN: the files are being read, by a thread
+ * of its own. -ENOTSUP: nothing is known to stand for a file of it.
  */
 MUST_CHECK int twins_see(struct twins *twins, struct tracee *t, struct err *err);
 
