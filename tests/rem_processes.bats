@@ -156,3 +156,25 @@ family() {
 		done
 	done
 }
+
+@test "a version that cannot come back beside a helper process comes back when that has ended" {
+	local good bad
+	good=$(victim helper_old)
+	bad=$(victim helper_new)
+	commands=(7 1 3 13 4 2 5 13 6)
+	mkfifo in
+	LOG=$BATS_TEST_TMPDIR/events.log
+	start sh -c 'exec "$@" <in' sh "$MX" run --log "$LOG" "$good" "$bad" --
+	exec 7>in
+	printf '%s\n' 7 1 3 13 4 >&7
+	wait_until 30 grep -q '"recovery-refused".*several processes that share no memory' "$LOG"
+	echo 2 >&7
+	wait_until 20 recovered_times 1 || fail "$(cat "$LOG")"
+	printf '%s\n' 5 13 >&7
+	wait_until 20 recovered_times 2 || fail "$(cat "$LOG")"
+	echo 6 >&7
+	exec 7>&-
+	wait "$SERVER"
+	printf '%s\n' "${commands[@]}" | "$good" | diff - "$SERVER_LOG"
+	[ "$(events crash) $(events recovery-refused) $(events divergence)" = "2 1 0" ]
+}

@@ -367,6 +367,7 @@ void group_over_locked(struct group *group)
 	group->over = true;
 	group->over_ns = event_clock();
 	group->mxm->ngroups--;
+	rejoin_group_over_locked(group->mxm);
 	pthread_cond_broadcast(&group->mxm->ended);
 }
 

@@ -25,6 +25,9 @@
 #define ANALYSIS_NS 120000000000ul
 #define THREADS_MAX 4096
 
+static const char several[] =
+	"the program has several processes that share no memory, which cannot be stopped together";
+
 /* Finer than event_clock(): how long a recovery takes is told. */
 static uint64_t now_ns(void)
 {
@@ -36,6 +39,7 @@ static uint64_t now_ns(void)
 
 void rejoin_want_locked(struct mxm *mxm, int version)
 {
+	mxm->versions[version].awaits_ends = false;
 	__atomic_store_n(&mxm->versions[version].wanted_ns, now_ns(), __ATOMIC_RELEASE);
 	pthread_cond_signal(&mxm->hurry);
 	list_for_each (at, &mxm->groups)
@@ -48,6 +52,16 @@ void mxm_want_back(struct mxm *mxm, int version)
 	if (!mxm->versions[version].alive)
 		rejoin_want_locked(mxm, version);
 	pthread_mutex_unlock(&mxm->lock);
+}
+
+void rejoin_group_over_locked(struct mxm *mxm)
+{
+	if (mxm->ngroups != 1 || mxm->for_good)
+		return;
+	for (int v = 0; v < mxm->config.nversions; v++) {
+		if (mxm->versions[v].awaits_ends && !mxm->versions[v].alive)
+			rejoin_want_locked(mxm, v);
+	}
 }
 
 static void ask_for_switch(struct mxm *mxm, bool pauses)
@@ -120,14 +134,13 @@ static const char *obstacle(struct group *group, int leader)
 {
 	struct mxm *mxm = group->mxm;
 	const char *why = NULL;
-	unsigned living = 0;
+	unsigned living;
 
 	pthread_mutex_lock(&mxm->lock);
-	list_for_each (at, &mxm->groups)
-		living += !container_of(at, struct group, link)->over;
+	living = mxm->ngroups;
 	pthread_mutex_unlock(&mxm->lock);
 	if (living > 1)
-		return "the program has several processes";
+		return several;
 	list_for_each (at, &group->tuples) {
 		const struct tuple *tuple = container_of(at, struct tuple, link);
 
@@ -306,9 +319,15 @@ static bool hold_all(struct group *group, struct copies *copies)
 
 static void give_up(struct mxm *mxm, int version, const char *why)
 {
-	const uint64_t since = mxm->versions[version].wanted_ns;
+	uint64_t since;
 
+	pthread_mutex_lock(&mxm->lock);
+	since = mxm->versions[version].wanted_ns;
 	mxm->versions[version].wanted_ns = 0;
+	mxm->versions[version].awaits_ends |= why == several;
+	pthread_mutex_unlock(&mxm->lock);
+	if (!since)
+		return; /* another group's monitor has said so */
 	mxm->ops->rejoined(mxm->ops_arg, version, now_ns() - since, why);
 }
 

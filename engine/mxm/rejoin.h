@@ -24,6 +24,10 @@ void rejoin_attend(struct group *group);
 /* The program is about to end here: a version that is still wanted back does not come any more. */
 void rejoin_over(struct group *group);
 
+/* With the lock, when a group is over: a version that could not come back beside it is tried again.
+ */
+void rejoin_group_over_locked(struct mxm *mxm);
+
 /* Is a version wanted back that could join this group? The loop then needs ticks. */
 bool rejoin_is_due(const struct group *group);
 

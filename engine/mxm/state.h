@@ -33,6 +33,7 @@ struct version {
 	pthread_mutex_t install_lock; /* one descriptor is installed at a time */
 	pid_t root_pid;
 	uint64_t wanted_ns; /* since when it is wanted back; 0: it is not */
+	bool awaits_ends;   /* refused while several groups live: wanted when one does */
 	unsigned ntasks;    /* living tasks in all groups */
 };
 
