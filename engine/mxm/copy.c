@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/xalloc.h"
+#include "mxm/group.h"
 
 #define THREAD_FLAGS                                                                               \
 	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM)
@@ -215,6 +216,13 @@ int copy_bare_child(struct tracee *t, struct tracee *ret_child, struct err *err)
 	return 0;
 }
 
+static bool has_ended(pid_t pid)
+{
+	const char state = thread_state(pid);
+
+	return state == 'Z' || state == 'X' || !state;
+}
+
 bool copy_stays_in_namespaces(pid_t pid)
 {
 	static const char *const of_children[][2] = { { "pid", "pid_for_children" },
@@ -227,9 +235,10 @@ bool copy_stays_in_namespaces(pid_t pid)
 		snprintf(path, sizeof(path), "/proc/%d/ns/%s", pid, of_children[i][0]);
 		if (stat(path, &own) < 0)
 			continue; /* a kernel without this kind */
-		/* A PID namespace that has no process yet has no file either. */
+		/* A PID namespace that has no process yet has no file either; nor has who has
+		 * ended, and may be a thread that others go on without. */
 		snprintf(path, sizeof(path), "/proc/%d/ns/%s", pid, of_children[i][1]);
-		if (stat(path, &childrens) < 0 || childrens.st_ino != own.st_ino)
+		if (stat(path, &childrens) < 0 ? !has_ended(pid) : childrens.st_ino != own.st_ino)
 			return false;
 	}
 	return true;
