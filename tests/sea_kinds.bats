@@ -270,3 +270,19 @@ programs() {
 		done
 	done
 }
+
+@test "a text of one letter is the same wherever it lies" {
+	local pad kind
+	for pad in "" x xx xxx; do
+		# The last text of the section, or not, and at any address.
+		printf '%s\n' '#include <stdio.h>' '#include <string.h>' 'char line[64];' \
+			'__attribute__((noipa)) int other(void) { return puts("a"); }' \
+			'int main(void) { line[strcspn(line, "\n")] = 0; return other(); }' >a.src.c
+		sed "s/puts(\"a\")/puts(\"longer$pad\") + 1/" a.src.c >b.src.c
+		pair_of gcc -O2 -fno-builtin
+		for kind in full stripped; do
+			summary old.$kind new.$kind >summary.json
+			[ "$(jq -c '.[1:]' summary.json)" = "[0,1,0,0]" ] || fail "$pad $kind: $(cat summary.json)"
+		done
+	done
+}

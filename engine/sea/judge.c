@@ -124,6 +124,22 @@ static uint64_t extent(const struct sea_image *im, uint64_t addr)
 	return s && len > s->addr + s->size - addr ? s->addr + s->size - addr : len;
 }
 
+/*
+ * A text of a letter or two that may be numbers where it lies in one version, for the zeros behind
+ * it, and cannot where it lies in the other.
+ */
+static bool same_short_text(
+	const struct sea_analysis *a, const struct sea_ref *o, const struct sea_ref *n)
+{
+	const size_t lo = sea_string_at(a->im[0], o->target);
+	const size_t ln = sea_string_at(a->im[1], n->target);
+	const uint8_t *p = sea_bytes(a->im[0], o->target, lo + ln + 1);
+	const uint8_t *q = sea_bytes(a->im[1], n->target, lo + ln + 1);
+
+	return (o->kind == SEA_R_LEA || o->kind == SEA_R_ABS) && !lo != !ln && p && q &&
+	       memcmp(p, q, lo + ln + 1) == 0;
+}
+
 static enum same same_read_only(const struct sea_analysis *a, const struct sea_ref *o,
 	const struct sea_ref *n, bool canon_differs)
 {
@@ -137,7 +153,7 @@ static enum same same_read_only(const struct sea_analysis *a, const struct sea_r
 		return same_tables(a, o->func, o->target, to, n->func, n->target, tn) ? SAME
 										      : OTHER;
 	if (canon_differs)
-		return OTHER_LITERAL;
+		return same_short_text(a, o, n) ? SAME : OTHER_LITERAL;
 	if (o->access)
 		len = len_n = o->access;
 	if (len > len_n)
