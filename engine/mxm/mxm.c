@@ -23,7 +23,7 @@
 
 #define TICK_NS 10000000l
 /* While a version is to come back. */
-#define TICK_FAST_NS 2000000l
+#define TICK_FAST_NS 1000000l
 #define CHILDREN_MAX (1u << 20)
 #define GROUP_AGE_NS 2000000000ul
 
