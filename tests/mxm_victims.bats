@@ -79,6 +79,23 @@ both_leaders() {
 	both_leaders sudden
 }
 
+@test "a main thread that ends before the others; threads that close pipes when it executes" {
+	both_leaders endings
+}
+
+@test "both versions crash at one place, in the midst of their threads' calls" {
+	local i status
+	LOG=$BATS_TEST_TMPDIR/events.log
+	for i in {1..40}; do
+		status=0
+		timeout -k 1 20 "$MX" run --log "$LOG" "$(victim endings)" "$(victim endings)" -- crash ||
+			status=$?
+		[ "$status" = 139 ] || fail "run $i: status $status"
+	done
+	run jq -rs 'map(select(.event == "crash") | "\(.pid) \(.version)") | group_by(.)[] | length' "$LOG"
+	[ "$(sort -u <<<"$output")" = 1 ] || fail "a crash is told twice: $output"
+}
+
 @test "the end of the first process, as an init, in the midst of its children's forks" {
 	unshare -pf --mount-proc true 2>/dev/null || skip "no PID namespaces here"
 	local i status script='trap "" TERM

@@ -132,7 +132,7 @@ static int map_all(struct task *task)
 	process.late.may = late_is_possible(task);
 	process.identity = group->mxm->versions[task->version].identity;
 	vdso_functions(
-		task->tracee.tgid, &process.clock_gettime, &process.gettimeofday, &process.time);
+		task->tracee.tid, &process.clock_gettime, &process.gettimeofday, &process.time);
 	rc = map_own(task);
 	if (rc == 0)
 		rc = fill_code(task);

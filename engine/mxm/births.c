@@ -407,7 +407,7 @@ static void ended_by_signal(struct task *task, int sig, bool stopped)
 		(sig == SIGKILL && !proc->ids->kill_expected && !limits_killed(task))) {
 		if (!task_follows(task) && stopped)
 			lead_harvest(task);
-		if (!drop_crashed(task, &info, stopped))
+		if (task->crash_told || !drop_crashed(task, &info, stopped))
 			proc->exiting = true;
 		return;
 	}
@@ -451,6 +451,7 @@ void births_dying(struct task *task, int status)
 	}
 	if (!group->mxm->versions[task->version].alive && !task_follows(task))
 		unheard_note(task);
+	task->settling = false; /* it does not go on, whoever has had its event */
 	task_enter(task, TASK_ENDING);
 	task->last_stop = true;
 	if (!group->mxm->versions[task->version].alive)
@@ -471,13 +472,23 @@ static bool is_deserted(const struct tuple *root)
 	return true;
 }
 
+/* Is its end the program's? Also where it was to lead, and what led is not all gone. */
+static bool is_in_front(const struct task *task)
+{
+	const struct group *group = task->tuple->group;
+
+	if (group->dropping & (1u << task->version))
+		return false;
+	return !task_follows(task) || (group->bereft && task->version == group->mxm->leader);
+}
+
 void births_gone(struct task *task, int status)
 {
 	struct tuple *tuple = task->tuple;
 	struct group *group = tuple->group;
 	struct mxm *mxm = group->mxm;
 	bool root = tuple->proc->is_root && task->tracee.tid == task->tracee.tgid;
-	bool leads = !task_follows(task) && !(group->dropping & (1u << task->version));
+	bool leads = is_in_front(task);
 
 	if (task->state != TASK_ENDING && !tuple->proc->exiting && WIFSIGNALED(status) &&
 		!(group->dropping & (1u << task->version)) && !WIFEXITED(status)) {
@@ -492,9 +503,14 @@ void births_gone(struct task *task, int status)
 		event_free(task->event);
 	task->event = NULL;
 	postmortem_gone(task);
-	/* Looks that it did not need are all that can be left for it. */
-	if (task_follows(task))
+	/*
+	 * Looks that it did not need are all that can be left for it. Of a leader that is being
+	 * ended there can be more to come, if this one has ended before it could lead.
+	 */
+	if (task_follows(task)) {
 		event_forget(group, tuple, task->version);
+		tuple->parted |= 1u << task->version;
+	}
 	task_gone(task);
 	if (root && leads) {
 		rejoin_over(group);

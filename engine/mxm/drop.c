@@ -106,6 +106,7 @@ bool drop_crashed(struct task *task, const siginfo_t *info, bool stopped)
 	if (is_alone(mxm, task->version)) {
 		if (report)
 			mxm->ops->crash_told(mxm->ops_arg, report, &crash);
+		task->crash_told = true;
 		return false;
 	}
 	if (report)

@@ -415,6 +415,7 @@ static void serve_until_over(struct group *group)
 		}
 		if (rc == -EINTR) {
 			group->poked = false;
+			baton_tick(group);
 			signals_tick(group);
 			affinity_tick(group);
 			drop_late(group);

@@ -59,6 +59,8 @@ void baton_give_up(struct task *task);
 void baton_end_slice(struct task *task);
 /* A follower's task is stopped in user mode, and goes on when the baton is free again. */
 void baton_lose(struct task *task);
+/* Takes it from main threads that have ended before their processes. */
+void baton_tick(struct group *group);
 /* Another task waits for the baton: its holder is stopped when it has computed for too long. */
 void baton_claim(struct group *group, int version);
 /* CPU time of its process in ns; 0: it is gone. */

@@ -111,18 +111,31 @@ static int take_by_socket(struct task *task, int num)
 	return fd;
 }
 
+/* pidfd_open(2), Linux 6.9 */
+#ifndef PIDFD_THREAD
+#define PIDFD_THREAD O_EXCL
+#endif
+
+static int copy_from(pid_t tid, unsigned flags, int num)
+{
+	cleanup_close int pidfd = (int)syscall(SYS_pidfd_open, tid, flags);
+	int fd = pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, num, 0);
+
+	return fd < 0 ? -errno : fd;
+}
+
 int install_copy(const struct task *task, int num)
 {
-	cleanup_close int pidfd = -1;
+	const struct tracee *t = &task->tracee;
 	int fd;
 
 	if (task->tuple->group->mxm->no_getfd)
 		return -EPERM;
-	pidfd = (int)syscall(SYS_pidfd_open, task->tracee.tgid, 0);
-	fd = pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, num, 0);
-	if (fd < 0 && errno == EBADF)
-		return late_copy(task, num);
-	return fd < 0 ? -errno : fd;
+	fd = copy_from(t->tgid, 0, num);
+	/* A main thread that has ended has no descriptors any more, though its process does. */
+	if (fd == -ESRCH && t->tid != t->tgid)
+		fd = copy_from(t->tid, PIDFD_THREAD, num);
+	return fd == -EBADF ? late_copy(task, num) : fd;
 }
 
 int install_fetch(struct task *task, int num)
@@ -134,8 +147,9 @@ int install_fetch(struct task *task, int num)
 
 		if (fd >= 0 || fd == -ESRCH || fd == -EBADF)
 			return fd;
-		/* A change of user id forbids it for this process, a profile for all. */
-		if (!task->tuple->proc->other_user)
+		/* A change of user id forbids it for this process, a profile for all; a kernel may
+		 * not know of threads' descriptors. */
+		if (!task->tuple->proc->other_user && fd != -EINVAL)
 			mxm->no_getfd = true;
 	}
 	return take_by_socket(task, num);

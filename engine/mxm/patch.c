@@ -111,7 +111,7 @@ static bool is_file_code(const struct task *task, uint64_t at)
 	cleanup_str struct str text = STR_INIT;
 	char path[64], mode[5], *line, *rest;
 
-	snprintf(path, sizeof(path), "/proc/%d/maps", task->tracee.tgid);
+	snprintf(path, sizeof(path), "/proc/%d/maps", task->tracee.tid);
 	if (io_read_file(path, 4u << 20, &text, NULL) < 0 || !text.len)
 		return false;
 	for (line = strtok_r(text.data, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {

@@ -447,7 +447,7 @@ int shadows_move(struct task *task)
 	char path[64], *rest, *line;
 	int rc;
 
-	snprintf(path, sizeof(path), "/proc/%d/maps", task->tracee.tgid);
+	snprintf(path, sizeof(path), "/proc/%d/maps", task->tracee.tid);
 	rc = io_read_file(path, MAPS_MAX, &maps, NULL);
 	if (rc < 0)
 		return rc;

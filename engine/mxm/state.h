@@ -231,6 +231,7 @@ struct task {
 	bool last_stop;	 /* it has come to its last stop: it does nothing any more */
 	bool kept;	 /* held there until the other version leads */
 	struct postmortem *postmortem; /* of its crash, NULL: none is to be told */
+	bool crash_told;	       /* the last version's, which goes its way with it */
 	uint64_t call_rip;	       /* where its last call returns to */
 	uint64_t clear_tid_at; /* CLONE_CHILD_CLEARTID: where the kernel clears its id, or 0 */
 	uint64_t slot;	       /* address of its agent's slot, 0: none yet */

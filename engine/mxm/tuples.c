@@ -292,6 +292,22 @@ void baton_give_up(struct task *task)
 	group->baton[task->version] = NULL;
 }
 
+/*
+ * A thread has the baton until it is gone, since its memory changes as it ends; but a main thread
+ * is not, to whoever waits for it, until its process's other threads are (ptrace(2), "Death under
+ * ptrace"). It does nothing any more once it is a zombie.
+ */
+void baton_tick(struct group *group)
+{
+	for (int v = 0; v < group->mxm->config.nversions; v++) {
+		struct task *holder = group->baton[v];
+
+		if (holder && holder->last_stop && holder->tracee.tid == holder->tracee.tgid &&
+			task_proc_state(holder) == 'Z')
+			baton_give_up(holder);
+	}
+}
+
 void baton_end_slice(struct task *task)
 {
 	task->tuple->group->slice_begun[task->version] = 0;
