@@ -160,6 +160,21 @@ both_leaders() {
 	both_leaders mappings
 }
 
+@test "System V's segments: each version stores into its own, and its leader's crash loses nothing" {
+	local sync leader
+	both_leaders segments_new
+	MX_TEST_OPTIONS=
+	for sync in stream barrier lockstep; do
+		for leader in old new; do
+			LOG=$BATS_TEST_TMPDIR/$sync.$leader.log
+			run -0 mx_run --sync $sync --leader $leader "$(victim segments_old)" \
+				"$(victim segments_new)" -- crash
+			[ "$output" = "$("$(victim segments_new)")" ] || fail "$sync, led by $leader: $output"
+			[ "$(events crash)" = 1 ]
+		done
+	done
+}
+
 @test "a file that processes of no common memory map" {
 	local i
 	for i in 1 2 3; do

@@ -62,7 +62,7 @@ static void free_memory(struct memory *m)
 	free(m->v);
 }
 
-/* False: it is private, or the engine's own, or System V's, which all versions have in common. */
+/* False: it is private, or the engine's own. */
 static bool parse(char *line, struct mapping *ret)
 {
 	unsigned major, minor;
@@ -80,8 +80,7 @@ static bool parse(char *line, struct mapping *ret)
 		    (perms[2] == 'x' ? PROT_EXEC : 0);
 	return (ret->end <= AGENT_CODE ||
 		       ret->start >= AGENT_SLOTS + AGENT_NSLOTS * AGENT_SLOT_SIZE) &&
-	       (ret->end <= AGENT_RING || ret->start >= AGENT_RING + 2ul * AGENT_RING_SIZE) &&
-	       !str_starts(ret->name, "/SYSV");
+	       (ret->end <= AGENT_RING || ret->start >= AGENT_RING + 2ul * AGENT_RING_SIZE);
 }
 
 static bool is_anonymous(const struct mapping *m)

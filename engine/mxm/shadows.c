@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -14,32 +15,19 @@
 #include "base/str.h"
 #include "base/xalloc.h"
 #include "mxm/install.h"
+#include "mxm/shadow.h"
 
-#define SHADOW_NAME "mx-shadow"
-#define MAPS_MAX    (16u << 20)
-#define CHUNK	    (1u << 20)
+#define CHUNK (1u << 20)
 /* A process that has this many more than at the last look is looked at for those it has unmapped.
  */
 #define LOOK_EVERY 16
-
-struct shadow {
-	struct list link;
-	dev_t dev;
-	ino_t ino;
-	uint64_t id;
-	struct group *home; /* whose processes map it; NULL: it has ended */
-	int file;	    /* the real one, writable where the leader's descriptor was */
-	off_t size;
-	unsigned uses; /* processes that have mapped it, and events that speak of it */
-	int copies[MXM_VERSIONS_MAX]; /* memfds; -1: none */
-};
 
 static struct shadow *find(struct mxm *mxm, dev_t dev, ino_t ino)
 {
 	list_for_each (at, &mxm->shadows) {
 		struct shadow *s = container_of(at, struct shadow, link);
 
-		if (s->dev == dev && s->ino == ino)
+		if (!s->is_segment && s->dev == dev && s->ino == ino)
 			return s;
 	}
 	return NULL;
@@ -110,7 +98,10 @@ static int grow(struct mxm *mxm, struct shadow *s, unsigned followers)
 
 static void free_shadow(struct shadow *s)
 {
-	close(s->file);
+	if (s->segment)
+		shmdt(s->segment);
+	if (!s->is_segment)
+		close(s->file);
 	for (int v = 0; v < MXM_VERSIONS_MAX; v++) {
 		if (s->copies[v] >= 0)
 			close(s->copies[v]);
@@ -129,7 +120,8 @@ static void put(struct mxm *mxm, uint64_t id)
 
 void shadows_event_over(struct mxm *mxm, const struct event *event)
 {
-	uint64_t id = event->call.nr == SYS_mmap ? event->value : event->wrote_shadow;
+	bool maps = event->call.nr == SYS_mmap || event->call.nr == SYS_shmat;
+	uint64_t id = maps ? event->value : event->wrote_shadow;
 
 	if (!id)
 		return;
@@ -247,8 +239,7 @@ static void forget_unmapped(struct mxm *mxm, struct proc *proc)
 		str_free(&maps[v]);
 }
 
-/* The process has it from now on. */
-static void add_to(struct mxm *mxm, struct proc *proc, struct shadow *s)
+void shadow_add_to(struct mxm *mxm, struct proc *proc, struct shadow *s)
 {
 	for (unsigned i = 0; i < proc->nshadows; i++) {
 		if (proc->shadows[i] == s->id)
@@ -261,16 +252,15 @@ static void add_to(struct mxm *mxm, struct proc *proc, struct shadow *s)
 		forget_unmapped(mxm, proc);
 }
 
-/* The same, and the event speaks of it. */
-static void use(struct mxm *mxm, struct proc *proc, struct shadow *s, struct event *event)
+void shadow_use(struct mxm *mxm, struct proc *proc, struct shadow *s, struct event *event)
 {
 	event->value = s->id;
 	event->gathers = true;
 	s->uses++;
-	add_to(mxm, proc, s);
+	shadow_add_to(mxm, proc, s);
 }
 
-static struct shadow *shadow_new(struct mxm *mxm, const struct stat *st, int file)
+struct shadow *shadow_new(struct mxm *mxm, const struct stat *st, int file)
 {
 	struct shadow *s = xzalloc(sizeof(*s));
 
@@ -301,7 +291,7 @@ int shadows_take(struct task *task, struct event *event, int num, bool writable)
 		s = shadow_new(mxm, &st, take_fd(&fd));
 	if (s) {
 		rc = grow(mxm, s, task->tuple->group->followers);
-		use(mxm, task->tuple->proc, s, event);
+		shadow_use(mxm, task->tuple->proc, s, event);
 	}
 	pthread_mutex_unlock(&mxm->lock);
 	return rc;
@@ -365,7 +355,16 @@ void shadows_write_back(struct group *group, int version)
 		struct shadow *s = container_of(at, struct shadow, link);
 		struct stat st;
 
-		if (!is_of(s, group) || s->copies[version] < 0 || fstat(s->file, &st) < 0)
+		if (!is_of(s, group) || s->copies[version] < 0)
+			continue;
+		if (s->is_segment) {
+			if (s->segment &&
+				pread(s->copies[version], s->segment, s->size, 0) != s->size)
+				mxm->ops->note(mxm->ops_arg, "shared-mapping-lost", version, 0,
+					"a segment of shared memory could not be written back");
+			continue;
+		}
+		if (fstat(s->file, &st) < 0)
 			continue;
 		if (copy_range(s->copies[version], s->file, 0,
 			    st.st_size < s->size ? st.st_size : s->size) < 0)
@@ -375,18 +374,23 @@ void shadows_write_back(struct group *group, int version)
 	pthread_mutex_unlock(&mxm->lock);
 }
 
-/* The file whose copy for @version has inode @ino. */
-static int file_of_copy(struct mxm *mxm, int version, ino_t ino)
+int shadow_file_of_copy(struct mxm *mxm, int version, ino_t ino, int *ret_segment)
 {
 	int file = -1;
+
+	*ret_segment = -1;
 
 	pthread_mutex_lock(&mxm->lock);
 	list_for_each (at, &mxm->shadows) {
 		struct shadow *s = container_of(at, struct shadow, link);
 		struct stat st;
 
-		if (s->copies[version] >= 0 && fstat(s->copies[version], &st) == 0 &&
-			st.st_ino == ino)
+		if (s->copies[version] < 0 || fstat(s->copies[version], &st) < 0 ||
+			st.st_ino != ino)
+			continue;
+		if (s->is_segment)
+			*ret_segment = (int)s->ino;
+		else
 			file = s->file;
 	}
 	pthread_mutex_unlock(&mxm->lock);
@@ -417,18 +421,20 @@ static int move_one(struct task *task, const char *line)
 	struct mxm *mxm = task->tuple->group->mxm;
 	uint64_t from, to, offset, ino;
 	char perms[5];
-	int prot = 0, there, file, rc;
+	int prot = 0, there, file, segment, rc;
 	long r;
 
 	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %*s %" SCNu64, &from, &to, perms,
 		    &offset, &ino) != 5)
 		return 0;
-	file = file_of_copy(mxm, task->version, ino);
-	if (file < 0 || has_no_name(file))
-		return 0;
 	prot |= perms[0] == 'r' ? PROT_READ : 0;
 	prot |= perms[1] == 'w' ? PROT_WRITE : 0;
 	prot |= perms[2] == 'x' ? PROT_EXEC : 0;
+	file = shadow_file_of_copy(mxm, task->version, ino, &segment);
+	if (segment >= 0)
+		return segment_move(task, segment, from, to, offset, prot);
+	if (file < 0 || has_no_name(file))
+		return 0;
 	rc = install_send(task, file, &there);
 	if (rc < 0)
 		return rc;
@@ -497,6 +503,8 @@ static struct shadow *find_mapped(
 	list_for_each (at, &mxm->shadows) {
 		struct shadow *s = container_of(at, struct shadow, link);
 
+		if (s->is_segment)
+			continue;
 		*ret_source = s->copies[leader];
 		if (*ret_source >= 0 && fstat(*ret_source, &st) == 0 && st.st_ino == key->ino &&
 			str_starts(key->name, "/memfd:" SHADOW_NAME))
@@ -518,6 +526,11 @@ int shadows_for_copy(
 	struct stat st;
 
 	pthread_mutex_lock(&mxm->lock);
+	if (segment_is(mxm, group->leader, key)) {
+		rc = segment_for_copy_locked(group, proc, version, key);
+		pthread_mutex_unlock(&mxm->lock);
+		return rc;
+	}
 	s = find_mapped(mxm, group->leader, key, &source);
 	if (!s && !key->writable)
 		rc = -ENOTUNIQ;
@@ -532,7 +545,7 @@ int shadows_for_copy(
 	if (rc == 0) {
 		if (!s->home)
 			s->home = group;
-		add_to(mxm, proc, s);
+		shadow_add_to(mxm, proc, s);
 	}
 	if (rc == 0 && s->copies[version] < 0) {
 		s->copies[version] = memfd_create(SHADOW_NAME, MFD_CLOEXEC);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files that a program maps shared and writable. The leader maps the file; a follower must not
- * write where the leader does, nor see what the leader will write before it is there itself in the
- * stream: it maps a shadow, a copy in memory that the processes of its version share. Taken when
- * the leader maps the file for the first time. All take the run's lock.
+ * Files that a program maps shared and writable, and System V's segments. The leader maps the file;
+ * a follower must not write where the leader does, nor see what the leader will write before it is
+ * there itself in the stream: it maps a shadow, a copy in memory that the processes of its version
+ * share. Taken when the leader maps the file for the first time. All take the run's lock.
  */
 #ifndef MX_MXM_SHADOWS_H
 #define MX_MXM_SHADOWS_H
@@ -13,6 +13,19 @@
 /* The leader has mapped its descriptor @num shared. -ESRCH: it vanished; other failures: no shadow.
  */
 MUST_CHECK int shadows_take(struct task *task, struct event *event, int num, bool writable);
+
+/*
+ * The leader has attached System V's segment @id: as above; the engine attaches it too, for as long
+ * as a process has it. Other failures: it has no shadow, and no version can follow.
+ */
+MUST_CHECK int shadows_take_segment(struct task *task, struct event *event, int id);
+/* The leader has detached one: those that are to go, and that it has nowhere any more, go. */
+void shadows_leave_segments(struct mxm *mxm);
+/* Who attached the segment last, as the program knows it; 0: it has no shadow, and the engine has
+ * not attached it. */
+pid_t shadows_segment_user(struct mxm *mxm, int id);
+/* The size of the segment whose shadow @task's process has mapped at @at; 0: none. */
+uint64_t shadows_segment_at(struct task *task, uint64_t at);
 
 /*
  * The group whose processes map what @event's call mapped: the first one's, unless that has ended.
