@@ -71,6 +71,25 @@ both_leaders() {
 	both_leaders untraced
 }
 
+@test "pipelines of a shell with job control" {
+	both_leaders pipelines
+}
+
+@test "a session and a group of its own, which the leader's crash leaves as they are" {
+	local sync leader
+	both_leaders sessions_new
+	MX_TEST_OPTIONS=
+	for sync in stream barrier lockstep; do
+		for leader in old new; do
+			LOG=$BATS_TEST_TMPDIR/$sync.$leader.log
+			run -0 mx_run --sync $sync --leader $leader "$(victim sessions_old)" \
+				"$(victim sessions_new)"
+			[ "$output" = "$("$(victim sessions_new)")" ] || fail "$sync, led by $leader: $output"
+			[ "$(events crash)" = 1 ]
+		done
+	done
+}
+
 @test "a daemon" {
 	both_leaders daemon
 }

@@ -6,10 +6,12 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #include "base/xalloc.h"
 #include "mxm/events.h"
 #include "mxm/group.h"
+#include "mxm/ids.h"
 #include "mxm/late.h"
 #include "mxm/posix_timers.h"
 #include "mxm/restart.h"
@@ -131,13 +133,14 @@ void carry_free(struct proc *proc)
 	posix_timers_free(proc);
 }
 
-bool carry_needed(const struct proc *proc)
+bool carry_needed(const struct proc *proc, int version)
 {
 	for (int i = 0; i < 3; i++) {
 		if (proc->timers[i].set_ns && micros(&proc->timers[i].value.it_value))
 			return true;
 	}
-	return posix_timers_any(proc) || !list_is_empty(&proc->locks) || proc->has_signalfd;
+	return proc->group_due[version] || posix_timers_any(proc) || !list_is_empty(&proc->locks) ||
+	       proc->has_signalfd;
 }
 
 /* What is left of a timer that was set a while ago; at least 1 µs, so that it fires if it was due.
@@ -209,6 +212,20 @@ static int carry_over(struct task *task)
 	return rc < 0 ? rc : lost ? -EAGAIN : 0;
 }
 
+/* The process joins the group that it could not join as a follower. */
+static int join_group(struct task *task)
+{
+	pid_t *due = &task->tuple->proc->group_due[task->version];
+	const pid_t group = ids_to_real(task->tuple->group->mxm, task->version, *due);
+	long r = 0;
+	int rc = 0;
+
+	if (*due && getpgid(task->tracee.tgid) != group)
+		rc = tracee_remote(&task->tracee, false, &r, SYS_setpgid, 0, group, 0, 0, 0, 0);
+	*due = 0;
+	return rc < 0 ? rc : (int)r;
+}
+
 void carry_take_up_running(struct task *task)
 {
 	struct mxm *mxm = task->tuple->group->mxm;
@@ -225,6 +242,8 @@ void carry_take_up_running(struct task *task)
 		lost = "a descriptor of signalfd(2) could not be put into its epoll set again";
 	if (carry_over(task) < 0)
 		lost = "a timer or a lock of the old leader could not be taken over";
+	if (join_group(task) < 0)
+		lost = "it could not join its process group";
 	if (late_take_over(task) < 0)
 		lost = "a descriptor that the old leader had opened is lost";
 	if (lost)

@@ -16,8 +16,8 @@ void carry_closed(struct proc *proc, int fd);
 /* execve keeps timers and locks, fork gives the child neither. */
 void carry_free(struct proc *proc);
 
-/* Has the process something to carry over? */
-bool carry_needed(const struct proc *proc);
+/* Has the process something to carry over to @version? */
+bool carry_needed(const struct proc *proc, int version);
 /*
  * The first call of a process whose version has taken over: what the old leader's process held
  * becomes its own, shadows too, then the call is asked for again. Stopped at its entry.

@@ -519,7 +519,7 @@ static void succeed(struct group *group, int heir)
 		if (limits_take_over(proc, heir) < 0)
 			group->mxm->ops->note(group->mxm->ops_arg, "not-carried-over", heir,
 				proc->ids->known, "the limit of CPU time");
-		proc->has_to_carry |= proc->has_shadows[heir] || carry_needed(proc) ||
+		proc->has_to_carry |= proc->has_shadows[heir] || carry_needed(proc, heir) ||
 				      late_is_left(&tuple->tasks[heir]);
 	}
 	note_behind(group, heir);

@@ -18,6 +18,7 @@ const struct special *special_of(const struct sys_row *row)
 {
 	static const struct special *const families[] = {
 		[SPECIAL_MMAP] = &special_mmap,
+		[SPECIAL_PGID] = &special_pgid,
 		[SPECIAL_SHM] = &special_shm,
 		[SPECIAL_CLONE] = &special_clone,
 		[SPECIAL_EXEC] = &special_exec,

@@ -41,7 +41,7 @@ bool special_epoll_watches(struct task *task, int set, int fd, struct epoll_even
 
 extern const struct special special_mmap, special_clone, special_exec, special_wait,
 	special_sigaction, special_epoll, special_close, special_dup, special_cloexec, special_pids,
-	special_affinity, special_cred, special_kill, special_futex, special_shm;
+	special_affinity, special_cred, special_kill, special_futex, special_shm, special_pgid;
 
 /* Changes argument @i in the task's registers until the call's exit. */
 MUST_CHECK int special_set_arg(struct task *task, int i, uint64_t value);

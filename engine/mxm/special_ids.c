@@ -11,10 +11,17 @@
 #include "mxm/special.h"
 #include "mxm/standins.h"
 
-/* set_tid_address changes the thread, so each makes it; the id that it returns is the leader's. */
+/*
+ * set_tid_address changes the thread and setsid the process, so each makes them; the id that they
+ * return is the leader's. (A copy that leads a group of its own is refused a session.)
+ */
 static int pids_follow(struct task *task, struct event *event, enum follow_how *ret_how)
 {
-	*ret_how = task->call.nr == SYS_set_tid_address ? FOLLOW_TO_EXIT : FOLLOW_SKIP;
+	const uint64_t nr = task->call.nr;
+
+	*ret_how = nr == SYS_set_tid_address || (nr == SYS_setsid && event->result >= 0)
+			   ? FOLLOW_TO_EXIT
+			   : FOLLOW_SKIP;
 	return 0;
 }
 
@@ -161,3 +168,34 @@ static int affinity_lead(struct task *task, struct event *event)
 }
 
 const struct special special_affinity = { .lead = affinity_lead };
+
+/*
+ * Processes that share no memory come to their calls in an order of their own in each version. So a
+ * follower's child can have executed its program before its parent speaks of its group, which is
+ * refused then, though the child has done the same for itself; and the group that a process goes
+ * to may be there a little later only, or not any more. Nothing asks a follower's kernel for
+ * groups: it joins when it takes over.
+ */
+static int pgid_followed(struct task *task, struct event *event, int64_t *result)
+{
+	struct mxm *mxm = task->tuple->group->mxm;
+	struct proc *proc = task->tuple->proc;
+	const pid_t pid = (pid_t)task->call.args[0], group = (pid_t)task->call.args[1];
+	const bool failed = *result != event->result;
+	pid_t child, is_in;
+
+	*result = event->result;
+	if (!pid || pid == proc->ids->known) {
+		proc->group_due[task->version] = failed ? group ? group : proc->ids->known : 0;
+		return 0;
+	}
+	if (!failed)
+		return 0;
+	child = ids_to_real(mxm, task->version, pid);
+	is_in = getpgid(child);
+	return is_in < 0 || is_in == ids_to_real(mxm, task->version, group ? group : pid)
+		       ? 0
+		       : -EBADMSG;
+}
+
+const struct special special_pgid = { .followed = pgid_followed };

@@ -117,10 +117,12 @@ struct proc {
 	struct carried_timer timers[3];
 	struct rlimit cpu_limit; /* that the leader's process has set */
 	bool has_cpu_limit;
-	struct list posix_timers; /* that the leader's process has made: posix_timers.h */
-	struct list locks;	  /* of fcntl(2), that the leader's process holds */
-	bool has_signalfd;	  /* has made a descriptor of signalfd(2) */
-	bool has_to_carry;	  /* a version has taken over, and must set and take these itself */
+	struct list posix_timers;	   /* that the leader's process has made: posix_timers.h */
+	struct list locks;		   /* of fcntl(2), that the leader's process holds */
+	pid_t group_due[MXM_VERSIONS_MAX]; /* the group that it is not in yet, as the program knows
+					      it */
+	bool has_signalfd;		   /* has made a descriptor of signalfd(2) */
+	bool has_to_carry; /* a version has taken over, and must set and take these itself */
 	struct seen_clock clocks[MXM_VERSIONS_MAX][CLOCKS_SEEN];
 	bool other_user;      /* its user id was changed: another monitor could not seize it */
 	bool exiting;	      /* exit_group, or a fatal signal, is under way */

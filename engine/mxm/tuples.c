@@ -149,6 +149,7 @@ void proc_fork_version(struct proc *parent, struct proc *child, int version)
 		sizeof(child->unshared_fds[version]));
 	memcpy(child->own_fds[version], parent->own_fds[version], sizeof(child->own_fds[version]));
 	child->has_shadows[version] = parent->has_shadows[version];
+	child->group_due[version] = parent->group_due[version];
 	agent_forked_version(child, parent, version);
 }
 

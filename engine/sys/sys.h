@@ -143,6 +143,7 @@ enum sys_special {
 	SPECIAL_CLOEXEC,   /* fcntl(F_SETFD), ioctl(FIOCLEX), ioctl(FIONCLEX) */
 	SPECIAL_PIDS,	   /* getpid and the like, set_tid_address: each sees the leader's ids */
 	SPECIAL_AFFINITY,  /* sched_setaffinity, sched_getaffinity */
+	SPECIAL_PGID,	   /* setpgid: a follower's processes come to it in another order */
 	SPECIAL_SHM,	   /* shmat, shmdt, shmctl(IPC_STAT) */
 	SPECIAL_KILL,	   /* kill and the like: who is killed by the program has not crashed */
 	SPECIAL_CRED,	   /* setuid and the like: the engine's access must survive them */
