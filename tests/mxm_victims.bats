@@ -90,6 +90,11 @@ both_leaders() {
 	done
 }
 
+@test "processes that share memory make hot calls while others of them execute programs or are killed" {
+	both_leaders bystanders
+	run ! grep -q ring-damaged "$BATS_TEST_TMPDIR/events.log"
+}
+
 @test "a daemon" {
 	both_leaders daemon
 }

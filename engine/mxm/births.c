@@ -416,7 +416,11 @@ static void ended_by_signal(struct task *task, int sig, bool stopped)
 	forget_ready(proc, group);
 	event = event_new(task->tuple, EVENT_KILLED);
 	event->sig = sig;
-	event_publish(event);
+	/* Another one's agent may be at a record, where the mark of this would come to stand. */
+	if (group->baton[group->leader] && group->baton[group->leader] != task)
+		list_append(&group->ready, &event->link);
+	else
+		event_publish(event);
 }
 
 void births_lost(struct task *task)

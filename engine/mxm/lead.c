@@ -234,12 +234,13 @@ static void end_broken_off(struct task *task)
 
 /*
  * A fork copies memory that no other task may be changing. Where the kernel puts a mapping depends
- * on those that there are, and others are made without a stop by whoever has the baton. So such
- * calls keep it.
+ * on those that there are, and others are made without a stop by whoever has the baton. The events
+ * of forks and of execve go out when the kernel has made them: no agent may be at a record then. So
+ * such calls keep it.
  */
-static bool changes_memory(const struct sys_row *row)
+static bool keeps_baton(const struct sys_row *row)
 {
-	return row->special == SPECIAL_CLONE ||
+	return row->special == SPECIAL_CLONE || row->special == SPECIAL_EXEC ||
 	       (row->class == SYS_MIRRORED &&
 		       (row->special == SPECIAL_MMAP || row->special == SPECIAL_SHM));
 }
@@ -294,7 +295,7 @@ void lead_asks(struct task *task)
 		if (task->call.row->special != SPECIAL_EXIT)
 			late_settle(task, task->event);
 		positions_note(task, task->event);
-		if (!changes_memory(task->call.row))
+		if (!keeps_baton(task->call.row))
 			baton_give_up(task);
 		task_enter(task, TASK_ASKING);
 		if (!waits_for_followers(task))
@@ -553,6 +554,15 @@ bool lead_pump(struct group *group)
 		return false;
 	event = container_of(group->ready.next, struct event, link);
 	task = &event->tuple->tasks[group->leader];
+	if (event->kind == EVENT_KILLED) {
+		struct tuple *tuple = event->tuple;
+
+		if (group->baton[group->leader])
+			return false;
+		event_publish(event);
+		tuple_drop_if_over(tuple);
+		return true;
+	}
 	if (group->followers) {
 		struct task *holder = group->baton[group->leader];
 
