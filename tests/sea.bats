@@ -151,6 +151,44 @@ refusals() {
 	done
 }
 
+@test "programs that share most of their code are told apart by what they say, under any name" {
+	cd "$BATS_TEST_TMPDIR"
+	local i
+	for i in "mv cp" "head tail" "chmod chown" "mkdir rmdir" "date touch"; do
+		cp "$(command -v ${i% *})" one
+		cp "$(command -v ${i#* })" two
+		run -3 "$MX" analyze one two
+		[[ $output = *"not the same program"*"to the letter"*"of main's"* ]] || fail "$i: $output"
+	done
+}
+
+@test "one source made into two programs is told apart by the names that they give themselves" {
+	run -3 "$MX" analyze "$(command -v sha256sum)" "$(command -v md5sum)"
+	[[ $output = *"not the same program: the old one calls itself sha256sum and the new one md5sum"* ]] ||
+		fail "$output"
+	cd "$BATS_TEST_TMPDIR"
+	local name i
+	for name in apple pear apple-2.1; do
+		mkdir -p "$name"
+		{
+			printf '#include <stdio.h>\nint main(int argc, char **argv)\n{\n'
+			for ((i = 0; i < 30; i++)); do
+				echo "	if (argc == $i) puts(\"the word is $i\");"
+			done
+			echo "	if (argc == 77) puts(\"Usage: ${name%%-*} FRUIT\");"
+			echo "	return ${#name}; }"
+		} >$name.c
+		gcc -O2 -o "$name/${name}" "$name.c"
+	done
+	run -3 "$MX" analyze apple/apple pear/pear
+	[[ $output = *"the old one calls itself apple and the new one pear"* ]] || fail "$output"
+	# A version at the name's end, and a file that is called otherwise, say nothing.
+	run -0 "$MX" analyze apple/apple apple-2.1/apple-2.1
+	cp pear/pear new
+	run -0 "$MX" analyze apple/apple new
+	[[ $output = *analysed* ]] || fail "$output"
+}
+
 @test "other constants are told from changed code, stripped or not" {
 	for kind in debug symbols stripped; do
 		analyze constants $kind

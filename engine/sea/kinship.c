@@ -6,7 +6,8 @@
  * compiler made them. What a program says to its user lives longer than its code: versions share
  * most strings. So two things are asked, and the second only of code that is not the library's:
  * how many functions correspond, and how many of the strings that the other functions use are known
- * on both sides.
+ * on both sides. What one source made in two ways is told apart by its name alone, which such
+ * programs say: each calls itself what its file is called, and not what the other one is.
  */
 #include "sea/kinship.h"
 
@@ -22,13 +23,24 @@
 #define OTHER_MAIN    40 /* the same for the strings of main alone */
 #define LETTER	      80 /* percent of the pairs that are the same to the letter: a library's */
 #define ENOUGH	      24 /* strings of a side, for them to say something */
-#define ENOUGH_MAIN   10
+#define ENOUGH_OWN    10 /* the same where main's speak as well */
+#define ENOUGH_MAIN   8
 #define OWN_PART      20 /* percent of all strings that are the program's own, for the same */
+#define NEAR_OWN      60 /* percent of the strings of both sides that neighbours do not go below */
+#define NEAR_MAIN     50 /* the same for the strings of main alone */
+#define FAR	      45 /* percent of both sides' that versions do not go below, years apart */
+#define SHORT_NAME    2	 /* characters of a program's name, at least */
 
 /* Strings by hash, sorted, each once. */
 struct strings {
 	uint64_t *v;
 	uint32_t n, room;
+};
+
+/* Part of a path. */
+struct name {
+	const char *text;
+	size_t len;
 };
 
 struct kinship {
@@ -111,6 +123,14 @@ static unsigned share(const struct strings s[2])
 	return percent(count_shared(&s[0], &s[1]), s[0].n < s[1].n ? s[0].n : s[1].n);
 }
 
+/* Of all that either side has. */
+static unsigned overlap(const struct strings s[2])
+{
+	uint32_t n = count_shared(&s[0], &s[1]);
+
+	return percent(n, s[0].n + s[1].n - n);
+}
+
 /* A string that identical code uses too is the library's. */
 static void drop(struct strings *from, const struct strings *what)
 {
@@ -185,18 +205,36 @@ static bool has_other_main(const struct kinship *k)
 	       share(k->main) < OTHER_MAIN;
 }
 
-/* Code in common that is a library's only. One sign is not enough, but where it is the clearest. */
+/*
+ * Both mains speak, and what one says the other does not. Where one compiler made the common code
+ * the two are near in time, and what one says the other does too, but for what was added or dropped
+ * in between; otherwise years may lie between them, and then the side that says less has most of
+ * its words in common.
+ */
+static bool says_other_things(const struct kinship *k, bool letter)
+{
+	unsigned own = overlap(k->own);
+
+	for (int s = 0; s < 2; s++)
+		if (k->own[s].n < ENOUGH_OWN || k->main[s].n < ENOUGH_MAIN)
+			return false;
+	if (letter && overlap(k->main) < NEAR_MAIN && own < NEAR_OWN)
+		return true;
+	return own < FAR && overlap(k->main) < FAR &&
+	       (share(k->own) < SAME_STRINGS || share(k->main) < SAME_STRINGS);
+}
+
+/* Code in common that is a library's only. */
 static bool shares_library_only(const struct kinship *k)
 {
 	bool letter = percent(k->letter, k->pairs) >= LETTER;
-	unsigned own = share(k->own);
 
+	if (says_other_things(k, letter))
+		return true;
 	for (int s = 0; s < 2; s++)
 		if (k->own[s].n < ENOUGH || percent(k->own[s].n, k->all[s].n) < OWN_PART)
 			return false;
-	if (has_other_main(k))
-		return own < OTHER_STRINGS || (letter && own < SAME_STRINGS);
-	return letter && own < OTHER_STRINGS;
+	return letter && share(k->own) < OTHER_STRINGS;
 }
 
 static char *decide(struct sea_analysis *a, const struct kinship *k)
@@ -223,14 +261,74 @@ static char *decide(struct sea_analysis *a, const struct kinship *k)
 		return NULL;
 	return xasprintf(
 		"not the same program: %u of %u and %u functions correspond, %u of them to "
-		"the letter, as a common library's do; of the strings that other code uses "
+		"the letter%s; of the strings that other code uses "
 		"%u of %u and %u are shared, of main's %u of %u and %u",
-		k->alike, k->funcs[0], k->funcs[1], k->letter, count_shared(&k->own[0], &k->own[1]),
-		k->own[0].n, k->own[1].n, count_shared(&k->main[0], &k->main[1]), k->main[0].n,
-		k->main[1].n);
+		k->alike, k->funcs[0], k->funcs[1], k->letter,
+		percent(k->letter, k->pairs) >= LETTER ? ", as a common library's do" : "",
+		count_shared(&k->own[0], &k->own[1]), k->own[0].n, k->own[1].n,
+		count_shared(&k->main[0], &k->main[1]), k->main[0].n, k->main[1].n);
 }
 
-char *sea_unrelated(struct sea_analysis *a)
+/* What a program is called by its file: without folders, and without a version at its end. */
+static struct name name_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	struct name n = { slash ? slash + 1 : path, 0 };
+
+	n.len = strlen(n.text);
+	while (n.len && strchr("0123456789.-_+~", n.text[n.len - 1]))
+		n.len--;
+	return n;
+}
+
+/* Is @text the name, or a message that begins with it, as "NAME: ..." or "Usage: NAME ..."? */
+static bool is_named(const char *text, size_t len, const struct name *n)
+{
+	if (len > 7 && memcmp(text + 1, "sage: ", 6) == 0) {
+		text += 7;
+		len -= 7;
+	}
+	return len >= n->len && memcmp(text, n->text, n->len) == 0 &&
+	       (len == n->len || text[n->len] == ' ' || text[n->len] == ':');
+}
+
+static bool says_name(const struct sea_image *im, const struct name *n)
+{
+	for (uint32_t i = 0; i < im->n_ref_targets; i++) {
+		size_t len = sea_string_at(im, im->ref_targets[i]);
+
+		if (len && is_named((const char *)sea_bytes(im, im->ref_targets[i], len), len, n))
+			return true;
+	}
+	return false;
+}
+
+static bool begins_with(const struct name *a, const struct name *b)
+{
+	return a->len >= b->len && memcmp(a->text, b->text, b->len) == 0;
+}
+
+/* Each of the two knows itself by a name, and they are not one program under two. */
+static char *other_names(
+	const struct sea_analysis *a, const struct kinship *k, const char *const paths[2])
+{
+	struct name n[2] = { name_of(paths[0]), name_of(paths[1]) };
+
+	for (int s = 0; s < 2; s++)
+		if (n[s].len < SHORT_NAME || !a->im[s]->is_program || k->all[s].n < ENOUGH ||
+			!says_name(a->im[s], &n[s]))
+			return NULL;
+	if (begins_with(&n[0], &n[1]) || begins_with(&n[1], &n[0]) ||
+		(says_name(a->im[0], &n[1]) && says_name(a->im[1], &n[0])))
+		return NULL;
+	return xasprintf("not the same program: the old one calls itself %.*s and the new one "
+			 "%.*s, as their files are called; %u of %u and %u functions correspond, "
+			 "%u of %u and %u strings are shared",
+		(int)n[0].len, n[0].text, (int)n[1].len, n[1].text, k->alike, k->funcs[0],
+		k->funcs[1], count_shared(&k->all[0], &k->all[1]), k->all[0].n, k->all[1].n);
+}
+
+char *sea_unrelated(struct sea_analysis *a, const char *const paths[2])
 {
 	struct kinship k = { 0 };
 	char *why;
@@ -239,6 +337,8 @@ char *sea_unrelated(struct sea_analysis *a)
 	for (int s = 0; s < 2; s++)
 		gather(a, s, &k);
 	why = decide(a, &k);
+	if (!why)
+		why = other_names(a, &k, paths);
 	for (int s = 0; s < 2; s++) {
 		free(k.all[s].v);
 		free(k.own[s].v);

@@ -21,7 +21,7 @@
 #define SEA_MAP_MAGIC	"MXSEAMAP"
 #define SEA_MAP_VERSION 1
 /* Raised with every change of what the analysis finds: maps in a cache are of no use then. */
-#define SEA_ANALYSIS_VERSION 9
+#define SEA_ANALYSIS_VERSION 10
 #define SEA_MAP_MAX	     (1u << 30)
 #define SEA_MAP_NONE	     UINT32_MAX
 

@@ -145,7 +145,7 @@ static void finish(struct sea_map_builder *b, struct sea_map_object *o, struct s
 	const char *const paths[2], const struct sea_opts *opts)
 {
 	const char *debug[2];
-	cleanup_free char *reason = sea_unrelated(a);
+	cleanup_free char *reason = sea_unrelated(a, paths);
 
 	if (a->im[0]->has_symtab && a->im[1]->has_symtab)
 		o->flags |= SEA_OF_NAMES;
