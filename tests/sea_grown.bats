@@ -188,3 +188,90 @@ accepted() {
 		done
 	done
 }
+
+# both OLD NEW: those of either version's functions that differ and are not refused.
+both() {
+	accepted "$1" "$2" old.full
+	accepted "$2" "$1" new.full
+}
+
+@test "places and sizes in functions that changed otherwise as well, far before what others show to have moved" {
+	local cc level form
+	cd "$BATS_TEST_TMPDIR" || return
+	cat >far.c <<-'C'
+		#include <stdio.h>
+		#include <stdlib.h>
+		#define APART __attribute__((noinline))
+		#ifdef CHANGED
+		#define X(k) if (k == 77) { fprintf(stderr, "changed %d\n", k); seen |= 4; }
+		#else
+		#define X(k)
+		#endif
+		int seen;
+		struct conn { START char state; unsigned short port; char text[120]; int hits[3]; unsigned flags; };
+		APART struct conn *u_make(void) { return calloc(1, sizeof(struct conn)); }
+		APART void u_flags(struct conn *c, int k) { c->flags |= k; }
+		APART unsigned u_both(struct conn *a, struct conn *b) { return a->flags + b->flags * 3; }
+		APART int u_state(struct conn *c, int k) { X(k) return c->state; }
+		APART unsigned u_port(struct conn *c, int k) { X(k) return c->port; }
+		APART size_t u_sizeof(int k) { X(k) return sizeof(struct conn); }
+		APART size_t u_most(int k) { X(k) return (size_t)-1 / 2 / sizeof(struct conn); }
+		APART size_t u_bytes(size_t n, int k) { X(k) return n * sizeof(struct conn); }
+		void *volatile sink;
+		int main(void)
+		{
+			void *const all[] = { u_make, u_flags, u_both, u_state, u_port, u_sizeof, u_most, u_bytes };
+			for (int i = 0; i < (int)(sizeof(all) / sizeof(*all)); i++)
+				sink = all[i];
+			return puts("main");
+		}
+	C
+	for cc in gcc clang; do
+		for level in 1 2; do
+			$cc -w -O$level -DSTART= -o old.full far.c
+			$cc -w -O$level '-DSTART=long mx;' -DCHANGED -o new.full far.c
+			strip -o old.stripped old.full
+			strip -o new.stripped new.full
+			for form in full stripped; do
+				run -0 both old.$form new.$form
+				[[ $output != *u_* ]] || fail "$cc -O$level, $form: $output"
+			done
+			run -0 "$MX" analyze --all old.stripped new.stripped
+			[[ $output =~ refused\ +[1-9][0-9]*\ of\ the\ old && $output = *"as far apart as structures grew"* ]] || fail "$output"
+		done
+	done
+}
+
+@test "a field that moves into the padding of a global variable, whose size stays" {
+	local cc form
+	cd "$BATS_TEST_TMPDIR" || return
+	cat >padding.c <<-'C'
+		#include <stdio.h>
+		#define APART __attribute__((noinline))
+		#ifdef CHANGED
+		#define X(k) if (k == 77) { fprintf(stderr, "changed %d\n", k); seen |= 4; }
+		#else
+		#define X(k)
+		#endif
+		int seen;
+		struct rec { START int id; long val; double w; } one;
+		APART void u_set(int k) { X(k) one.id = k; one.w = k; }
+		APART void u_val(int k) { X(k) one.val = k; }
+		void *volatile sink;
+		int main(void) { sink = u_set; sink = u_val; return puts("main"); }
+	C
+	for cc in gcc clang; do
+		$cc -w -O2 -g -DSTART= -o old.full padding.c
+		$cc -w -O2 -g '-DSTART=int mx;' -DCHANGED -o new.full padding.c
+		for form in symbols stripped; do
+			strip $([ $form = stripped ] || echo -g) -o old.$form old.full
+			strip $([ $form = stripped ] || echo -g) -o new.$form new.full
+		done
+		for form in symbols stripped full; do
+			run -0 both old.$form new.$form
+			[[ $output != *u_set* ]] || fail "$cc, $form: $output"
+		done
+		# Debug information says whose the variable is.
+		[[ $output != *u_val* ]] || fail "$cc: $output"
+	done
+}

@@ -84,6 +84,9 @@ void sea_find_spans(struct sea_analysis *a, enum sea_side side);
 void sea_map_data(struct sea_analysis *a);
 /* Where the byte at @addr of @side is in the other version; false where not known or refused. */
 bool sea_data_peer(const struct sea_analysis *a, enum sea_side side, uint64_t addr, uint64_t *ret);
+/* The range that holds the byte at @addr of @side, or NULL. */
+const struct sea_range *sea_range_of(
+	const struct sea_analysis *a, enum sea_side side, uint64_t addr);
 /* The conflict that covers @addr of @side, or NULL. */
 const struct sea_conflict *sea_conflict_of(
 	const struct sea_analysis *a, enum sea_side side, uint64_t addr);

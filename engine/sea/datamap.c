@@ -334,27 +334,34 @@ void sea_map_data(struct sea_analysis *a)
 	index_by_new(a);
 }
 
-bool sea_data_peer(const struct sea_analysis *a, enum sea_side side, uint64_t addr, uint64_t *ret)
+const struct sea_range *sea_range_of(
+	const struct sea_analysis *a, enum sea_side side, uint64_t addr)
 {
 	uint32_t lo = 0, hi = a->n_ranges;
+	const struct sea_range *r;
 
 	while (lo < hi) {
 		uint32_t mid = lo + (hi - lo) / 2;
-		const struct sea_range *r = &a->ranges[side == SEA_OLD ? mid : a->by_new[mid]];
 
+		r = &a->ranges[side == SEA_OLD ? mid : a->by_new[mid]];
 		if ((side == SEA_OLD ? r->old_addr : r->new_addr) <= addr)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
-	if (lo--) {
-		const struct sea_range *r = &a->ranges[side == SEA_OLD ? lo : a->by_new[lo]];
-		uint64_t start = side == SEA_OLD ? r->old_addr : r->new_addr;
+	if (!lo)
+		return NULL;
+	r = &a->ranges[side == SEA_OLD ? lo - 1 : a->by_new[lo - 1]];
+	return addr - (side == SEA_OLD ? r->old_addr : r->new_addr) < r->size ? r : NULL;
+}
 
-		if (addr - start >= r->size)
-			return false;
-		*ret = (side == SEA_OLD ? r->new_addr : r->old_addr) + (addr - start);
-		return true;
-	}
-	return false;
+bool sea_data_peer(const struct sea_analysis *a, enum sea_side side, uint64_t addr, uint64_t *ret)
+{
+	const struct sea_range *r = sea_range_of(a, side, addr);
+
+	if (!r)
+		return false;
+	*ret = side == SEA_OLD ? addr - r->old_addr + r->new_addr
+			       : addr - r->new_addr + r->old_addr;
+	return true;
 }

@@ -259,6 +259,31 @@ static const char *touched(const struct layouts *t, Dwarf_Die *type, int depth)
 	return NULL;
 }
 
+/* The layout that differs and that @type is, or holds by value; or NULL. */
+static const char *held(const struct layouts *t, Dwarf_Die *type, int depth)
+{
+	Dwarf_Die inner = *type, child;
+	struct layout *l;
+
+	if (depth > 4 || !peel(&inner, depth == 0, NULL) || !is_record(&inner))
+		return NULL;
+	l = dwarf_diename(&inner) ? find(t, dwarf_diename(&inner)) : NULL;
+	if (l && l->differs)
+		return l->name;
+	if (dwarf_child(&inner, &child) != 0)
+		return NULL;
+	do {
+		Dwarf_Die member;
+		const char *name;
+
+		if (dwarf_tag(&child) != DW_TAG_member && dwarf_tag(&child) != DW_TAG_inheritance)
+			continue;
+		if (type_of(&child, &member) && (name = held(t, &member, depth + 1)))
+			return name;
+	} while (dwarf_siblingof(&child, &child) == 0);
+	return NULL;
+}
+
 static const char *uses(const struct layouts *t, Dwarf_Die *scope, int depth)
 {
 	Dwarf_Die child, type;
@@ -277,6 +302,57 @@ static const char *uses(const struct layouts *t, Dwarf_Die *scope, int depth)
 			return name;
 	} while (dwarf_siblingof(&child, &child) == 0);
 	return NULL;
+}
+
+/* The one place where a variable is, for as long as the program runs. */
+static bool address_of(Dwarf_Die *var, Dwarf_Addr *ret)
+{
+	Dwarf_Attribute attr, indirect;
+	Dwarf_Op *op;
+	size_t n;
+
+	if (!dwarf_attr_integrate(var, DW_AT_location, &attr) ||
+		dwarf_getlocation(&attr, &op, &n) < 0 || n != 1)
+		return false;
+	*ret = op->number;
+	return op->atom == DW_OP_addr ||
+	       (op->atom == DW_OP_addrx && dwarf_getlocation_attr(&attr, op, &indirect) == 0 &&
+		       dwarf_formaddr(&indirect, ret) == 0);
+}
+
+/* A variable that is or points to what is laid out otherwise. */
+static void take_variable(const struct layouts *t, Dwarf_Die *var, int side, struct str *out)
+{
+	Dwarf_Die type;
+	Dwarf_Addr addr;
+	Dwarf_Word size;
+	const char *name;
+
+	if (!address_of(var, &addr) || !type_of(var, &type) || !(name = held(t, &type, 0)))
+		return;
+	if (dwarf_aggregate_size(&type, &size) < 0)
+		size = 1;
+	str_printf(out, "V\t%d\t%lx\t%lu\t", side, (unsigned long)addr, (unsigned long)size);
+	put_clean(out, name);
+	str_putc(out, '\n');
+}
+
+static void walk_variables(
+	const struct layouts *t, Dwarf_Die *die, int side, struct str *out, int depth)
+{
+	Dwarf_Die child;
+
+	if (depth > MAX_DEPTH || dwarf_child(die, &child) != 0)
+		return;
+	do {
+		int tag = dwarf_tag(&child);
+
+		if (tag == DW_TAG_variable)
+			take_variable(t, &child, side, out);
+		else if (tag == DW_TAG_namespace || tag == DW_TAG_subprogram ||
+			 tag == DW_TAG_lexical_block)
+			walk_variables(t, &child, side, out, depth + 1);
+	} while (dwarf_siblingof(&child, &child) == 0);
 }
 
 static void walk_funcs(
@@ -311,10 +387,12 @@ static void for_units(Dwarf *dbg, struct layouts *t, int side, struct str *out)
 	uint8_t type;
 
 	while (dwarf_get_units(dbg, cu, &cu, NULL, &type, &die, NULL) == 0) {
-		if (out)
-			walk_funcs(t, &die, side, out, 0);
-		else
+		if (!out) {
 			walk_types(t, &die, 0);
+			continue;
+		}
+		walk_funcs(t, &die, side, out, 0);
+		walk_variables(t, &die, side, out, 0);
 	}
 }
 

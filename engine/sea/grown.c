@@ -16,7 +16,8 @@
 #include "base/xalloc.h"
 #include "sea/fields.h"
 
-#define MARGIN 64 /* bytes in which fields may have moved before the first that was seen to */
+#define MAX_ALONE 512 /* instructions of a function that are held against the other's */
+#define MARGIN	  64  /* bytes in which fields may have moved before the first that was seen to */
 
 /* A function, and what of it the other version has. */
 struct own {
@@ -207,6 +208,83 @@ static const struct sea_insn *first_alone(const struct own *own, bool *ret_cover
 	return first;
 }
 
+/* What lies at @b in the other version where it lies at @a in this: moved as far as others. */
+static bool is_growth(const struct sea_layout *l, int64_t a, int64_t b)
+{
+	for (uint32_t i = 0; i < l->n_growths; i++)
+		if (llabs(b - a) == l->growths[i])
+			return true;
+	return false;
+}
+
+/* A size, a product or a place: how much it changed is a multiple of how much something grew. */
+static bool is_other_size(
+	const struct sea_layout *l, const struct sea_insn *x, const struct sea_insn *y)
+{
+	int64_t by = (int64_t)y->imm - x->imm;
+
+	if (x->id == X86_INS_MOVABS) /* what is divided by a size */
+		return true;
+	for (uint32_t i = 0; i < l->n_growths; i++)
+		if (by % l->growths[i] == 0)
+			return true;
+	return false;
+}
+
+static bool is_constant(const struct own *own, uint32_t i)
+{
+	const struct sea_insn *in = &own->im->insns[own->f->insn + i];
+
+	return in->imm_off && in->ref == SEA_NONE && in->kind == SEA_I_PLAIN &&
+	       !sea_is_frame_reg(in->reg) && in->reg != X86_REG_RSP &&
+	       !sea_is_line_number(own->im, own->f, own->f->insn + i);
+}
+
+/* Whether instructions that only one has may be the other's, with another place or size. */
+static bool may_be_one(const struct sea_layout *l, const struct own own[2], uint32_t i, uint32_t k)
+{
+	const struct sea_insn *x = &own[0].im->insns[own[0].f->insn + i];
+	const struct sea_insn *y = &own[1].im->insns[own[1].f->insn + k];
+
+	if (x->id != y->id || x->mem_size != y->mem_size || x->writes != y->writes)
+		return false;
+	if (uses_memory(x) && uses_memory(y) && !is_frame(&own[0], x->base) &&
+		!is_frame(&own[1], y->base) && is_growth(l, x->disp, y->disp))
+		return true;
+	return x->imm != y->imm && is_constant(&own[0], i) && is_constant(&own[1], k) &&
+	       is_other_size(l, x, y);
+}
+
+/* The first two that may be one. */
+static bool find_moved(const struct sea_layout *l, const struct own own[2], uint32_t ret[2])
+{
+	for (uint32_t i = 0, tried = 0; i < own[0].f->n_insn; i++) {
+		if (own[0].shared[i] || tried++ == MAX_ALONE)
+			continue;
+		for (uint32_t k = 0; k < own[1].f->n_insn; k++)
+			if (!own[1].shared[k] && may_be_one(l, own, i, k)) {
+				ret[0] = i;
+				ret[1] = k;
+				return true;
+			}
+	}
+	return false;
+}
+
+static char *why_moved(const struct own own[2], const uint32_t at[2])
+{
+	const struct sea_insn *x = &own[0].im->insns[own[0].f->insn + at[0]];
+	const struct sea_insn *y = &own[1].im->insns[own[1].f->insn + at[1]];
+
+	if (x->disp != y->disp)
+		return xasprintf("uses offset %#x in the old version and %#x in the new (at +%#x), "
+				 "as far apart as structures grew",
+			(unsigned)x->disp, (unsigned)y->disp, y->off);
+	return xasprintf("uses another constant (at +%#x in the new version), which may be a size "
+			 "or a place in structures that grew",
+		y->off);
+}
+
 static bool is_past_end(
 	const struct sea_layout *l, const struct sea_insn *in, struct sea_sizes *ret)
 {
@@ -238,7 +316,23 @@ static char *why_alone(const struct sea_layout *l, const struct own *own, const 
 		in->off);
 }
 
+static void get_both(const struct sea_layout *l, const uint32_t func[2], struct own own[2])
+{
+	for (int s = 0; s < 2; s++)
+		get_own(l, s, func[s], &own[s]);
+	mark_shared(own);
+}
+
+static void free_both(struct own own[2])
+{
+	for (int s = 0; s < 2; s++) {
+		free(own[s].shared);
+		free(own[s].rows);
+	}
+}
+
 /*
+ * Functions that changed too much to be aligned show by what each has alone what moved.
  * What only reads more makes the other version's function no worse; one that writes, copies or
  * compares more may be the part that knows of a new field, and then the other one does not.
  */
@@ -246,10 +340,15 @@ static void judge_pair(const struct sea_layout *l, uint32_t fo, uint32_t fn)
 {
 	const uint32_t func[2] = { fo, fn };
 	struct own own[2];
+	uint32_t at[2];
 
-	for (int s = 0; s < 2; s++)
-		get_own(l, s, func[s], &own[s]);
-	mark_shared(own);
+	get_both(l, func, own);
+	if (find_moved(l, own, at)) {
+		char *why = why_moved(own, at);
+
+		sea_refuse(l->a, SEA_OLD, fo, xstrdup(why));
+		sea_refuse(l->a, SEA_NEW, fn, why);
+	}
 	for (int s = 0; s < 2; s++) {
 		bool both;
 		const struct sea_insn *in = first_alone(&own[s], &both);
@@ -261,10 +360,7 @@ static void judge_pair(const struct sea_layout *l, uint32_t fo, uint32_t fn)
 				xstrdup("leaves out what the other version does to memory, where "
 					"structures are laid out otherwise"));
 	}
-	for (int s = 0; s < 2; s++) {
-		free(own[s].shared);
-		free(own[s].rows);
-	}
+	free_both(own);
 }
 
 /* A function that has no partner, or none that stands out, may use any structure. */

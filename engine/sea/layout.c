@@ -18,6 +18,7 @@
 
 #define MAX_WRAPPER 120 /* instructions of a function that passes a size on to the allocator */
 #define MAX_OBJECT  65536
+#define MIN_GROWTH  4
 #define ALIKE	    75 /* percent: what differs is a layout, and not the code */
 #define NEAR_CALL   8  /* instructions in which a size is computed */
 #define MAX_CHECKS  64 /* of a function's offsets; what is left counts as moved */
@@ -131,27 +132,34 @@ static bool is_source_name(const struct sea_image *im, uint64_t addr)
 	return false;
 }
 
-/*
- * The second argument after the name of a source file, as macros that tell of a failed assertion
- * pass it: a line, and no size, whatever else the function does that is given it.
- */
-static bool is_line_number(const struct sea_image *im, const struct sea_func *f, uint32_t insn)
+/* The argument that a register passes, from 0; -1: none. */
+static int argument_of(uint16_t reg)
 {
-	uint32_t i = insn - f->insn > 6 ? insn - 6 : f->insn;
+	static const uint16_t regs[][2] = { { X86_REG_EDI, X86_REG_RDI },
+		{ X86_REG_ESI, X86_REG_RSI }, { X86_REG_EDX, X86_REG_RDX },
+		{ X86_REG_ECX, X86_REG_RCX }, { X86_REG_R8D, X86_REG_R8 },
+		{ X86_REG_R9D, X86_REG_R9 } };
 
-	if (im->insns[insn].reg != X86_REG_ESI)
+	for (size_t i = 0; i < ARRAY_SIZE(regs); i++)
+		if (reg == regs[i][0] || reg == regs[i][1])
+			return (int)i;
+	return -1;
+}
+
+/*
+ * An argument in a function that names a source file, as macros do that tell of a failed assertion
+ * or keep a record: a line, and no size, whatever else the callee does with it.
+ */
+bool sea_is_line_number(const struct sea_image *im, const struct sea_func *f, uint32_t insn)
+{
+	const struct sea_insn *in = &im->insns[insn];
+
+	if (in->id != X86_INS_MOV || in->mem_size || argument_of(in->reg) < 1 ||
+		sea_is_fill(im, f, insn))
 		return false;
-	for (; i < f->insn + f->n_insn && i < insn + 8; i++) {
-		const struct sea_insn *in = &im->insns[i];
-		const uint8_t *p = sea_bytes(im, f->addr + in->off, in->len);
-
-		if (i > insn && in->kind != SEA_I_PLAIN && in->kind != SEA_I_PADDING)
-			return false;
-		/* lea name(%rip),%rdi */
-		if (p && in->len == 7 && p[0] == 0x48 && p[1] == 0x8d && p[2] == 0x3d &&
-			in->ref != SEA_NONE && is_source_name(im, im->refs[in->ref].target))
+	for (uint32_t i = 0; i < f->n_ref; i++)
+		if (is_source_name(im, im->refs[f->ref + i].target))
 			return true;
-	}
 	return false;
 }
 
@@ -230,6 +238,17 @@ static void refuse_both(struct sea_layout *l, uint32_t fo, uint32_t fn, const ch
 	sea_refuse(l->a, SEA_NEW, fn, xstrdup(why));
 }
 
+static void add_growth(struct sea_layout *l, int64_t by)
+{
+	by = llabs(by);
+	if (by < MIN_GROWTH || by > MAX_OBJECT || l->n_growths == SEA_MAX_GROWTHS)
+		return;
+	for (uint32_t i = 0; i < l->n_growths; i++)
+		if (l->growths[i] == by)
+			return;
+	l->growths[l->n_growths++] = (uint32_t)by;
+}
+
 /* What lies at @x in the old version and at @y in the new one moved; or so large are they. */
 static void grew(
 	struct sea_layout *l, uint32_t fo, uint32_t fn, const char *why, int64_t x, int64_t y)
@@ -239,6 +258,8 @@ static void grew(
 	l->grew = true;
 	if (l->alike && at < l->first_moved)
 		l->first_moved = (uint32_t)at;
+	if (l->alike)
+		add_growth(l, y - x);
 	refuse_both(l, fo, fn, why);
 }
 
@@ -281,8 +302,8 @@ static char *other_constant(struct sea_layout *l, uint32_t fo, uint32_t fn, uint
 	ret_size[0] = x->imm;
 	ret_size[1] = y->imm;
 	if (asks_for_size(l, SEA_OLD, fo, io) && asks_for_size(l, SEA_NEW, fn, in) &&
-		!(is_line_number(im[0], &im[0]->funcs[fo], io) &&
-			is_line_number(im[1], &im[1]->funcs[fn], in))) {
+		!(sea_is_line_number(im[0], &im[0]->funcs[fo], io) &&
+			sea_is_line_number(im[1], &im[1]->funcs[fn], in))) {
 		if (l->n_sizes < SEA_MAX_SIZES)
 			l->sizes[l->n_sizes++] = (struct sea_sizes){
 				x->imm < y->imm ? x->imm : y->imm,
@@ -404,6 +425,19 @@ static void compare_uses(struct sea_layout *l, uint32_t fo, uint32_t fn)
 	grew(l, fo, fn, why, x.disp, y.disp);
 }
 
+static void compare_variables(struct sea_layout *l, uint32_t fo, uint32_t fn)
+{
+	cleanup_free char *why = NULL;
+	uint64_t at[2];
+
+	if (!sea_variable_moved(l->a, fo, fn, at))
+		return;
+	why = xasprintf("uses %#lx in the old version and %#lx in the new, which may be one field "
+			"that moved within a variable",
+		at[0], at[1]);
+	refuse_both(l, fo, fn, why);
+}
+
 static void compare_strides(struct sea_layout *l, uint32_t fo, uint32_t fn)
 {
 	const struct sea_image *o = l->a->im[0], *n = l->a->im[1];
@@ -440,6 +474,7 @@ static void compare_pair(struct sea_layout *l, uint32_t fo, uint32_t fn)
 	free(al);
 	compare_allocations(l, fo, fn);
 	compare_uses(l, fo, fn);
+	compare_variables(l, fo, fn);
 	compare_strides(l, fo, fn);
 }
 

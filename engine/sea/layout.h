@@ -5,7 +5,8 @@
 
 #include "sea/analysis.h"
 
-#define SEA_MAX_SIZES 64
+#define SEA_MAX_SIZES	64
+#define SEA_MAX_GROWTHS 16
 
 struct sea_sizes {
 	uint32_t small, big;
@@ -16,7 +17,9 @@ struct sea_layout {
 	uint8_t *allocates[2];		       /* by function: hands memory out */
 	struct sea_sizes sizes[SEA_MAX_SIZES]; /* of objects, where the versions' differ */
 	uint32_t n_sizes;
-	bool grew; /* some function shows it */
+	bool grew;			   /* some function shows it */
+	uint32_t growths[SEA_MAX_GROWTHS]; /* by how many bytes, as functions show that are alike */
+	uint32_t n_growths;
 	/*
 	 * The first byte of any structure that is known to have moved, as functions show that are
 	 * the same otherwise; UINT32_MAX: none of those does.
@@ -36,8 +39,16 @@ bool sea_uses_frame_pointer(const struct sea_image *im, const struct sea_func *f
 bool sea_is_fill(const struct sea_image *im, const struct sea_func *f, uint32_t insn);
 /* Moves a pointer by a constant, or multiplies by one. */
 bool sea_is_stride(const struct sea_insn *in);
+/* A line of a source file, as macros pass it that tell of a failed assertion. */
+bool sea_is_line_number(const struct sea_image *im, const struct sea_func *f, uint32_t insn);
 /* Makes an index a distance in bytes, or the other way round. */
 bool sea_is_scale(const struct sea_insn *in);
+
+/*
+ * Whether each of two functions uses a variable alone that may be the other's, elsewhere in one
+ * object: its address in either version to @ret.
+ */
+bool sea_variable_moved(const struct sea_analysis *a, uint32_t fo, uint32_t fn, uint64_t ret[2]);
 
 /* Where structures grew: refuses what cannot be shown to be free of them. */
 void sea_judge_grown(const struct sea_layout *l);

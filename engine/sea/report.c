@@ -69,6 +69,16 @@ static void put_evidence(const struct sea_tally *t, struct str *out)
 	str_puts(out, any ? "\n" : "nothing\n");
 }
 
+static void put_refusal(
+	const struct sea_map *map, const struct sea_map_func *f, const char *other, struct str *out)
+{
+	if (!(f->flags & SEA_FF_REFUSED))
+		return;
+	str_printf(out, "      must not run on the %s version's data: ", other);
+	put_plain(sea_map_string(map, f->refusal), out);
+	str_putc(out, '\n');
+}
+
 static void put_changed(const struct sea_map *map, const struct sea_map_object *o,
 	const struct sea_report_opts *opts, struct str *out)
 {
@@ -93,20 +103,12 @@ static void put_changed(const struct sea_map *map, const struct sea_map_object *
 			str_printf(out, " -> %#lx: %s, %u%% alike (by %s, %u%% sure)\n",
 				(unsigned long)p->addr, sea_verdict_text(f[i].verdict),
 				f[i].similarity, sea_evidence_text(f[i].evidence), f[i].confidence);
-			if (p->flags & SEA_FF_REFUSED) {
-				str_puts(out, "      must not run on the old version's data: ");
-				put_plain(sea_map_string(map, p->refusal), out);
-				str_putc(out, '\n');
-			}
+			put_refusal(map, p, "old", out);
 		} else {
 			str_printf(out, ": only in the old version%s\n",
 				f[i].flags & SEA_FF_AMBIGUOUS ? ", or none stands out" : "");
 		}
-		if (f[i].flags & SEA_FF_REFUSED) {
-			str_puts(out, "      must not run on the new version's data: ");
-			put_plain(sea_map_string(map, f[i].refusal), out);
-			str_putc(out, '\n');
-		}
+		put_refusal(map, &f[i], "new", out);
 	}
 	for (uint32_t i = 0; i < n_new; i++) {
 		if (g[i].peer != SEA_MAP_NONE || g[i].flags & SEA_FF_FRAGMENT)
@@ -121,6 +123,7 @@ static void put_changed(const struct sea_map *map, const struct sea_map_object *
 		put_name(map, &g[i], out);
 		str_printf(out, ": only in the new version%s\n",
 			g[i].flags & SEA_FF_AMBIGUOUS ? ", or none stands out" : "");
+		put_refusal(map, &g[i], "old", out);
 	}
 	if (more)
 		str_printf(out, "    and %u more (--all lists them)\n", more);
@@ -168,6 +171,12 @@ static void put_analysed(const struct sea_map *map, const struct sea_map_object 
 		t.verdict[SEA_V_IDENTICAL], t.verdict[SEA_V_CONSTANTS], t.verdict[SEA_V_CHANGED],
 		t.alone[0], t.alone[1], t.ambiguous);
 	put_evidence(&t, out);
+	str_printf(out,
+		"  refused         %u of the old version's functions and %u of the new one's must "
+		"not "
+		"run\n"
+		"                  on the other's data\n",
+		t.refused[0], t.refused[1]);
 	str_printf(out,
 		"  data            %u ranges, %lu bytes of variables; %u layouts refused%s\n",
 		t.ranges, (unsigned long)t.data_bytes, t.conflicts,

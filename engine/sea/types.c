@@ -24,6 +24,18 @@
 #define CHILD_CPU_S  20
 #define CHILD_WALL_S 30
 
+/* One that has a type whose layout differs, or points to it. */
+struct variable {
+	int side;
+	uint64_t addr, size;
+	const char *type;
+};
+
+struct variables {
+	struct variable *v;
+	uint32_t n, room;
+};
+
 static void limit(int what, rlim_t value)
 {
 	struct rlimit r = { value, value };
@@ -95,6 +107,17 @@ static void take_type(struct sea_analysis *a, char *line)
 		{ strtoull(so, NULL, 10), strtoull(sn, NULL, 10) }, xstrdup(line) };
 }
 
+/* The function uses the type, and so does the other version's. */
+static void refuse_user(struct sea_analysis *a, int s, uint32_t f, const char *type)
+{
+	if (a->func[s][f].verdict == SEA_V_IDENTICAL)
+		return;
+	sea_refuse(a, s, f, xasprintf("uses %s, whose layout differs", type));
+	if (a->m.peer[s][f] != SEA_NONE)
+		sea_refuse(
+			a, !s, a->m.peer[s][f], xasprintf("uses %s, whose layout differs", type));
+}
+
 static void take_func(struct sea_analysis *a, char *line)
 {
 	char *side = field(&line), *addr = field(&line);
@@ -105,24 +128,86 @@ static void take_func(struct sea_analysis *a, char *line)
 		return;
 	s = *side == '1';
 	f = sea_func_at(a->im[s], strtoull(addr, NULL, 16));
-	if (f != SEA_NONE && a->func[s][f].verdict != SEA_V_IDENTICAL) {
-		sea_refuse(a, s, f, xasprintf("uses %s, whose layout differs", line));
-		/* The other version's function of the same name uses it as well. */
-		if (a->m.peer[s][f] != SEA_NONE)
-			sea_refuse(a, !s, a->m.peer[s][f],
-				xasprintf("uses %s, whose layout differs", line));
+	if (f != SEA_NONE)
+		refuse_user(a, s, f, line);
+}
+
+static void take_variable(struct variables *v, char *line)
+{
+	char *side = field(&line), *addr = field(&line), *size = field(&line);
+	struct variable *x;
+
+	if (!side || !addr || !size)
+		return;
+	if (v->n == v->room) {
+		v->room = v->room ? v->room * 2 : 64;
+		v->v = xreallocarray(v->v, v->room, sizeof(*v->v));
 	}
+	x = &v->v[v->n++];
+	*x = (struct variable){ *side == '1', strtoull(addr, NULL, 16), strtoull(size, NULL, 10),
+		line };
+}
+
+static int by_address(const void *x, const void *y)
+{
+	const struct variable *a = x, *b = y;
+
+	if (a->side != b->side)
+		return a->side - b->side;
+	return a->addr < b->addr ? -1 : a->addr > b->addr;
+}
+
+/* The variable that @addr of @side lies in, or NULL; of those that overlap the last to begin. */
+static const struct variable *find_variable(const struct variables *v, int side, uint64_t addr)
+{
+	uint32_t lo = 0, hi = v->n;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+		const struct variable *x = &v->v[mid];
+
+		if (x->side < side || (x->side == side && x->addr <= addr))
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	if (!lo || v->v[lo - 1].side != side || addr - v->v[lo - 1].addr >= v->v[lo - 1].size)
+		return NULL;
+	return &v->v[lo - 1];
+}
+
+/* Whoever refers to such a variable uses its type, whether a name of its own has it or not. */
+static void judge_variables(struct sea_analysis *a, struct variables *v)
+{
+	if (!v->n)
+		return;
+	qsort(v->v, v->n, sizeof(*v->v), by_address);
+	for (int s = 0; s < 2; s++)
+		for (uint32_t i = 0; i < a->im[s]->n_refs && !sea_budget_spent(a->budget); i++) {
+			const struct sea_ref *r = &a->im[s]->refs[i];
+			const struct variable *x =
+				r->kind == SEA_R_TLS ? NULL : find_variable(v, s, r->target);
+
+			if (x)
+				refuse_user(a, s, r->func, x->type);
+		}
+	free(v->v);
 }
 
 void sea_take_types(struct sea_analysis *a, char *text)
 {
+	struct variables v = { 0 };
+
 	for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
 		*end = '\0';
 		if (str_starts(line, "T\t"))
 			take_type(a, line + 2);
 		else if (str_starts(line, "F\t"))
 			take_func(a, line + 2);
+		else if (str_starts(line, "V\t"))
+			take_variable(&v, line + 2);
 	}
+	judge_variables(a, &v);
 }
 
 bool sea_judge_types(struct sea_analysis *a, const char *const paths[2])

@@ -13,7 +13,8 @@ bool sea_judge_types(struct sea_analysis *a, const char *const paths[2]);
 /*
  * In the child: appends lines of fields separated by tabs to @out, "E" last.
  * T name old-size new-size what: a type that differs; F side address type: a function that uses
- * one; N: a side without debug information.
+ * one; V side address size type: a variable that is one or points to one; N: a side without debug
+ * information.
  */
 void sea_read_types(const char *const paths[2], struct str *out);
 
