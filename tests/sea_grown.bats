@@ -264,9 +264,9 @@ both() {
 	for cc in gcc clang; do
 		$cc -w -O2 -g -DSTART= -o old.full padding.c
 		$cc -w -O2 -g '-DSTART=int mx;' -DCHANGED -o new.full padding.c
-		for form in symbols stripped; do
-			strip $([ $form = stripped ] || echo -g) -o old.$form old.full
-			strip $([ $form = stripped ] || echo -g) -o new.$form new.full
+		for form in old new; do
+			strip -g -o $form.symbols $form.full
+			strip -o $form.stripped $form.full
 		done
 		for form in symbols stripped full; do
 			run -0 both old.$form new.$form
