@@ -193,7 +193,7 @@ both_leaders() {
 			LOG=$BATS_TEST_TMPDIR/$sync.$leader.log
 			run -0 mx_run --sync $sync --leader $leader "$(victim segments_old)" \
 				"$(victim segments_new)" -- crash
-			[ "$output" = "$("$(victim segments_new)")" ] || fail "$sync, led by $leader: $output"
+			[ "$output" = "$("$(victim segments_new)" crash)" ] || fail "$sync, led by $leader: $output"
 			[ "$(events crash)" = 1 ]
 		done
 	done

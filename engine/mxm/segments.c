@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * System V's segments, as shadows.h has files: the leader attaches the segment, a follower its
- * version's copy. The engine attaches it too, since what is detached by all may be gone.
+ * version's copy. The engine attaches it too, since what is detached by all may be gone. (What a
+ * lost leader's processes had attached counts until the kernel has freed their memory.)
  */
 #include <errno.h>
 #include <fcntl.h>
