@@ -95,6 +95,16 @@ both_leaders() {
 	run ! grep -q ring-damaged "$BATS_TEST_TMPDIR/events.log"
 }
 
+@test "a child of vfork that crashes before it executes a program" {
+	local sync
+	both_leaders vforked_new
+	for sync in stream barrier lockstep; do
+		run -0 timeout -k 1 20 "$MX" run --sync $sync --leader old --patience 0 \
+			"$(victim vforked_old)" "$(victim vforked_new)" --
+		[ "$output" = "$("$(victim vforked_new)")" ] || fail "$sync: $output"
+	done
+}
+
 @test "a daemon" {
 	both_leaders daemon
 }

@@ -453,12 +453,13 @@ static void promote(struct task *task)
 	}
 }
 
+/* One in vfork(2) may wait for a child that is to lead first. */
 static bool is_busy(struct group *group, int version)
 {
 	list_for_each (at, &group->tuples) {
 		const struct task *task = &container_of(at, struct tuple, link)->tasks[version];
 
-		if (task->state == TASK_CALLING && !task->local_call)
+		if (task->state == TASK_CALLING && !task->local_call && !task->returns)
 			return true;
 	}
 	return false;
