@@ -105,6 +105,15 @@ both_leaders() {
 	done
 }
 
+@test "a thread that waits for one which goes its own way, while calls of the old leader are left for it" {
+	both_leaders unled_new
+	LOG=$BATS_TEST_TMPDIR/unled.log
+	run -0 timeout -k 1 20 "$MX" run --log "$LOG" --sync stream --leader old --patience 0 \
+		"$(victim unled_old)" "$(victim unled_new)" --
+	[ "$output" = "$("$(victim unled_new)")" ]
+	[ "$(events takeover)" = 1 ]
+}
+
 @test "a daemon" {
 	both_leaders daemon
 }

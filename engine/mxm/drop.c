@@ -10,7 +10,9 @@
 #include "mxm/canon.h"
 #include "mxm/carry.h"
 #include "mxm/events.h"
+#include "mxm/follow.h"
 #include "mxm/group.h"
+#include "mxm/handover.h"
 #include "mxm/late.h"
 #include "mxm/pieces.h"
 #include "mxm/positions.h"
@@ -617,6 +619,29 @@ static bool waits_in_kernel(const struct task *task)
 	return task->state == TASK_CALLING && !task->local_call;
 }
 
+/*
+ * The leader is gone, and of the version that drains its stream no task can take another step: the
+ * one that the next event is for asks for something else, or waits in a futex for those that have
+ * no event and are to lead first. Nothing is to be waited for then.
+ */
+static bool stands_for_good(struct group *group, int version)
+{
+	bool expects;
+
+	if (!group->bereft || is_at_work(group) || group->baton[version] || group->nstashed)
+		return false;
+	pthread_mutex_lock(&group->mxm->lock);
+	expects = handover_expects_locked(group);
+	pthread_mutex_unlock(&group->mxm->lock);
+	list_for_each (at, &group->tuples) {
+		const struct task *task = &container_of(at, struct tuple, link)->tasks[version];
+
+		expects |= task->state != TASK_ABSENT && task->state != TASK_ASKING &&
+			   !follow_is_held_up(task);
+	}
+	return !expects;
+}
+
 /* Events wait for a follower, and it takes none of them. */
 static void drop_stuck(struct group *group, uint64_t patience, uint64_t now)
 {
@@ -625,8 +650,9 @@ static void drop_stuck(struct group *group, uint64_t patience, uint64_t now)
 
 		if (ring_progress(group, v))
 			group->consumed_ns[v] = now;
-		if (!event || now - group->consumed_ns[v] < patience ||
-			waits_in_kernel(&event->tuple->tasks[v]))
+		if (!event || (!stands_for_good(group, v) &&
+				      (!patience || now - group->consumed_ns[v] < patience ||
+					      waits_in_kernel(&event->tuple->tasks[v]))))
 			continue;
 		note_standstill(group, v);
 		drop_diverged(&event->tuple->tasks[v], NULL, event, "late");
@@ -638,9 +664,9 @@ void drop_late(struct group *group)
 {
 	uint64_t patience = group->mxm->config.patience * 1000000000ul, now = event_clock();
 
-	if (!patience || !group->followers)
+	if (!group->followers)
 		return;
-	if (!group->bereft && keeps_leader_waiting(group, patience, now))
+	if (patience && !group->bereft && keeps_leader_waiting(group, patience, now))
 		return;
 	drop_stuck(group, patience, now);
 }
