@@ -459,7 +459,7 @@ void births_dying(struct task *task, int status)
 	task_enter(task, TASK_ENDING);
 	task->last_stop = true;
 	if (!group->mxm->versions[task->version].alive)
-		drop_last_stop(task);
+		kept_begin(task);
 	else
 		task_resume(task, RESUME_RUN, 0);
 }

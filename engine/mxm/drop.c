@@ -229,16 +229,6 @@ static unsigned living(const struct group *group, int version)
 	return n;
 }
 
-/* Locks that are a process's own, fcntl(2), are free for the next one when it is gone. */
-static bool has_locks(const struct group *group)
-{
-	list_for_each (at, &group->tuples) {
-		if (!list_is_empty(&container_of(at, struct tuple, link)->proc->locks))
-			return true;
-	}
-	return false;
-}
-
 /*
  * A resume can meet the last stop of a thread that was killed meanwhile, and then nothing is heard
  * of that; nor of its end, for a main thread, while another one is kept.
@@ -251,7 +241,7 @@ static bool has_ended_unheard(const struct task *task)
 /* May what one of the old leader's tasks still does matter to the next one? */
 static bool is_at_work(const struct group *group)
 {
-	const bool until_gone = has_locks(group);
+	const bool until_gone = kept_has_locks(group);
 
 	list_for_each (at, &group->tuples) {
 		const struct task *task =
@@ -262,72 +252,6 @@ static bool is_at_work(const struct group *group)
 			return true;
 	}
 	return false;
-}
-
-/* The kernel frees its memory now, which takes a while, and not where the other version runs. */
-static void let_end(struct task *task)
-{
-	const struct mxm *mxm = task->tuple->group->mxm;
-
-	task->kept = false;
-	sched_setaffinity(task->tracee.tid, sizeof(mxm->affinity), &mxm->affinity);
-	task_resume(task, RESUME_RUN, 0);
-}
-
-/*
- * So many stops the clients of a version that has just come to lead go first: an end, and a thread
- * that looks at one, cost more than a reply.
- */
-#define KEEP_STOPS 16
-
-/* What is kept is looked at, and let go where it is kept for nothing any more. */
-static void see_to_kept(struct group *group)
-{
-	const bool succession = group->bereft && !has_locks(group) &&
-				group->mxm->versions[group->mxm->leader].alive;
-	unsigned keeps = 0;
-
-	for (int v = 0; v < group->mxm->config.nversions; v++) {
-		list_for_each (at, &group->tuples) {
-			struct task *task = &container_of(at, struct tuple, link)->tasks[v];
-
-			if (!task->kept)
-				continue;
-			if (succession && v == group->leader)
-				keeps = KEEP_STOPS;
-			else if (postmortem_begin(task) || !postmortem_is_over(task))
-				keeps = KEEP_STOPS;
-			else
-				let_end(task);
-		}
-	}
-	group->keeps = keeps;
-}
-
-void drop_tick(struct group *group)
-{
-	if (group->keeps)
-		see_to_kept(group);
-}
-
-void drop_count_stop(struct group *group)
-{
-	if (group->keeps && --group->keeps == 0)
-		see_to_kept(group);
-}
-
-void drop_last_stop(struct task *task)
-{
-	struct group *group = task->tuple->group;
-
-	/* A follower's end keeps no client waiting, and with it begins its coming back. */
-	if (task->version != group->leader)
-		postmortem_begin(task);
-	task->kept = task->postmortem || (task->version == group->leader && !has_locks(group));
-	if (task->kept)
-		group->keeps = KEEP_STOPS;
-	else
-		let_end(task);
 }
 
 /* Versions that led, and have ended since. */
@@ -530,7 +454,7 @@ static void succeed(struct group *group, int heir)
 	list_for_each_safe (at, &group->tuples)
 		promote(&container_of(at, struct tuple, link)->tasks[heir]);
 	unheard_pass_on(group);
-	group->keeps = KEEP_STOPS;
+	kept_put_off(group);
 	list_for_each_safe (at, &group->tuples)
 		tuple_drop_if_over(container_of(at, struct tuple, link));
 }
@@ -555,8 +479,8 @@ void drop_check(struct group *group)
 		if (!mxm->versions[v].alive && concerned && !(group->dropping & (1u << v)))
 			begin(group, v);
 	}
-	if (group->bereft && has_locks(group))
-		see_to_kept(group);
+	if (group->bereft && kept_has_locks(group))
+		kept_look(group);
 	if (group->former)
 		forget_former(group);
 	if (!group->bereft)

@@ -419,7 +419,7 @@ static void serve_until_over(struct group *group)
 			signals_tick(group);
 			affinity_tick(group);
 			drop_late(group);
-			drop_tick(group);
+			kept_tick(group);
 			continue;
 		}
 		if (rc < 0)
@@ -428,7 +428,7 @@ static void serve_until_over(struct group *group)
 		 * that, a child's death for one, and is no part of the stream. */
 		drop_check(group);
 		dispatch(group, &stop);
-		drop_count_stop(group);
+		kept_count_stop(group);
 	}
 }
 

@@ -173,13 +173,8 @@ void drop_print_event(struct str *out, const struct event *event);
 void drop_print_asked(struct str *out, const struct event *event);
 /* Starts or goes on with letting versions go; called by the loop. */
 void drop_check(struct group *group);
-/* A task of a version that is let go is in its last stop, and what it had done is known. */
-void drop_last_stop(struct task *task);
 /* Is it to stay where it was interrupted, since its version is about to lead? */
 bool drop_wants_still(const struct task *task);
-/* Now and then, and at each stop: lets go of what is held in its last stop. */
-void drop_tick(struct group *group);
-void drop_count_stop(struct group *group);
 /* A follower that keeps the leader waiting for longer than the configured patience. */
 void drop_late(struct group *group);
 /* Marks @version as let go everywhere. With or without the lock held by the caller. */
@@ -187,6 +182,21 @@ void drop_version(struct mxm *mxm, int version);
 void drop_version_locked(struct mxm *mxm, int version);
 /* Ends what is left of all versions, where nothing is to be said of it any more. */
 void drop_rest(struct mxm *mxm);
+
+/* kept.c */
+
+/* A task of a version that is let go is in its last stop, and what it had done is known. */
+void kept_begin(struct task *task);
+/* What is held is looked at, and let go where it is held for nothing any more: at once, now and
+ * then, and at each stop. */
+void kept_look(struct group *group);
+void kept_tick(struct group *group);
+void kept_count_stop(struct group *group);
+/* Another version leads: its clients go first for a while. */
+void kept_put_off(struct group *group);
+/* Has the program locks that are a process's own, fcntl(2)? They are free for the next one when it
+ * is gone. */
+bool kept_has_locks(const struct group *group);
 
 /* affinity.c */
 
