@@ -6,6 +6,7 @@
 #include <linux/futex.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "victim.h"
@@ -17,7 +18,7 @@ static void *other(void *arg)
 	while (WAITS && !gone)
 		syscall(SYS_futex, &gone, FUTEX_WAIT, 0, NULL, NULL, 0);
 	for (int i = 0; i < 3; i++)
-		SEE(unlink("/nowhere/a") == -1);
+		SEE(chmod("/nowhere/a", 0600) == -1);
 	return NULL;
 }
 
@@ -28,12 +29,12 @@ int main(void)
 	setvbuf(stdout, NULL, _IOFBF, 4096);
 	pthread_create(&thread, NULL, other, NULL);
 	if (WAITS) {
-		SEE(unlink("/nowhere/new") == -1);
+		SEE(chmod("/nowhere/new", 0600) == -1);
 		gone = 1;
 		syscall(SYS_futex, &gone, FUTEX_WAKE, 1, NULL, NULL, 0);
 	} else {
 		usleep(50000);
-		SEE(unlink("/nowhere/old") == -1);
+		SEE(chmod("/nowhere/old", 0600) == -1);
 	}
 	pthread_join(thread, NULL);
 	return 0;
