@@ -114,6 +114,17 @@ both_leaders() {
 	[ "$(events takeover)" = 1 ]
 }
 
+@test "a thread that waits for another one, where the leader's has gone on by its agent" {
+	local sync leader
+	for leader in old new; do
+		for sync in stream barrier lockstep; do
+			MX_TEST_OPTIONS="--sync $sync --leader $leader --patience 5" \
+				compare_native "$(victim heldup_old)" "$(victim heldup_new)" --
+			run ! grep -q standstill "$BATS_TEST_TMPDIR/events.log"
+		done
+	done
+}
+
 @test "a daemon" {
 	both_leaders daemon
 }

@@ -288,10 +288,35 @@ static void forget_taken(struct group *group, int version, uint64_t read)
 }
 
 /*
+ * The record at the front of the ring, of a task that does not come to it before others have come
+ * to what stands behind it: it leaves the ring, as an event like those of the engine.
+ */
+static bool set_aside(struct group *group, int version, const struct agent_record *record,
+	bool (*skip)(const struct task *task))
+{
+	const uint64_t at = read_of(group, version);
+	const size_t size = record->item.size;
+	struct event *event = recorded_at(group, version, at);
+	const struct tuple *tuple = event ? event->tuple : tuple_of(group, record->item.tuple);
+
+	if (!tuple || !skip(&tuple->tasks[version]))
+		return false;
+	if (!event && size >= sizeof(*record))
+		event = make_event(group, version, at, record, size);
+	if (!event)
+		return false;
+	event->recorded = false;
+	event->span = 0;
+	advance(group, version, size);
+	return true;
+}
+
+/*
  * Goes on in the ring up to the mark at @until (~0: none is waited for). Returns the event of a
  * record for which the follower asks by ptrace; *@ret_reached: the mark is the next item.
  */
-static struct event *go_on_to(struct group *group, int version, uint64_t until, bool *ret_reached)
+static struct event *go_on_to(struct group *group, int version, uint64_t until,
+	bool (*skip)(const struct task *task), bool *ret_reached)
 {
 	bool runs = group->baton[version] != NULL;
 
@@ -326,6 +351,8 @@ static struct event *go_on_to(struct group *group, int version, uint64_t until, 
 		}
 		if (runs)
 			return NULL;
+		if (set_aside(group, version, record, skip))
+			continue;
 		event = recorded_at(group, version, read);
 		if (event)
 			return event;
@@ -386,8 +413,8 @@ struct event *ring_next(struct group *group, int version, bool (*skip)(const str
 			continue;
 		if (!has_ring || !event->span || event->at < read_of(group, version))
 			return event;
-		found = go_on_to(group, version, event->at, &reached);
+		found = go_on_to(group, version, event->at, skip, &reached);
 		return reached ? event : found;
 	}
-	return has_ring ? go_on_to(group, version, ~0ul, &reached) : NULL;
+	return has_ring ? go_on_to(group, version, ~0ul, skip, &reached) : NULL;
 }

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The new version's main thread waits, in a futex, until its other thread has begun; the old one's
+ * does not, and has made its next calls by its agent before that thread's first.
+ */
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include "victim.h"
+
+static atomic_int begun;
+static int ends[2];
+
+static void look(int times)
+{
+	struct timespec ts;
+
+	for (int i = 0; i < times; i++)
+		MUST(syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &ts));
+}
+
+static void *other(void *arg)
+{
+	int fd = MUST(open("file", O_WRONLY | O_CREAT | O_APPEND, 0600));
+
+	if (WAITS) {
+		begun = 1;
+		syscall(SYS_futex, &begun, FUTEX_WAKE, 1, NULL, NULL, 0);
+	}
+	MUST(write(fd, "line\n", 5));
+	MUST(close(fd));
+	MUST(write(ends[1], "x", 1));
+	return arg;
+}
+
+int main(void)
+{
+	pthread_t thread;
+	char c;
+
+	MUST(pipe(ends));
+	look(100);
+	for (int i = 0; i < 3; i++) {
+		begun = 0;
+		pthread_create(&thread, NULL, other, NULL);
+		while (WAITS && !begun)
+			syscall(SYS_futex, &begun, FUTEX_WAIT, 0, NULL, NULL, 0);
+		look(5);
+		MUST(read(ends[0], &c, 1));
+		pthread_join(thread, NULL);
+	}
+	printf("end\n");
+	return 0;
+}
