@@ -38,6 +38,10 @@ setup() {
 	harmless own-descriptor own-pair own-memory own-null own-copy own-watch own-set
 }
 
+@test "many looks of one version before what both make" {
+	harmless look many-looks
+}
+
 @test "harmful: names that lead elsewhere, or are there" {
 	harmful x-path-up x-path-slash x-unlink x-mkdir x-resolve
 }

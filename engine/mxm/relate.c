@@ -191,6 +191,7 @@ static enum relation relate_calls(
 /*
  * A look too many is made alone. A thread may have nothing but such ahead of it, a loop of naps for
  * one: where it has made many, what the leader alone has done at this place is passed over first.
+ * But not what makes a descriptor: should the version come to the same, it would be another one.
  */
 #define LOOKS_MANY 32
 
@@ -200,7 +201,8 @@ static enum relation relate_extra_look(struct task *task, const struct event *ev
 
 	if (rules_is_look(&event->call))
 		return rules_look_is_to_come(task, event) ? REL_PASS_OVER : REL_ALONE;
-	return task->looks >= LOOKS_MANY && relate_calls(task, event, &why) == REL_PASS_OVER
+	return task->looks >= LOOKS_MANY && own_made(event) == OWN_NOT &&
+			       relate_calls(task, event, &why) == REL_PASS_OVER
 		       ? REL_PASS_OVER
 		       : REL_ALONE;
 }

@@ -211,6 +211,20 @@ static void own_set(int fd)
 	show(fd);
 }
 
+/* Many looks before what both make. */
+static void many_looks(int fd)
+{
+	struct timespec ts;
+	int copy;
+
+	for (int i = 0; i < (NEW ? 100 : 1); i++)
+		MUST(syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &ts));
+	copy = MUST(socket(AF_UNIX, SOCK_STREAM, 0));
+	SEE(connect(copy, NULL, 0) < 0);
+	MUST(close(copy));
+	show(fd);
+}
+
 static void harmful(const char *what, int fd)
 {
 	struct open_how how = { .flags = O_RDONLY, .resolve = RESOLVE_NO_SYMLINKS };
@@ -252,7 +266,7 @@ static const struct {
 } cases[] = { { "syncs", syncs }, { "nothing", nothing }, { "paths", paths }, { "opens", opens },
 	{ "at-place", at_place }, { "there", there }, { "naps", naps }, { "own-pair", own_pair },
 	{ "own-memory", own_memory }, { "own-null", own_null }, { "own-copy", own_copy },
-	{ "own-watch", own_watch }, { "own-set", own_set } };
+	{ "own-watch", own_watch }, { "own-set", own_set }, { "many-looks", many_looks } };
 
 int main(int argc, char **argv)
 {
