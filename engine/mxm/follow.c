@@ -118,6 +118,21 @@ bool follow_is_held_up(const struct task *task)
 	return task->state == TASK_CALLING && task->local_call && task->call.nr == SYS_futex;
 }
 
+static bool is_any_held_up(const struct group *group, int version)
+{
+	list_for_each (at, &group->tuples) {
+		if (follow_is_held_up(&container_of(at, struct tuple, link)->tasks[version]))
+			return true;
+	}
+	return false;
+}
+
+bool follow_cannot_come(const struct task *task)
+{
+	return follow_is_held_up(task) ||
+	       (task->state == TASK_ABSENT && is_any_held_up(task->tuple->group, task->version));
+}
+
 void follow_answer(struct task *task, int64_t result)
 {
 	follow_give_result(task, result);
@@ -394,11 +409,7 @@ static bool resume_preempted(struct group *group, int version)
  */
 static bool answer_look_for_held_up(struct group *group, int version)
 {
-	bool held_up = false;
-
-	list_for_each (at, &group->tuples)
-		held_up |= follow_is_held_up(&container_of(at, struct tuple, link)->tasks[version]);
-	if (!held_up)
+	if (!is_any_held_up(group, version))
 		return false;
 	list_for_each (at, &group->tuples) {
 		struct tuple *tuple = container_of(at, struct tuple, link);
@@ -430,10 +441,11 @@ static bool let_others_run(struct group *group, int version)
 bool follow_pump(struct group *group, int version)
 {
 	/*
-	 * The events of a task that waits in a futex of its own accord are passed over: the wake
-	 * may have to come from a task whose events stand behind them.
+	 * The events of a task that waits in a futex of its own accord are passed over, and those
+	 * of one that it is still to make: the wake may have to come from a task whose events stand
+	 * behind them.
 	 */
-	struct event *event = ring_next(group, version, follow_is_held_up);
+	struct event *event = ring_next(group, version, follow_cannot_come);
 	struct task *holder = group->baton[version], *task;
 	bool due;
 

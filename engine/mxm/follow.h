@@ -31,6 +31,8 @@ bool follow_alone(struct task *task, const struct event *event, enum wanted want
 	const struct wanted_verdict *v);
 /* It waits in a futex of its own accord, for a task that may wait for the leader. */
 bool follow_is_held_up(const struct task *task);
+/* That, or it is not born yet while another one is held up: the events of others go before its. */
+bool follow_cannot_come(const struct task *task);
 
 /* It was killed meanwhile: its last stop is what the loop gets next, and it asks for nothing more.
  */

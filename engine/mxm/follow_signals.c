@@ -94,7 +94,7 @@ bool follow_signal_is_due(struct task *task, struct event *event)
 
 bool follow_interrupted(struct task *task)
 {
-	struct event *event = ring_next(task->tuple->group, task->version, follow_is_held_up);
+	struct event *event = ring_next(task->tuple->group, task->version, follow_cannot_come);
 	siginfo_t info;
 
 	if (!event || event->kind != EVENT_SIGNAL || !event->async || event->tuple != task->tuple ||

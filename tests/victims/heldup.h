@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The new version's main thread waits, in a futex, until its other thread has begun; the old one's
- * does not, and has made its next calls by its agent before that thread's first.
+ * does not, and has made its next calls by its agent before that thread's first, and a third
+ * thread, which has made some as well.
  */
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -23,10 +24,19 @@ static void look(int times)
 		MUST(syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &ts));
 }
 
+static void *third(void *arg)
+{
+	look(30);
+	return arg;
+}
+
 static void *other(void *arg)
 {
-	int fd = MUST(open("file", O_WRONLY | O_CREAT | O_APPEND, 0600));
+	int fd;
 
+	look(3);
+	usleep(20000);
+	fd = MUST(open("file", O_WRONLY | O_CREAT | O_APPEND, 0600));
 	if (WAITS) {
 		begun = 1;
 		syscall(SYS_futex, &begun, FUTEX_WAKE, 1, NULL, NULL, 0);
@@ -39,7 +49,7 @@ static void *other(void *arg)
 
 int main(void)
 {
-	pthread_t thread;
+	pthread_t thread, more;
 	char c;
 
 	MUST(pipe(ends));
@@ -50,8 +60,10 @@ int main(void)
 		while (WAITS && !begun)
 			syscall(SYS_futex, &begun, FUTEX_WAIT, 0, NULL, NULL, 0);
 		look(5);
+		pthread_create(&more, NULL, third, NULL);
 		MUST(read(ends[0], &c, 1));
 		pthread_join(thread, NULL);
+		pthread_join(more, NULL);
 	}
 	printf("end\n");
 	return 0;
