@@ -96,7 +96,7 @@ static uint32_t wanted_mode(const struct task *task)
 	if (task->done || task->ahead.bytes.len || !list_is_empty(&proc->surplus) ||
 		!list_is_empty(&proc->apart) || !list_is_empty(&proc->parted))
 		return AGENT_OFF;
-	if (task_follows(task) && task->tuple->masks[task->version].apart)
+	if (task_follows(task) && (task->tuple->masks[task->version].apart || task->aside))
 		return AGENT_OFF;
 	/* What belongs to a process is taken over at a call by ptrace. */
 	if (proc->has_to_carry && !task_follows(task))

@@ -139,6 +139,8 @@ void event_consumed(struct event *event, int version)
 	struct group *group = event->tuple->group;
 
 	event->pending &= ~(1u << version);
+	if ((event->aside & (1u << version)) && event->tuple->tasks[version].aside)
+		event->tuple->tasks[version].aside--;
 	event->tuple->tasks[version].looks = 0;
 	ring_consumed(group, event, version);
 	group->consumed_ns[version] = event_clock();

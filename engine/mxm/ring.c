@@ -287,11 +287,32 @@ static void forget_taken(struct group *group, int version, uint64_t read)
 	}
 }
 
+/* The follower's agent will not find the event in the ring: its task asks the engine meanwhile. */
+static void put_aside(struct event *event, int version)
+{
+	if (event->aside & (1u << version))
+		return;
+	event->aside |= 1u << version;
+	event->tuple->tasks[version].aside++;
+}
+
+/* Does a task wait for an event? */
+static bool is_any_waiting(const struct group *group, int version)
+{
+	list_for_each (at, &group->tuples) {
+		const struct task *task = &container_of(at, struct tuple, link)->tasks[version];
+
+		if (task->state == TASK_ASKING || task->state == TASK_NEWBORN)
+			return true;
+	}
+	return false;
+}
+
 /*
  * The record at the front of the ring, of a task that does not come to it before others have come
  * to what stands behind it: it leaves the ring, as an event like those of the engine.
  */
-static bool set_aside(struct group *group, int version, const struct agent_record *record,
+static bool record_aside(struct group *group, int version, const struct agent_record *record,
 	bool (*skip)(const struct task *task))
 {
 	const uint64_t at = read_of(group, version);
@@ -299,7 +320,7 @@ static bool set_aside(struct group *group, int version, const struct agent_recor
 	struct event *event = recorded_at(group, version, at);
 	const struct tuple *tuple = event ? event->tuple : tuple_of(group, record->item.tuple);
 
-	if (!tuple || !skip(&tuple->tasks[version]))
+	if (!tuple || !skip(&tuple->tasks[version]) || !is_any_waiting(group, version))
 		return false;
 	if (!event && size >= sizeof(*record))
 		event = make_event(group, version, at, record, size);
@@ -307,8 +328,23 @@ static bool set_aside(struct group *group, int version, const struct agent_recor
 		return false;
 	event->recorded = false;
 	event->span = 0;
+	put_aside(event, version);
 	advance(group, version, size);
 	return true;
+}
+
+/* The same of a mark: the event stays where it is. */
+static void mark_aside(struct group *group, int version)
+{
+	const uint64_t at = read_of(group, version);
+
+	list_for_each (p, &group->stream) {
+		struct event *event = container_of(p, struct event, link);
+
+		if (event->span && !event->recorded && event->at == at &&
+			(event->pending & (1u << version)))
+			put_aside(event, version);
+	}
 }
 
 /*
@@ -346,12 +382,14 @@ static struct event *go_on_to(struct group *group, int version, uint64_t until,
 			/* Of an event that is passed over, or was taken out of its turn. */
 			if (runs)
 				return NULL;
+			if ((kind & AGENT_KINDS) == AGENT_MARK)
+				mark_aside(group, version);
 			advance(group, version, size);
 			continue;
 		}
 		if (runs)
 			return NULL;
-		if (set_aside(group, version, record, skip))
+		if (record_aside(group, version, record, skip))
 			continue;
 		event = recorded_at(group, version, read);
 		if (event)

@@ -217,6 +217,7 @@ struct task {
 	bool moves_fd;	     /* the descriptor that its local call makes goes to a far number */
 	bool behind;	     /* it may still come to where another version was lost */
 	bool held_back;	     /* it waits for an event that comes out of its turn: wanted.h */
+	unsigned aside;	     /* follower: events that its agent will not find in the ring */
 	unsigned looks;	     /* follower: made alone since its last event: relate.c */
 	struct {
 		const struct rule *rule; /* NULL: none is under way */
@@ -331,6 +332,7 @@ struct event {
 	bool recorded;	       /* made of an agent's record, for one follower */
 	uint64_t at;	       /* its place in the ring */
 	uint32_t span;	       /* what it takes there; 0: it has none */
+	unsigned aside;	       /* for these followers it is there no more, and still to come */
 	uint64_t value;	       /* EVENT_TSC, and what a special needs to hand on */
 	uint64_t wrote_shadow; /* it changed a file that has this shadow, 0: none; from where on, */
 	int64_t wrote_at, wrote_size; /* and the file's size then */
