@@ -30,7 +30,7 @@ teardown_file() {
 }
 
 setup() {
-	port=$((RANDOM % 20000 + 30000))
+	port=$((20001 + RANDOM % 12000))
 	server=(redis-server --port "$port" --bind 127.0.0.1 --save '')
 	old=$BATS_FILE_TMPDIR/roots/old
 	daemon='' rootless_name=''
