@@ -43,9 +43,9 @@ setup() {
 }
 
 @test "harmful: names that lead elsewhere, or are there" {
-	harmful x-path-up x-path-slash x-unlink x-mkdir x-resolve
+	harmful x-path-up x-path-slash x-unlink x-mkdir x-resolve x-link-text
 }
 
 @test "harmful: other bytes, another place, a copy that is written to, a device that refuses, a signal" {
-	harmful x-bytes x-place x-copy x-full x-kill
+	harmful x-bytes x-place x-copy x-copy-flags x-full x-kill
 }

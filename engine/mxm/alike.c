@@ -104,7 +104,9 @@ bool alike_by_path(const struct task *task, const struct event *event)
 	char cwd[PATH_MAX];
 	bool differ = false;
 
-	if (!a->row || a->row != b->row || !cwd_of(task, cwd))
+	/* What an interpreter is told of its script is the text itself. */
+	if (!a->row || a->row != b->row || a->nr == SYS_execve || a->nr == SYS_execveat ||
+		!cwd_of(task, cwd))
 		return false;
 	for (int i = 0; i < a->row->nargs && a->row->args[i].kind != ARG_NONE; i++) {
 		cleanup_str struct str x = STR_INIT, y = STR_INIT;

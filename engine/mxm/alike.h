@@ -16,6 +16,7 @@ bool alike_at_place(const struct call *a, const struct str *our_in, const struct
  * The same call, where a name is written otherwise: with "./" or more slashes than one, or from the
  * root in the place of the working directory, for which the follower's process is asked. Safe: both
  * are the same steps for the kernel, whatever is a link in them; "..", which may not be, is left.
+ * Not execve: a script sees the text.
  */
 bool alike_by_path(const struct task *task, const struct event *event);
 

@@ -244,8 +244,11 @@ bool own_may(enum own own, const struct call *call)
 	if (own == OWN_NOT)
 		return false;
 	if (call->nr == SYS_close || rules_is_look(call) ||
-		(call->nr == SYS_fcntl && (call->args[1] == F_SETFD || call->args[1] == F_SETFL)) ||
-		(call->nr == SYS_ioctl && call->args[1] == FIONBIO))
+		(call->nr == SYS_fcntl && call->args[1] == F_SETFD))
+		return true;
+	/* A copy has these in common with what it is a copy of. */
+	if (own != OWN_COPY && ((call->nr == SYS_fcntl && call->args[1] == F_SETFL) ||
+				       (call->nr == SYS_ioctl && call->args[1] == FIONBIO)))
 		return true;
 	switch (own) {
 	case OWN_RANDOM:

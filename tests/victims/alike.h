@@ -250,6 +250,13 @@ static void harmful(const char *what, int fd)
 		MUST(write(copy, "by the copy\n", 12));
 		MUST(close(copy));
 	}
+	if (!strcmp(what, "x-copy-flags") && NEW) {
+		copy = MUST(dup(fd));
+		MUST(fcntl(copy, F_SETFL, O_APPEND));
+		MUST(close(copy));
+	}
+	if (!strcmp(what, "x-link-text"))
+		status = symlink(NEW ? "./file" : "file", "text");
 	if (!strcmp(what, "x-full")) {
 		copy = MUST(open(NEW ? "/dev/null" : "/dev/full", O_WRONLY));
 		status = write(copy, "x", 1);
