@@ -11,6 +11,7 @@ start_pair() {
 	read -ra options <<<"$MX_TEST_OPTIONS ${MX_NO_AGENT:+--no-agent} ${PAIR_OPTIONS-}"
 	read -ra as <<<"${PAIR_AS-}"
 	LOG=$BATS_TEST_TMPDIR/events.$port.log
+	truncate --no-create --size 0 "$LOG" # the same port, drawn a second time
 	start_server "$port" "${as[@]}" "$MX" run --log "$LOG" "${options[@]}" "$old" "$new" -- "$@"
 }
 
