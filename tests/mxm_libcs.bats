@@ -29,6 +29,15 @@ setup() {
 	harmless signal-mask own-handler mask-as-it-is
 }
 
+@test "handlers with another stack and another form; what nobody handles" {
+	local sync leader
+	for sync in lockstep barrier stream; do
+		for leader in old new; do
+			MX_TEST_OPTIONS="--sync $sync --leader $leader" compare_native "$old" "$new" -- handler-form
+		done
+	done
+}
+
 @test "a mask that one version sets in a thread that does nothing but nap from then on" {
 	local sync
 	# Where the old version leads, its naps are passed over, and the end may come before the mask.
@@ -44,7 +53,7 @@ setup() {
 }
 
 @test "harmful: a mask that stays different, in the parent, in the child, or without a fork" {
-	harmful x-mask x-mask-stays x-child-mask x-handler
+	harmful x-mask x-mask-stays x-child-mask x-handler x-restarts
 }
 
 @test "harmful: a child that shares other things, has another parent, or ends with another signal" {

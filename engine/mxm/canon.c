@@ -7,6 +7,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -260,11 +261,16 @@ static int put_polls(struct task *task, struct str *s, uint64_t at, uint64_t cou
 	return 0;
 }
 
+/*
+ * What others can tell of an action. On which stack and with what arguments a handler runs
+ * (SA_ONSTACK, SA_SIGINFO, SA_RESTORER) is the version's own affair; no handler, no mask.
+ */
 static int put_sigaction(struct task *task, struct str *s, uint64_t at)
 {
 	struct {
 		uint64_t handler, flags, restorer, mask;
 	} sa;
+	uint64_t told = SA_NOCLDSTOP | SA_NOCLDWAIT;
 
 	if (!at) {
 		str_putc(s, MARK_NULL);
@@ -275,9 +281,10 @@ static int put_sigaction(struct task *task, struct str *s, uint64_t at)
 		return 0;
 	}
 	str_putc(s, sa.handler <= 1 ? MARK_HERE + 2 + sa.handler : MARK_HERE);
-	/* SA_RESTORER says where code is, not what it does. */
-	put64(s, sa.flags & ~0x04000000ul);
-	put64(s, sa.mask);
+	if (sa.handler > 1)
+		told |= SA_RESTART | SA_RESETHAND | SA_NODEFER;
+	put64(s, sa.flags & told);
+	put64(s, sa.handler > 1 ? sa.mask : 0);
 	return 0;
 }
 

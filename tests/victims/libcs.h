@@ -79,6 +79,23 @@ static void own_handler(int sig)
 	MUST(syscall(SYS_rt_sigaction, sig, &sa, NULL, 8));
 }
 
+/* What a handler is told, and its stack; with @restarts, also how calls go on after it. */
+static void handler_form(bool restarts)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+
+	sa.sa_flags = (NEW ? SA_ONSTACK | SA_SIGINFO : 0) | (NEW && restarts ? SA_RESTART : 0);
+	MUST(sigaction(SIGUSR1, &sa, NULL));
+	MUST(raise(SIGUSR1));
+	printf("handled %d\n", (int)seen);
+	sa.sa_handler = SIG_IGN;
+	sa.sa_flags = NEW ? SA_ONSTACK | SA_RESTART : 0;
+	if (NEW)
+		sigaddset(&sa.sa_mask, SIGUSR2);
+	MUST(sigaction(SIGPIPE, &sa, NULL));
+	MUST(raise(SIGPIPE));
+}
+
 /* A shell's: some signals are blocked around the fork by both. */
 static void fork_within_mask(void)
 {
@@ -157,6 +174,8 @@ static void harmless(const char *what)
 	}
 	if (!strcmp(what, "own-handler") && NEW)
 		own_handler(LIBC_SIGNAL);
+	if (!strcmp(what, "handler-form") || !strcmp(what, "x-restarts"))
+		handler_form(what[0] == 'x');
 	if (!strcmp(what, "mask-as-it-is") && NEW) {
 		mask_of(SIG_UNBLOCK, 1ul << (SIGUSR2 - 1));
 		mask_of(SIG_BLOCK, 0);
