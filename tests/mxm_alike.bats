@@ -38,6 +38,21 @@ setup() {
 	harmless own-descriptor own-pair own-memory own-null own-copy own-watch own-set
 }
 
+@test "whose a descriptor is, where both make some" {
+	harmless own-descriptor copies-before-set set-for-copy
+}
+
+@test "a seek to where the file is already" {
+	local sync leader
+	# A stream's leader may have closed the file before the follower comes to its own seek.
+	for sync in lockstep barrier; do
+		for leader in old new; do
+			MX_TEST_OPTIONS="--sync $sync --leader $leader" compare_native "$old" "$new" -- rewinds
+			jq -e -s 'any(.event == "rule" and .rule == "position")' "$LOG" >/dev/null || fail "$(cat "$LOG")"
+		done
+	done
+}
+
 @test "many looks of one version before what both make" {
 	harmless look many-looks
 }

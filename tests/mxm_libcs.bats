@@ -17,6 +17,10 @@ setup() {
 	harmless signal-mask fork-masked fork-masked-twice fork-within-mask
 }
 
+@test "signals that are blocked before a thread's exit by one version" {
+	harmless signal-mask exit-masked
+}
+
 @test "signals that are blocked around a look at a handler by one version" {
 	harmless signal-mask handler-masked
 }

@@ -16,6 +16,8 @@
 #define NR_FUTEX 202
 #define NR_FSTAT 5
 #define NR_CLOSE 3
+#define NR_LSEEK 8
+#define SEEK_CUR 1
 #define S_IFMT	 0170000
 #define S_IFREG	 0100000
 /* O_ACCMODE, O_CREAT, O_TRUNC, O_PATH, __O_TMPFILE */
@@ -230,6 +232,21 @@ static int note_descriptor(struct agent_slot *slot, struct agent_control *own,
 	return is_file ? AGENT_OF_FILE : 0;
 }
 
+/* Where the file is that a seek is about to leave, and 1; 0: it is a look, or is none. */
+static uint64_t place_left(struct agent_slot *slot, const uint64_t *a)
+{
+	const uint64_t look[6] = { a[0], 0, SEEK_CUR };
+	int64_t at;
+
+	if (!a[1] && (uint32_t)a[2] == SEEK_CUR)
+		return 0;
+	slot->at = ~0ul;
+	slot->in_call = AGENT_IDLE;
+	at = call(NR_LSEEK, look);
+	slot->in_call = AGENT_IDLE;
+	return at < 0 ? 0 : (uint64_t)at + 1;
+}
+
 static int lead(struct agent_slot *slot, const struct agent_row *row, const struct asked *asked,
 	int64_t *ret_result)
 {
@@ -265,6 +282,8 @@ static int lead(struct agent_slot *slot, const struct agent_row *row, const stru
 	};
 	record->in_len = (uint32_t)(sink.at - (uint8_t *)(record + 1));
 	form_copy(record->args, a, sizeof(record->args));
+	if (asked->nr == NR_LSEEK)
+		record->args[5] = place_left(slot, a);
 	if ((row->flags & AGENT_BARRIER) && own->followers && !await_followers(slot, own))
 		return SLOW;
 	slot->at = head;

@@ -182,7 +182,7 @@ struct agent_record {
 	struct agent_item item;
 	uint32_t in_len, out_len;
 	int64_t result;
-	uint64_t args[6];
+	uint64_t args[6]; /* of lseek the last is where it was, and 1; 0: a look */
 };
 
 /* How the agent treats an argument; from the system-call table. */

@@ -328,6 +328,7 @@ static bool consume_made(struct task *task, struct event *event)
 		event_consumed(event, task->version);
 		return true;
 	case REL_UNKNOWN:
+		task->held_back = true;
 		return false;
 	case REL_NEVER:
 		drop_diverged(task, NULL, event, why);

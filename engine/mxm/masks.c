@@ -29,7 +29,8 @@ bool masks_is_libcs(const struct call *call)
 /* A call that C libraries make with signals blocked, some of them, and some not. */
 static bool is_sheltered(const struct call *call)
 {
-	return call->nr == SYS_rt_sigaction || (call->row && call->row->special == SPECIAL_CLONE);
+	return call->nr == SYS_rt_sigaction || call->nr == SYS_exit ||
+	       (call->row && call->row->special == SPECIAL_CLONE);
 }
 
 bool masks_has(const struct call *call)

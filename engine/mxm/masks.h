@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What C libraries do with signals around a new thread or process, or a handler. Some block every
- * signal before clone or sigaction and restore the mask afterwards, in the parent and in the child,
- * and some do not; some set the handlers of their own two signals (32 and 33, which no program can
- * name) at the start, and some with the first thread.
+ * What C libraries do with signals around a new thread or process, a thread's end, or a handler.
+ * Some block every signal before clone or sigaction and restore the mask afterwards, in the parent
+ * and in the child, and block them before a thread's exit, and some do not; some set the handlers
+ * of their own two signals (32 and 33, which no program can name) at the start, and some with the
+ * first thread.
  *
  * From a change of the mask that one version makes alone to the one after which both have the same
- * again, the two are *apart*. Safe: meanwhile nothing is accepted but clone, sigaction, looks, and
- * further changes of the mask; anything else, and a signal that comes meanwhile to a version that
- * blocks it, is a divergence ("signal-mask"). A mask that stays different is found out so at the
- * next call.
+ * again, the two are *apart*. Safe: meanwhile nothing is accepted but clone, sigaction, looks, a
+ * thread's exit, and further changes of the mask; anything else, and a signal that comes meanwhile
+ * to a version that blocks it, is a divergence ("signal-mask"). A mask that stays different is
+ * found out so at the next call.
  */
 #ifndef MX_MXM_MASKS_H
 #define MX_MXM_MASKS_H

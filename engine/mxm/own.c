@@ -26,7 +26,7 @@
 #define FAR_FD 900
 
 /* How many of the leader's events are searched for one that is the follower's call. */
-#define LOOK_AHEAD 16
+#define LOOK_AHEAD 128
 
 const char *own_rule(enum own own)
 {
@@ -369,35 +369,58 @@ static bool is_same(const struct task *task, const struct event *event)
 	       memcmp(str_text(&event->in), str_text(&task->in), task->in.len) == 0;
 }
 
-/* Is it on a descriptor that an event between @from and it has made? */
-static bool is_of_made(
-	const struct group *group, const struct event *from, const struct event *event)
+static bool has_made(const struct event *maker, int fd)
 {
-	for (const struct list *at = &from->link; at != &event->link && at != &group->stream;
-		at = at->next) {
-		const struct event *maker = container_of(at, struct event, link);
-
-		if (maker->tuple->proc != event->tuple->proc || own_made(maker) == OWN_NOT)
-			continue;
-		for (int i = 0; i < maker->nfds; i++) {
-			if (maker->fds[i].num == fd_of(&event->call))
-				return true;
-		}
+	if (own_made(maker) == OWN_COPY)
+		return maker->result == fd;
+	for (int i = 0; i < maker->nfds; i++) {
+		if (maker->fds[i].num == fd)
+			return true;
 	}
 	return false;
 }
 
-/* Does a task of the leader's wait for its followers, with something else than the event? Then none
- * of its others may come further. */
-static bool leader_waits(const struct group *group, const struct event *event)
+/* Is it on a descriptor that an event has made which the follower has not had yet? */
+static bool is_of_made(const struct task *task, const struct event *event)
+{
+	const struct group *group = task->tuple->group;
+
+	for (const struct list *at = group->stream.next; at != &event->link && at != &group->stream;
+		at = at->next) {
+		const struct event *maker = container_of(at, struct event, link);
+
+		if ((maker->pending & (1u << task->version)) &&
+			maker->tuple->proc == event->tuple->proc && own_made(maker) != OWN_NOT &&
+			has_made(maker, fd_of(&event->call)))
+			return true;
+	}
+	return false;
+}
+
+/* Does another task of the leader's wait for its followers, or this one after its call? Then it may
+ * be that none of its others comes further. */
+static bool leader_waits(const struct group *group, const struct task *leader)
 {
 	list_for_each (at, &group->tuples) {
 		const struct task *t = &container_of(at, struct tuple, link)->tasks[group->leader];
 
-		if (t->state == TASK_ASKING && t->event && t->event != event)
+		if (t->settling || (t != leader && t->state == TASK_ASKING && t->event))
 			return true;
 	}
 	return false;
+}
+
+/* May the leader have done it by itself? Then it is known later whose turn it was. */
+static bool may_be_leaders_own(const struct task *task, const struct event *event)
+{
+	return event->kind == EVENT_CALL &&
+	       (rules_is_look(&event->call) || own_made(event) != OWN_NOT ||
+		       is_of_made(task, event));
+}
+
+bool own_while_held(const struct task *task, const struct event *event)
+{
+	return task->held_back && may_be_leaders_own(task, event);
 }
 
 enum own_turn own_turn(const struct task *task, const struct event *event)
@@ -415,14 +438,16 @@ enum own_turn own_turn(const struct task *task, const struct event *event)
 			continue;
 		if (is_same(task, next))
 			return OWN_LEADERS;
-		if (next->kind != EVENT_CALL || !left-- ||
-			(!rules_is_look(&next->call) && own_made(next) == OWN_NOT &&
-				!is_of_made(group, event, next)))
+		if (!left-- || !may_be_leaders_own(task, next))
 			return OWN_FOLLOWERS;
 	}
-	if (leader->event && leader->event != event)
-		return is_same(task, leader->event) ? OWN_LEADERS : OWN_FOLLOWERS;
-	return group->bereft || leader_waits(group, event) ? OWN_FOLLOWERS : OWN_UNKNOWN;
+	if (leader->event && leader->event != event) {
+		if (is_same(task, leader->event))
+			return OWN_LEADERS;
+		if (!may_be_leaders_own(task, leader->event))
+			return OWN_FOLLOWERS;
+	}
+	return group->bereft || leader_waits(group, leader) ? OWN_FOLLOWERS : OWN_UNKNOWN;
 }
 
 /* what becomes of them */

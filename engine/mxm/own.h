@@ -62,6 +62,9 @@ enum own_turn {
 };
 enum own_turn own_turn(const struct task *task, const struct event *event);
 
+/* The follower waits for that to be known: may the leader make this call meanwhile? */
+bool own_while_held(const struct task *task, const struct event *event);
+
 /* The follower passes the event over. */
 void own_pass_over(struct task *task, const struct event *event);
 

@@ -201,6 +201,12 @@ static int64_t target_of(const struct event *event, bool made)
 	return (uint32_t)event->call.args[2] == SEEK_SET ? (int64_t)event->call.args[1] : UNKNOWN;
 }
 
+/* To where the file was already. */
+static bool goes_nowhere(const struct event *event, bool made)
+{
+	return event->value && target_of(event, made) == (int64_t)event->value - 1;
+}
+
 /* The leader seeks, the follower does not. */
 static enum wanted leader_goes(const struct task *task, const struct event *event, bool made)
 {
@@ -208,7 +214,7 @@ static enum wanted leader_goes(const struct task *task, const struct event *even
 	int fd = (int)event->call.args[0];
 	int64_t to = target_of(event, made);
 
-	if (parted_of(task->tuple->proc, task->version, fd) ||
+	if (parted_of(task->tuple->proc, task->version, fd) || goes_nowhere(event, made) ||
 		(reads_only(task, fd) && (!made || event->value)))
 		return WANTED_PASS_OVER;
 	/* The first: it has to be a part of what the follower does at a place. */
@@ -288,7 +294,7 @@ static void leader_went(struct task *task, const struct event *event)
 	int fd = (int)event->call.args[0];
 	struct parted *p = parted_of(task->tuple->proc, task->version, fd);
 
-	if (event->result < 0)
+	if (event->result < 0 || (!p && goes_nowhere(event, true)))
 		return;
 	if (!p)
 		p = part(task, fd, (int64_t)event->value - 1, UNKNOWN);

@@ -230,6 +230,8 @@ static struct event *make_event(struct group *group, int version, uint64_t at,
 	memcpy(event->call.args, record->args, sizeof(record->args));
 	event->call.row = sys_resolve(event->call.nr, event->call.args);
 	event->result = record->result;
+	if (event->call.nr == SYS_lseek && (int64_t)record->args[5] > 0)
+		event->value = record->args[5]; /* as positions_note() has it */
 	event->executed = true;
 	str_append(&event->in, in, in_len);
 	if (event->call.row && event->call.row->special == SPECIAL_EPOLL && event->result > 0) {

@@ -216,9 +216,10 @@ struct task {
 	bool settling;	     /* READY, holds the baton, and waits for the followers */
 	bool moves_fd;	     /* the descriptor that its local call makes goes to a far number */
 	bool behind;	     /* it may still come to where another version was lost */
-	bool held_back;	     /* it waits for an event that comes out of its turn: wanted.h */
-	unsigned aside;	     /* follower: events that its agent will not find in the ring */
-	unsigned looks;	     /* follower: made alone since its last event: relate.c */
+	bool held_back; /* it waits for an event out of its turn, or for whose turn it is: wanted.h,
+			   own.h */
+	unsigned aside; /* follower: events that its agent will not find in the ring */
+	unsigned looks; /* follower: made alone since its last event: relate.c */
 	struct {
 		const struct rule *rule; /* NULL: none is under way */
 		int lead_at, follow_at;	 /* how many of each version's calls there have been */

@@ -3,6 +3,7 @@
 #include "mxm/events.h"
 #include "mxm/follow.h"
 #include "mxm/group.h"
+#include "mxm/late.h"
 #include "mxm/own.h"
 #include "mxm/pieces.h"
 #include "mxm/ring.h"
@@ -93,13 +94,20 @@ bool vet_calls(struct group *group, int version)
 			leader->state != TASK_AGAIN)
 			continue;
 		if (event_waits(tuple, version)) {
-			if (!wanted_while_held(task, event))
+			if (!wanted_while_held(task, event) && !own_while_held(task, event))
 				continue;
 			event->excused |= 1u << version;
 			return true;
 		}
 		if (!ring_is_drained(group, version))
 			continue;
+		/* Descriptors that go with the event may be what the follower is about to use. */
+		if (late_is_due(event, version)) {
+			if (group->baton[version])
+				continue;
+			late_give(task, event);
+			return true;
+		}
 		if (vet_ask(task, leader, event))
 			return true;
 	}

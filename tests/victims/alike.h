@@ -8,6 +8,7 @@
 #include <linux/openat2.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
@@ -16,6 +17,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <time.h>
 
 #include "victim.h"
@@ -211,6 +213,55 @@ static void own_set(int fd)
 	show(fd);
 }
 
+/* One looks at its descriptors by copies, and both make a set right after. */
+static void copies_before_set(int fd)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX, .sun_path = "name" };
+	int set, s;
+
+	for (int i = 0; i < 12; i++) {
+		if (NEW)
+			MUST(close(MUST(fcntl(fd, F_DUPFD, 0))));
+		MUST(fcntl(fd, F_GETFD));
+	}
+	set = MUST(epoll_create1(0));
+	s = MUST(socket(AF_UNIX, SOCK_DGRAM, 0));
+	MUST(bind(s, (struct sockaddr *)&name, sizeof(name)));
+	MUST(close(s));
+	MUST(close(set));
+	MUST(unlink("name"));
+	show(fd);
+}
+
+/* One makes a set and closes it where the other copies: neither is the other's. */
+static void set_for_copy(int fd)
+{
+	MUST(close(NEW ? MUST(epoll_create1(0)) : MUST(dup(fd))));
+	MUST(fcntl(fd, F_GETFD));
+	if (!NEW)
+		MUST(close(MUST(dup(fd))));
+	show(fd);
+}
+
+/* To where a file is already, before it is read; by the agent, in the end. */
+static void rewind_before(int fd, bool rewinds)
+{
+	char buf[8];
+	int file = MUST(open("file", O_RDONLY));
+
+	if (rewinds)
+		MUST(lseek(file, 0, SEEK_SET));
+	printf("%d\n", (int)MUST(read(file, buf, sizeof(buf))));
+	MUST(close(file));
+	show(fd);
+}
+
+static void rewinds(int fd)
+{
+	rewind_before(fd, NEW);
+	rewind_before(fd, !NEW);
+}
+
 /* Many looks before what both make. */
 static void many_looks(int fd)
 {
@@ -273,7 +324,9 @@ static const struct {
 } cases[] = { { "syncs", syncs }, { "nothing", nothing }, { "paths", paths }, { "opens", opens },
 	{ "at-place", at_place }, { "there", there }, { "naps", naps }, { "own-pair", own_pair },
 	{ "own-memory", own_memory }, { "own-null", own_null }, { "own-copy", own_copy },
-	{ "own-watch", own_watch }, { "own-set", own_set }, { "many-looks", many_looks } };
+	{ "own-watch", own_watch }, { "own-set", own_set }, { "many-looks", many_looks },
+	{ "copies-before-set", copies_before_set }, { "set-for-copy", set_for_copy },
+	{ "rewinds", rewinds } };
 
 int main(int argc, char **argv)
 {

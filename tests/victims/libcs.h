@@ -132,6 +132,14 @@ static void *nap_for_ever(void *arg)
 	return arg;
 }
 
+static void *exit_masked(void *arg)
+{
+	if (NEW)
+		mask_of(SIG_BLOCK, ~0ul);
+	syscall(SYS_exit, 0);
+	return arg;
+}
+
 static void harmless(const char *what)
 {
 	uint64_t before = 0;
@@ -164,6 +172,12 @@ static void harmless(const char *what)
 		SEE(pthread_create(&thread, NULL, nap_for_ever, NULL) == 0);
 		for (int i = 0; i < 5; i++)
 			usleep(10000);
+	}
+	if (!strcmp(what, "exit-masked")) {
+		pthread_t thread;
+
+		SEE(pthread_create(&thread, NULL, exit_masked, NULL) == 0);
+		SEE(pthread_join(thread, NULL) == 0);
 	}
 	if (!strcmp(what, "look-before")) {
 		if (NEW)
