@@ -1,23 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sea/cfi.h"
 
-#include <elfutils/libdw.h>
 #include <errno.h>
 #include <gelf.h>
 #include <libelf.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "base/xalloc.h"
 #include "sea/cfi_expr.h"
+#include "sea/frames.h"
 
 /* A symbol table beyond this is not searched: a name is not worth the time. */
 #define MAX_SYMBOLS (2u << 20)
 
+/* An object whose frames are not known by then has none: whoever asks may hold a program up. */
+#define MAX_READ_MS 1000
+
 struct cfi {
 	Elf *elf;
-	Dwarf_CFI *frames; /* NULL: none */
-	void *data;	   /* of an object in memory */
+	struct sea_frames frames;
+	struct sea_fde *fdes; /* sorted by address */
+	uint32_t n_fdes;
+	bool are_read; /* the frames: when they are first asked for */
+	void *data;    /* of an object in memory */
 };
 
 static int open_elf(Elf *elf, void *data, struct cfi **ret_cfi, struct err *err)
@@ -34,7 +41,6 @@ static int open_elf(Elf *elf, void *data, struct cfi **ret_cfi, struct err *err)
 	cfi = xzalloc(sizeof(*cfi));
 	cfi->elf = elf;
 	cfi->data = data;
-	cfi->frames = dwarf_getcfi_elf(elf);
 	*ret_cfi = cfi;
 	return 0;
 }
@@ -62,8 +68,7 @@ void cfi_close(struct cfi *cfi)
 {
 	if (!cfi)
 		return;
-	if (cfi->frames)
-		dwarf_cfi_end(cfi->frames);
+	free(cfi->fdes);
 	elf_end(cfi->elf);
 	free(cfi->data);
 	free(cfi);
@@ -92,52 +97,197 @@ bool cfi_address_of_offset(const struct cfi *cfi, uint64_t offset, uint64_t *ret
 	return false;
 }
 
-/* The caller's value of register @reg. Returns 0, or -errno; a value that is lost is no error. */
-static int restore(Dwarf_Frame *frame, int reg, const struct cfi_expr *env, struct cfi_regs *caller)
+/* The bytes of the section .eh_frame, which stay libelf's. */
+static bool frames_of_section(Elf *elf, struct sea_frames *ret)
 {
-	Dwarf_Op room[3], *ops;
-	size_t n;
-	int rc;
+	Elf_Scn *section = NULL;
+	size_t names;
 
-	if (dwarf_frame_register(frame, reg, room, &ops, &n) < 0)
-		return -EINVAL;
-	caller->saved_at[reg] = 0;
-	if (n == 0 && ops == room)
-		return 0; /* undefined */
-	if (n == 0) {
-		caller->value[reg] = env->regs->value[reg];
-		caller->saved_at[reg] = env->regs->saved_at[reg];
-		caller->known |= env->regs->known & 1u << reg;
-		return 0;
+	if (elf_getshdrstrndx(elf, &names) < 0)
+		return false;
+	while ((section = elf_nextscn(elf, section))) {
+		GElf_Shdr head;
+		const char *name;
+		Elf_Data *data;
+
+		if (!gelf_getshdr(section, &head) || !(head.sh_flags & SHF_ALLOC))
+			continue;
+		name = elf_strptr(elf, names, head.sh_name);
+		if (!name || strcmp(name, ".eh_frame") != 0)
+			continue;
+		data = elf_rawdata(section, NULL);
+		if (!data || !data->d_buf)
+			return false;
+		*ret = (struct sea_frames){ data->d_buf, head.sh_addr, data->d_size };
+		return true;
 	}
-	rc = cfi_expr_location(env, ops, n, &caller->value[reg], &caller->saved_at[reg]);
+	return false;
+}
+
+/* The rest of the segment that holds @addr, from there on. */
+static bool bytes_at(Elf *elf, uint64_t addr, struct sea_frames *ret)
+{
+	size_t n;
+
+	if (elf_getphdrnum(elf, &n) < 0)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		Elf_Data *data;
+		GElf_Phdr ph;
+
+		if (!gelf_getphdr(elf, i, &ph) || ph.p_type != PT_LOAD || addr < ph.p_vaddr ||
+			addr - ph.p_vaddr >= ph.p_filesz)
+			continue;
+		data = elf_getdata_rawchunk(elf, ph.p_offset + (addr - ph.p_vaddr),
+			ph.p_filesz - (addr - ph.p_vaddr), ELF_T_BYTE);
+		if (!data || !data->d_buf)
+			return false;
+		*ret = (struct sea_frames){ data->d_buf, addr, data->d_size };
+		return true;
+	}
+	return false;
+}
+
+/* The same where no section is named: from the program headers. */
+static bool frames_of_segment(Elf *elf, struct sea_frames *ret)
+{
+	size_t n;
+
+	if (elf_getphdrnum(elf, &n) < 0)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		struct sea_frames head;
+		GElf_Phdr ph;
+		uint64_t at;
+
+		if (gelf_getphdr(elf, i, &ph) && ph.p_type == PT_GNU_EH_FRAME &&
+			bytes_at(elf, ph.p_vaddr, &head) &&
+			sea_frames_begin(head.bytes, head.len, head.addr, &at))
+			return bytes_at(elf, at, ret);
+	}
+	return false;
+}
+
+static void read_frames(struct cfi *cfi)
+{
+	struct sea_budget budget;
+
+	cfi->are_read = true;
+	if (!frames_of_section(cfi->elf, &cfi->frames) &&
+		!frames_of_segment(cfi->elf, &cfi->frames))
+		return;
+	sea_budget_start(&budget, MAX_READ_MS);
+	if (sea_frames_list(&cfi->frames, &budget, &cfi->fdes, &cfi->n_fdes, NULL) < 0)
+		cfi->n_fdes = 0;
+}
+
+static const struct sea_fde *fde_of(struct cfi *cfi, uint64_t pc)
+{
+	uint32_t lo = 0, hi;
+
+	if (!cfi->are_read)
+		read_frames(cfi);
+	hi = cfi->n_fdes;
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (cfi->fdes[mid].addr <= pc)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo && pc - cfi->fdes[lo - 1].addr < cfi->fdes[lo - 1].size ? &cfi->fdes[lo - 1]
+									  : NULL;
+}
+
+/* Whether a function leaves register @reg as it was, where its frame says nothing (the ABI). */
+static bool is_preserved(int reg)
+{
+	return reg == CFI_RBX || reg == CFI_RBP || (reg >= CFI_R12 && reg < CFI_RIP);
+}
+
+/* A register whose value the frame has left in register @from. */
+static void keep(const struct cfi_regs *regs, uint64_t from, struct cfi_regs *caller, int reg)
+{
+	if (from >= CFI_REGS || !(regs->known & 1u << from))
+		return;
+	caller->value[reg] = regs->value[from];
+	caller->saved_at[reg] = regs->saved_at[from];
+	caller->known |= 1u << reg;
+}
+
+/* The caller's value of register @reg. Returns 0, or -errno; a value that is lost is no error. */
+static int restore(
+	const struct sea_rule *rule, int reg, const struct cfi_expr *env, struct cfi_regs *caller)
+{
+	uint64_t at = 0, value;
+	int rc = 0;
+
+	switch (rule->kind) {
+	case SEA_RULE_NONE:
+		if (is_preserved(reg))
+			keep(env->regs, reg, caller, reg);
+		return 0;
+	case SEA_RULE_SAME:
+		keep(env->regs, reg, caller, reg);
+		return 0;
+	case SEA_RULE_REGISTER:
+		keep(env->regs, rule->off, caller, reg);
+		return 0;
+	case SEA_RULE_UNDEFINED:
+		return 0;
+	case SEA_RULE_VALUE:
+		value = env->cfa + rule->off;
+		break;
+	case SEA_RULE_SAVED:
+		at = env->cfa + rule->off;
+		rc = env->read(env->arg, at, &value) ? 0 : -EFAULT;
+		break;
+	case SEA_RULE_VALUE_EXPR:
+		rc = cfi_expr_value(env, rule->expr, &value);
+		break;
+	case SEA_RULE_SAVED_EXPR:
+		rc = cfi_expr_location(env, rule->expr, &value, &at);
+		break;
+	}
 	/* A register that cannot be had is only lost; without the return address we cannot go on.
 	 */
 	if (rc < 0)
 		return reg == CFI_RIP ? rc : 0;
+	caller->value[reg] = value;
+	caller->saved_at[reg] = at;
 	caller->known |= 1u << reg;
 	return 0;
 }
 
-static int step_frame(Dwarf_Frame *frame, struct cfi_regs *regs, cfi_read_fn *read, void *arg)
+static int find_cfa(const struct sea_frame_rules *rules, struct cfi_expr *env)
+{
+	int rc;
+
+	if (rules->cfa_reg == CFI_REGS) {
+		rc = cfi_expr_value(env, rules->cfa_expr, &env->cfa);
+		if (rc < 0)
+			return rc;
+	} else if (env->regs->known & 1u << rules->cfa_reg) {
+		env->cfa = env->regs->value[rules->cfa_reg] + rules->cfa_off;
+	} else {
+		return -EINVAL;
+	}
+	env->has_cfa = true;
+	return 0;
+}
+
+static int step_frame(
+	const struct sea_frame_rules *rules, struct cfi_regs *regs, cfi_read_fn *read, void *arg)
 {
 	struct cfi_expr env = { .regs = regs, .read = read, .arg = arg };
 	struct cfi_regs caller = { 0 };
-	Dwarf_Op *ops;
-	size_t n;
-	int rc;
+	int rc = find_cfa(rules, &env);
 
-	if (dwarf_frame_cfa(frame, &ops, &n) < 0 || n == 0)
-		return -EINVAL;
-	rc = cfi_expr_value(&env, ops, n, &env.cfa);
+	for (int reg = 0; rc == 0 && reg < CFI_REGS; reg++)
+		rc = restore(&rules->reg[reg], reg, &env, &caller);
 	if (rc < 0)
 		return rc;
-	env.has_cfa = true;
-	for (int reg = 0; reg < CFI_REGS; reg++) {
-		rc = restore(frame, reg, &env, &caller);
-		if (rc < 0)
-			return rc;
-	}
 	/* The stack pointer is the CFA by definition, unless a rule says otherwise (signal frames).
 	 */
 	if (caller.value[CFI_RSP] == regs->value[CFI_RSP] || !(caller.known & 1u << CFI_RSP)) {
@@ -154,20 +304,18 @@ static int step_frame(Dwarf_Frame *frame, struct cfi_regs *regs, cfi_read_fn *re
 int cfi_step(struct cfi *cfi, uint64_t bias, bool exact_pc, struct cfi_regs *regs, bool *ret_signal,
 	cfi_read_fn *read, void *arg)
 {
-	uint64_t pc = regs->value[CFI_RIP] - bias;
-	Dwarf_Frame *frame;
-	bool signal = false;
+	uint64_t pc = regs->value[CFI_RIP] - bias - !exact_pc;
+	const struct sea_fde *fde = fde_of(cfi, pc);
+	struct sea_frame_rules rules;
 	int rc;
 
-	if (!cfi->frames || dwarf_cfi_addrframe(cfi->frames, exact_pc ? pc : pc - 1, &frame) < 0)
+	if (!fde)
 		return -ENODATA;
-	if (dwarf_frame_info(frame, NULL, NULL, &signal) != CFI_RIP)
-		rc = -EINVAL;
-	else
-		rc = step_frame(frame, regs, read, arg);
-	free(frame);
+	if (!sea_frames_rules_at(&cfi->frames, fde, pc, &rules))
+		return -EINVAL;
+	rc = step_frame(&rules, regs, read, arg);
 	if (rc == 0)
-		*ret_signal = signal;
+		*ret_signal = rules.is_signal;
 	return rc;
 }
 

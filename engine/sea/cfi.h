@@ -19,8 +19,9 @@ enum {
 	CFI_RBX = 3,
 	CFI_RBP = 6,
 	CFI_RSP = 7,
+	CFI_R12 = 12, /* to 15: a function leaves them as they were, as it does rbx and rbp */
 	CFI_RIP = 16, /* the return-address column */
-	CFI_REGS = 17,
+	CFI_REGS,
 };
 
 struct cfi_regs {

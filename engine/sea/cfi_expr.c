@@ -4,10 +4,14 @@
 #include <dwarf.h>
 #include <errno.h>
 #include <limits.h>
-#include <stddef.h>
 
 #define STACK_MAX 64
 #define STEPS_MAX 4096 /* DW_OP_bra can loop */
+
+struct op {
+	uint8_t code;
+	uint64_t a, b; /* operands, sign-extended */
+};
 
 struct machine {
 	const struct cfi_expr *env;
@@ -135,15 +139,65 @@ static void swap_or_rot(struct machine *m, uint8_t op)
 	push(m, b);
 }
 
-/* Everything but jumps. */
-static void step(struct machine *m, const Dwarf_Op *op)
+/* The number of type DW_OP_const*, which stand in the order 1u 1s 2u 2s 4u 4s 8u 8s u s. */
+static uint64_t take_const(struct cursor *c, uint8_t code)
 {
-	uint8_t code = op->atom;
+	unsigned size = 1u << (code - DW_OP_const1u) / 2, shift;
+	uint64_t v;
+
+	if (code == DW_OP_constu)
+		return cursor_uleb(c);
+	if (code == DW_OP_consts)
+		return cursor_sleb(c);
+	v = cursor_take(c, size);
+	shift = 64 - 8 * size;
+	return (code - DW_OP_const1u) % 2 ? (uint64_t)((int64_t)(v << shift) >> shift) : v;
+}
+
+/* The operation at the cursor. One that is not known is taken to have no operands. */
+static struct op take_op(struct cursor *c)
+{
+	struct op op = { .code = cursor_take(c, 1) };
+
+	switch (op.code) {
+	case DW_OP_addr:
+		op.a = cursor_take(c, 8);
+		break;
+	case DW_OP_const1u ... DW_OP_consts:
+		op.a = take_const(c, op.code);
+		break;
+	case DW_OP_pick:
+	case DW_OP_deref_size:
+		op.a = cursor_take(c, 1);
+		break;
+	case DW_OP_skip:
+	case DW_OP_bra:
+		op.a = (uint64_t)(int64_t)(int16_t)cursor_take(c, 2);
+		break;
+	case DW_OP_breg0 ... DW_OP_breg31:
+		op.a = cursor_sleb(c);
+		break;
+	case DW_OP_regx:
+	case DW_OP_plus_uconst:
+		op.a = cursor_uleb(c);
+		break;
+	case DW_OP_bregx:
+		op.a = cursor_uleb(c);
+		op.b = cursor_sleb(c);
+		break;
+	}
+	return op;
+}
+
+/* Everything but jumps. */
+static void step(struct machine *m, const struct op *op)
+{
+	uint8_t code = op->code;
 
 	if (code >= DW_OP_lit0 && code <= DW_OP_lit31)
 		return push(m, code - DW_OP_lit0);
 	if (code >= DW_OP_breg0 && code <= DW_OP_breg31)
-		return push(m, reg_value(m, code - DW_OP_breg0) + op->number);
+		return push(m, reg_value(m, code - DW_OP_breg0) + op->a);
 	if (code >= DW_OP_reg0 && code <= DW_OP_reg31) {
 		m->in_reg = code - DW_OP_reg0;
 		return;
@@ -153,11 +207,11 @@ static void step(struct machine *m, const Dwarf_Op *op)
 		return;
 	case DW_OP_addr:
 	case DW_OP_const1u ... DW_OP_consts:
-		return push(m, op->number);
+		return push(m, op->a);
 	case DW_OP_bregx:
-		return push(m, reg_value(m, op->number) + op->number2);
+		return push(m, reg_value(m, op->a) + op->b);
 	case DW_OP_regx:
-		m->in_reg = op->number < CFI_REGS ? (int)op->number : INT_MAX;
+		m->in_reg = op->a < CFI_REGS ? (int)op->a : INT_MAX;
 		return;
 	case DW_OP_call_frame_cfa:
 		if (m->env->has_cfa)
@@ -168,7 +222,7 @@ static void step(struct machine *m, const Dwarf_Op *op)
 	case DW_OP_over:
 		return pick(m, 1);
 	case DW_OP_pick:
-		return pick(m, op->number);
+		return pick(m, op->a);
 	case DW_OP_drop:
 		pop(m);
 		return;
@@ -178,12 +232,12 @@ static void step(struct machine *m, const Dwarf_Op *op)
 	case DW_OP_deref:
 		return deref(m, 8);
 	case DW_OP_deref_size:
-		return deref(m, op->number);
+		return deref(m, op->a);
 	case DW_OP_abs:
 	case DW_OP_neg:
 	case DW_OP_not:
 	case DW_OP_plus_uconst:
-		return unary(m, code, op->number);
+		return unary(m, code, op->a);
 	case DW_OP_stack_value:
 		m->is_value = true;
 		return;
@@ -193,35 +247,24 @@ static void step(struct machine *m, const Dwarf_Op *op)
 	m->error = -EINVAL;
 }
 
-/* The index of the operation that a jump at @i leads to; @n is the end, more is nowhere. */
-static size_t jump_target(const Dwarf_Op *ops, size_t n, size_t i)
+static int run(struct machine *m, const struct cfi_expr *env, struct cursor expr)
 {
-	/* Offsets count from the end of the jump, which is three bytes long. */
-	uint64_t want = ops[i].offset + 3 + (int64_t)(int16_t)ops[i].number;
-
-	for (size_t j = 0; j < n; j++)
-		if (ops[j].offset == want)
-			return j;
-	return n + 1;
-}
-
-static int run(struct machine *m, const struct cfi_expr *env, const Dwarf_Op *ops, size_t n)
-{
-	unsigned steps = 0;
-	size_t i = 0;
+	struct cursor c = expr;
 
 	*m = (struct machine){ .env = env, .in_reg = -1 };
-	while (i < n) {
-		if (++steps > STEPS_MAX)
+	if (env->has_cfa)
+		push(m, env->cfa);
+	for (unsigned steps = 0; c.at < c.end; steps++) {
+		struct op op = take_op(&c);
+
+		if (c.over || steps == STEPS_MAX)
 			return -EINVAL;
-		if (ops[i].atom == DW_OP_skip || (ops[i].atom == DW_OP_bra && pop(m) != 0)) {
-			i = jump_target(ops, n, i);
-			if (i > n)
+		if (op.code == DW_OP_skip || (op.code == DW_OP_bra && pop(m) != 0)) {
+			if ((int64_t)op.a < expr.at - c.at || (int64_t)op.a > c.end - c.at)
 				return -EINVAL;
-		} else if (ops[i].atom == DW_OP_bra) {
-			i++;
-		} else {
-			step(m, &ops[i++]);
+			c.at += (int64_t)op.a;
+		} else if (op.code != DW_OP_bra) {
+			step(m, &op);
 		}
 		if (m->error)
 			return m->error;
@@ -229,10 +272,10 @@ static int run(struct machine *m, const struct cfi_expr *env, const Dwarf_Op *op
 	return 0;
 }
 
-int cfi_expr_value(const struct cfi_expr *env, const Dwarf_Op *ops, size_t n, uint64_t *ret_value)
+int cfi_expr_value(const struct cfi_expr *env, struct cursor expr, uint64_t *ret_value)
 {
 	struct machine m;
-	int rc = run(&m, env, ops, n);
+	int rc = run(&m, env, expr);
 
 	if (rc < 0)
 		return rc;
@@ -242,12 +285,12 @@ int cfi_expr_value(const struct cfi_expr *env, const Dwarf_Op *ops, size_t n, ui
 	return 0;
 }
 
-int cfi_expr_location(const struct cfi_expr *env, const Dwarf_Op *ops, size_t n,
-	uint64_t *ret_value, uint64_t *ret_saved_at)
+int cfi_expr_location(
+	const struct cfi_expr *env, struct cursor expr, uint64_t *ret_value, uint64_t *ret_saved_at)
 {
 	struct machine m;
 	uint64_t value, at = 0;
-	int rc = run(&m, env, ops, n);
+	int rc = run(&m, env, expr);
 
 	if (rc < 0)
 		return rc;

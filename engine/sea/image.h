@@ -134,9 +134,16 @@ struct sea_func {
 	uint64_t context; /* the same with imports and literals */
 };
 
+/* The bytes of .eh_frame. */
+struct sea_frames {
+	const uint8_t *bytes; /* NULL: there are none */
+	uint64_t addr;
+	size_t len;
+};
+
 struct sea_fde {
 	uint64_t addr, size;
-	uint32_t cie_at, prog_at, prog_len; /* in the .eh_frame bytes */
+	uint32_t cie_at, prog_at, prog_len; /* in the bytes of .eh_frame */
 	bool has_lsda;
 };
 
@@ -168,9 +175,7 @@ struct sea_image {
 	struct sea_sym *syms; /* .symtab, debug file, .gnu_debugdata */
 	uint32_t n_syms;
 	bool has_symtab; /* local functions have names */
-	const uint8_t *eh;
-	uint64_t eh_addr;
-	size_t eh_len;
+	struct sea_frames frames;
 	struct sea_fde *fdes; /* sorted by address */
 	uint32_t n_fdes;
 	struct sea_func *funcs; /* sorted by address, not overlapping */

@@ -22,81 +22,71 @@ static bool read_fake(void *arg, uint64_t addr, uint64_t *ret_word)
 
 static struct cfi_regs regs = { .known = 1u << CFI_RSP | 1u << CFI_RIP };
 
-static int value(const Dwarf_Op *ops, size_t n, uint64_t *ret)
+static void check_value(const char *what, uint64_t want, const uint8_t *bytes, size_t n)
 {
-	struct cfi_expr env = { .regs = &regs, .read = read_fake, .cfa = 9000, .has_cfa = true };
-
-	return cfi_expr_value(&env, ops, n, ret);
-}
-
-#define OPS(...)                                                                                   \
-	((Dwarf_Op[]){ __VA_ARGS__ }), sizeof((Dwarf_Op[]){ __VA_ARGS__ }) / sizeof(Dwarf_Op)
-
-static void check_value(const char *what, uint64_t want, const Dwarf_Op *ops, size_t n)
-{
+	struct cfi_expr env = { .regs = &regs, .read = read_fake };
+	struct cursor expr = { bytes, bytes + n, false };
 	uint64_t got = 0;
 
-	is_int(value(ops, n, &got), 0, "%s is valid", what);
+	is_int(cfi_expr_value(&env, expr, &got), 0, "%s is valid", what);
 	is_int(got, want, "%s", what);
 }
 
-static void check_failure(const char *what, int code, const Dwarf_Op *ops, size_t n)
+static void check_failure(const char *what, int code, const uint8_t *bytes, size_t n)
 {
+	struct cfi_expr env = { .regs = &regs, .read = read_fake };
+	struct cursor expr = { bytes, bytes + n, false };
 	uint64_t got = 77;
 
-	is_int(value(ops, n, &got), code, "%s", what);
+	is_int(cfi_expr_value(&env, expr, &got), code, "%s", what);
 	is_int(got, 77, "and the result is untouched");
 }
 
-#define gives(want, what, ...) check_value(what, want, OPS(__VA_ARGS__))
-#define fails(code, what, ...) check_failure(what, code, OPS(__VA_ARGS__))
+#define BYTES(...)	       ((const uint8_t[]){ __VA_ARGS__ }), sizeof((const uint8_t[]){ __VA_ARGS__ })
+#define gives(want, what, ...) check_value(what, want, BYTES(__VA_ARGS__))
+#define fails(code, what, ...) check_failure(what, code, BYTES(__VA_ARGS__))
 
 static void test_values(void)
 {
 	regs.value[CFI_RSP] = 0x7000;
 	regs.value[CFI_RIP] = 0x100c;
-	gives(0x7010, "breg", { DW_OP_breg7, 16, 0, 0 });
+	gives(0x7010, "breg", DW_OP_breg7, 16);
 	/* A procedure-linkage stub's rule: rsp + 8 + ((rip & 15) >= 11) << 3 */
-	gives(0x7010, "the rule of a stub", { .atom = DW_OP_breg7, .number = 8 },
-		{ .atom = DW_OP_breg16 }, { .atom = DW_OP_lit15 }, { .atom = DW_OP_and },
-		{ .atom = DW_OP_lit11 }, { .atom = DW_OP_ge }, { .atom = DW_OP_lit3 },
-		{ .atom = DW_OP_shl }, { .atom = DW_OP_plus });
-	gives(0x7001, "deref", { .atom = DW_OP_breg7 }, { .atom = DW_OP_deref });
-	gives(0x01, "deref of one byte", { .atom = DW_OP_breg7 },
-		{ .atom = DW_OP_deref_size, .number = 1 });
-	gives(9008, "the frame's address", { .atom = DW_OP_call_frame_cfa },
-		{ .atom = DW_OP_plus_uconst, .number = 8 });
-	gives(-3, "signed division", { .atom = DW_OP_consts, .number = -7 }, { .atom = DW_OP_lit2 },
-		{ .atom = DW_OP_div });
-	gives(3, "swap", { .atom = DW_OP_lit2 }, { .atom = DW_OP_lit5 }, { .atom = DW_OP_swap },
-		{ .atom = DW_OP_minus });
+	gives(0x7010, "the rule of a stub", DW_OP_breg7, 8, DW_OP_breg16, 0, DW_OP_lit15, DW_OP_and,
+		DW_OP_lit11, DW_OP_ge, DW_OP_lit3, DW_OP_shl, DW_OP_plus);
+	gives(0x7001, "deref", DW_OP_breg7, 0, DW_OP_deref);
+	gives(0x01, "deref of one byte", DW_OP_breg7, 0, DW_OP_deref_size, 1);
+	gives(12, "an addition", DW_OP_lit4, DW_OP_plus_uconst, 8);
+	gives(-3, "signed division", DW_OP_consts, 0x79, DW_OP_lit2, DW_OP_div);
+	gives(3, "swap", DW_OP_lit2, DW_OP_lit5, DW_OP_swap, DW_OP_minus);
 	/* 1 2 3 rot: 3 1 2; minus: 3 -1; mul: -3 */
-	gives(-3, "rot", { .atom = DW_OP_lit1 }, { .atom = DW_OP_lit2 }, { .atom = DW_OP_lit3 },
-		{ .atom = DW_OP_rot }, { .atom = DW_OP_minus }, { .atom = DW_OP_mul });
-	gives(5, "a branch that is taken", { .atom = DW_OP_lit5, .offset = 0 },
-		{ .atom = DW_OP_lit1, .offset = 1 },
-		{ .atom = DW_OP_bra, .number = 1, .offset = 2 },
-		{ .atom = DW_OP_drop, .offset = 5 }, { .atom = DW_OP_nop, .offset = 6 });
+	gives(-3, "rot", DW_OP_lit1, DW_OP_lit2, DW_OP_lit3, DW_OP_rot, DW_OP_minus, DW_OP_mul);
+	gives(5, "a branch that is taken", DW_OP_lit5, DW_OP_lit1, DW_OP_bra, 1, 0, DW_OP_drop,
+		DW_OP_nop);
+	gives(-2, "a number of one byte with a sign", DW_OP_const1s, 0xfe);
+	gives(0xfffe, "of two without", DW_OP_const2u, 0xfe, 0xff);
+	gives(-2, "of four with one", DW_OP_const4s, 0xfe, 0xff, 0xff, 0xff);
+	gives(1ull << 56, "of eight", DW_OP_const8u, 0, 0, 0, 0, 0, 0, 0, 1);
+	gives(0x407000, "an address", DW_OP_addr, 0, 0x70, 0x40, 0, 0, 0, 0, 0);
+	gives(0x6ff8, "a register by number", DW_OP_bregx, 7, 0x78);
 }
 
 static void test_malformed(void)
 {
-	fails(-EINVAL, "an empty stack", { .atom = DW_OP_plus });
-	fails(-EINVAL, "no result", { .atom = DW_OP_nop });
-	fails(-EINVAL, "a register that is not known", { .atom = DW_OP_breg3 });
-	fails(-EINVAL, "a register that there is not",
-		{ .atom = DW_OP_bregx, .number = 1ull << 40 });
-	fails(-EINVAL, "division by zero", { .atom = DW_OP_lit1 }, { .atom = DW_OP_lit0 },
-		{ .atom = DW_OP_div });
-	fails(-EINVAL, "an unknown operation", { .atom = DW_OP_lit1 }, { .atom = DW_OP_lit1 },
-		{ .atom = 0xff });
-	fails(-EFAULT, "unreadable memory", { .atom = DW_OP_lit1 }, { .atom = DW_OP_deref });
-	fails(-EINVAL, "an endless loop", { .atom = DW_OP_lit1, .offset = 0 },
-		{ .atom = DW_OP_skip, .number = -4, .offset = 1 });
-	fails(-EINVAL, "a loop that stays", { .atom = DW_OP_skip, .number = -3, .offset = 0 });
-	fails(-EINVAL, "a jump to nowhere", { .atom = DW_OP_skip, .number = 100, .offset = 0 });
-	fails(-EINVAL, "pick below the bottom", { .atom = DW_OP_lit1 },
-		{ .atom = DW_OP_pick, .number = 5 });
+	fails(-EINVAL, "an empty stack", DW_OP_plus);
+	fails(-EINVAL, "no result", DW_OP_nop);
+	fails(-EINVAL, "a register that is not known", DW_OP_breg3, 0);
+	fails(-EINVAL, "a register that there is not", DW_OP_bregx, 0x80, 0x80, 0x80, 0x80, 0x80, 1,
+		0);
+	fails(-EINVAL, "division by zero", DW_OP_lit1, DW_OP_lit0, DW_OP_div);
+	fails(-EINVAL, "an unknown operation", DW_OP_lit1, DW_OP_lit1, 0xff);
+	fails(-EFAULT, "unreadable memory", DW_OP_lit1, DW_OP_deref);
+	fails(-EINVAL, "an endless loop", DW_OP_lit1, DW_OP_skip, 0xfc, 0xff);
+	fails(-EINVAL, "a loop that stays", DW_OP_skip, 0xfd, 0xff);
+	fails(-EINVAL, "a jump to nowhere", DW_OP_skip, 100, 0);
+	fails(-EINVAL, "a jump back out of the expression", DW_OP_skip, 0xfc, 0xff);
+	fails(-EINVAL, "pick below the bottom", DW_OP_lit1, DW_OP_pick, 5);
+	fails(-EINVAL, "an operation that is cut off", DW_OP_lit1, DW_OP_const4u, 0, 0);
 }
 
 static void test_objects(void)

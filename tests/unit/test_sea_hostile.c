@@ -6,9 +6,11 @@
  */
 #include <elf.h>
 #include <errno.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "base/xalloc.h"
+#include "sea/cfi.h"
 #include "sea/image.h"
 #include "tap.h"
 
@@ -60,13 +62,17 @@ static uint8_t *make_object(void)
 			.p_vaddr = BASE,
 			.p_filesz = SIZE,
 			.p_memsz = SIZE },
-		{ .p_type = PT_GNU_EH_FRAME, .p_vaddr = BASE + 0x2f0, .p_filesz = 8 },
+		{ .p_type = PT_GNU_EH_FRAME,
+			.p_offset = 0x2f0,
+			.p_vaddr = BASE + 0x2f0,
+			.p_filesz = 8 },
 	};
 	static const uint8_t hdr[] = { 1, 0x1b, 0xff, 0xff, 0x0c, 0, 0, 0 };
 
 	memcpy(eh.e_ident, ELFMAG, SELFMAG);
 	eh.e_ident[EI_CLASS] = ELFCLASS64;
 	eh.e_ident[EI_DATA] = ELFDATA2LSB;
+	eh.e_ident[EI_VERSION] = EV_CURRENT;
 	memcpy(o, &eh, sizeof(eh));
 	memcpy(o + sizeof(eh), ph, sizeof(ph));
 	memcpy(o + CODE, code, sizeof(code));
@@ -260,10 +266,78 @@ static void test_everywhere(void)
 	ok(cut == SIZE, "each of %u cuts is an error with a text (%u)", SIZE, cut);
 }
 
+static void huge_in_cie(uint8_t *o)
+{
+	static const uint8_t program[] = { 0x07, 0xfe, 0xff, 0xff, 0x3f, 0, 0 };
+
+	memcpy(o + FRAME + 17, program, sizeof(program));
+}
+
+static void huge_in_fde(uint8_t *o)
+{
+	static const uint8_t program[] = { 0x07, 0xfe, 0xff, 0xff, 0x3f, 0, 0, 0, 0, 0, 0 };
+
+	put(o + FRAME + 24, 20, 4);
+	memcpy(o + FRAME + 24 + 17, program, sizeof(program));
+}
+
+static void huge_return_register(uint8_t *o)
+{
+	static const uint8_t cie[] = { 3, 'z', 'R', 0, 1, 0x78, 0xfe, 0xff, 0xff, 0x3f, 1, 0x1b,
+		0x0c, 7, 8, 0 };
+
+	memcpy(o + FRAME + 8, cie, sizeof(cie));
+}
+
+static void no_frame_address(uint8_t *o)
+{
+	memset(o + FRAME + 17, 0, 7);
+}
+
+static bool read_zero(void *arg, uint64_t addr, uint64_t *ret_word)
+{
+	(void)arg;
+	(void)addr;
+	*ret_word = 0;
+	return true;
+}
+
+static void leave_frame(const char *what, void (*spoil)(uint8_t *o), int want)
+{
+	struct cfi_regs regs = { .known = (1u << CFI_REGS) - 1, .value[CFI_RIP] = BASE + CODE };
+	struct rusage before, after;
+	struct cfi *cfi = NULL;
+	struct err err = { 0 };
+	uint8_t *o = make_object();
+	bool is_signal;
+	int rc;
+
+	spoil(o);
+	getrusage(RUSAGE_SELF, &before);
+	rc = cfi_open_memory(o, SIZE, &cfi, &err);
+	if (rc == 0)
+		rc = cfi_step(cfi, 0, true, &regs, &is_signal, read_zero, NULL);
+	getrusage(RUSAGE_SELF, &after);
+	is_int(rc, want, "%s", what);
+	ok(after.ru_maxrss - before.ru_maxrss < 32 << 10, "costs no memory (%ld KiB)",
+		after.ru_maxrss - before.ru_maxrss);
+	cfi_close(cfi);
+}
+
+/* A reader that makes room for every register up to the one that is named takes gigabytes. */
+static void test_huge_registers(void)
+{
+	leave_frame("register 134217726 in a frame's program is passed over", huge_in_fde, 0);
+	leave_frame("alone in the common one it leaves no frame address", huge_in_cie, -EINVAL);
+	leave_frame("as the return address it is refused", huge_return_register, -EINVAL);
+	leave_frame("a program that says nothing", no_frame_address, -EINVAL);
+}
+
 int main(void)
 {
 	test_sound();
 	test_lies();
+	test_huge_registers();
 	test_everywhere();
 	return tap_done();
 }
