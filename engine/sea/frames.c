@@ -143,7 +143,8 @@ static void find_eh_frame(struct sea_image *im)
 		if (ph.p_type != PT_GNU_EH_FRAME)
 			continue;
 		len = sea_bytes_after(im, ph.p_vaddr);
-		if (!sea_frames_begin(sea_bytes(im, ph.p_vaddr, len), len, ph.p_vaddr, &at) ||
+		if (!len ||
+			!sea_frames_begin(sea_bytes(im, ph.p_vaddr, len), len, ph.p_vaddr, &at) ||
 			!sea_bytes_after(im, at))
 			continue;
 		len = sea_bytes_after(im, at);
