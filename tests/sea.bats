@@ -151,6 +151,27 @@ refusals() {
 	done
 }
 
+@test "a program whose every function changed is known by the names of its functions, where it has them" {
+	cd "$BATS_TEST_TMPDIR"
+	local i form
+	{
+		echo '#include <stdio.h>'
+		for ((i = 0; i < 40; i++)); do
+			echo "__attribute__((noinline)) long part_$i(long x) { MORE return x * $((i + 3)) + $((i % 5)); }"
+		done
+		echo 'int main(int argc, char **argv) { return printf("%ld\n", 0'
+		for ((i = 0; i < 40; i++)); do echo "	+ part_$i(argc)"; done
+		echo '); }'
+	} >parts.c
+	gcc -O2 -DMORE= -o old parts.c
+	gcc -O2 '-DMORE=if (x == 77) { fprintf(stderr, "part has %ld\n", x); perror("more"); }' -o new parts.c
+	run -0 "$MX" analyze old new
+	[[ $output = *"analysed"*"have the same names"* ]] || fail "$output"
+	# Without names nothing is left to know it by.
+	strip old new
+	run -3 "$MX" analyze old new
+}
+
 @test "programs that share most of their code are told apart by what they say, under any name" {
 	cd "$BATS_TEST_TMPDIR"
 	local i

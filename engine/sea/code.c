@@ -119,6 +119,15 @@ static uint8_t disp_width(const cs_insn *in, int64_t disp)
 	return e->disp_size;
 }
 
+/* Capstone takes many moves of vector registers into memory for reads. */
+static bool is_written(const cs_insn *in, const cs_x86_op *op)
+{
+	const char *name = in->mnemonic[0] == 'v' ? in->mnemonic + 1 : in->mnemonic;
+
+	return op->access & CS_AC_WRITE ||
+	       (op == in->detail->x86.operands && strncmp(name, "mov", 3) == 0);
+}
+
 /* The reference that memory operand @op makes, or plain displacement. */
 static bool memory_ref(const struct decoder *d, const cs_insn *in, const cs_x86_op *op,
 	struct sea_insn *rec, struct sea_ref *ref)
@@ -136,7 +145,7 @@ static bool memory_ref(const struct decoder *d, const cs_insn *in, const cs_x86_
 			ref->kind = SEA_R_LEA;
 			ref->access = 0; /* capstone gives the size of the register */
 		} else {
-			ref->kind = op->access & CS_AC_WRITE ? SEA_R_WRITE : SEA_R_READ;
+			ref->kind = is_written(in, op) ? SEA_R_WRITE : SEA_R_READ;
 		}
 		return true;
 	}
@@ -195,7 +204,9 @@ static bool operand_refs(
 			rec->from = op->reg;
 		if (op->type != X86_OP_IMM)
 			continue;
-		rec->imm = (int32_t)(op->imm ^ op->imm >> 32);
+		/* A number that has no room is only told from others. */
+		rec->imm = op->imm == (int32_t)op->imm ? (int32_t)op->imm
+						       : (int32_t)(op->imm ^ op->imm >> 32);
 		rec->imm_off = x->encoding.imm_offset;
 		if (!found && is_address(d->im, op->imm) && x->encoding.imm_size >= 4) {
 			ref->target = op->imm;

@@ -3,6 +3,8 @@
 
 #include <capstone/capstone.h>
 
+#include "sea/stride.h"
+
 #define MAX_OFFSETS 256
 #define MAX_USES    32
 
@@ -96,21 +98,6 @@ struct uses {
 	uint32_t n;
 };
 
-/* The whole register of which @reg may be a part. */
-static uint16_t whole(uint16_t reg)
-{
-	switch (reg) {
-	case X86_REG_EDI:
-		return X86_REG_RDI;
-	case X86_REG_ESI:
-		return X86_REG_RSI;
-	case X86_REG_EDX:
-		return X86_REG_RDX;
-	default:
-		return reg;
-	}
-}
-
 static void find_uses(const struct sea_image *im, const struct sea_func *f, struct uses *ret)
 {
 	bool own[3] = { true, true, true };
@@ -126,7 +113,7 @@ static void find_uses(const struct sea_image *im, const struct sea_func *f, stru
 			if (own[k] && in->base == regs[k] && in->mem_size && in->id != X86_INS_LEA)
 				ret->v[ret->n++] =
 					(struct sea_use){ regs[k], in->mem_size, in->disp };
-			if (in->writes && whole(in->reg) == regs[k])
+			if (in->writes && sea_general_reg(in->reg) == sea_general_reg(regs[k]))
 				own[k] = false;
 		}
 	}

@@ -17,6 +17,7 @@
 #include "sea/fields.h"
 
 #define MAX_ALONE 512 /* instructions of a function that are held against the other's */
+#define MAX_ALIGN 16  /* of what structures hold */
 #define MARGIN	  64  /* bytes in which fields may have moved before the first that was seen to */
 
 /* A function, and what of it the other version has. */
@@ -95,6 +96,29 @@ static bool is_frame_size(const struct sea_insn *in)
 	return (in->id == X86_INS_SUB || in->id == X86_INS_ADD) && in->reg == X86_REG_RSP;
 }
 
+/*
+ * Writes a variable of this version's right behind, or before, what it also writes in the other
+ * version: the same object, of which there may be more.
+ */
+static bool extends_variable(const struct own *own, uint32_t insn)
+{
+	const struct sea_image *im = own->im;
+	uint32_t ref = im->insns[insn].ref;
+	const struct sea_ref *r = ref == SEA_NONE ? NULL : &im->refs[ref];
+
+	if (!r || r->kind != SEA_R_WRITE)
+		return false;
+	for (uint32_t i = 0; i < own->f->n_ref; i++) {
+		const struct sea_ref *other = &im->refs[own->f->ref + i];
+
+		if (other->kind == SEA_R_WRITE && own->shared[other->insn - own->f->insn] &&
+			(other->target + other->access == r->target ||
+				r->target + r->access == other->target))
+			return true;
+	}
+	return false;
+}
+
 /* Whether what it does depends on how some structure is laid out, as far as can be told. */
 static bool depends_on_layout(const struct own *own, uint32_t insn)
 {
@@ -105,6 +129,8 @@ static bool depends_on_layout(const struct own *own, uint32_t insn)
 		return false;
 	if (is_frame_size(in) || takes_stack(in))
 		return own->escapes;
+	if (extends_variable(own, insn))
+		return true;
 	if (uses_memory(in)) {
 		if (is_frame(own, in->base))
 			return own->escapes || is_argument(own, in);
@@ -208,11 +234,17 @@ static const struct sea_insn *first_alone(const struct own *own, bool *ret_cover
 	return first;
 }
 
-/* What lies at @b in the other version where it lies at @a in this: moved as far as others. */
-static bool is_growth(const struct sea_layout *l, int64_t a, int64_t b)
+/*
+ * A field with alignment @align that lies at @a in one version and at @b in the other moved as far
+ * as something grew, or less by what its alignment is smaller than the structure's.
+ */
+static bool is_growth(const struct sea_layout *l, int64_t a, int64_t b, unsigned align)
 {
+	int64_t by = llabs(b - a);
+
 	for (uint32_t i = 0; i < l->n_growths; i++)
-		if (llabs(b - a) == l->growths[i])
+		if (by == l->growths[i] || (by && by < l->growths[i] && by % align == 0 &&
+						   l->growths[i] - by < MAX_ALIGN))
 			return true;
 	return false;
 }
@@ -221,12 +253,13 @@ static bool is_growth(const struct sea_layout *l, int64_t a, int64_t b)
 static bool is_other_size(
 	const struct sea_layout *l, const struct sea_insn *x, const struct sea_insn *y)
 {
-	int64_t by = (int64_t)y->imm - x->imm;
+	int64_t by = (y->id == X86_INS_SUB ? -(int64_t)y->imm : y->imm) -
+		     (x->id == X86_INS_SUB ? -(int64_t)x->imm : x->imm);
 
 	if (x->id == X86_INS_MOVABS) /* what is divided by a size */
-		return true;
+		return x->imm != y->imm;
 	for (uint32_t i = 0; i < l->n_growths; i++)
-		if (by % l->growths[i] == 0)
+		if (by && by % l->growths[i] == 0)
 			return true;
 	return false;
 }
@@ -236,8 +269,25 @@ static bool is_constant(const struct own *own, uint32_t i)
 	const struct sea_insn *in = &own->im->insns[own->f->insn + i];
 
 	return in->imm_off && in->ref == SEA_NONE && in->kind == SEA_I_PLAIN &&
-	       !sea_is_frame_reg(in->reg) && in->reg != X86_REG_RSP &&
-	       !sea_is_line_number(own->im, own->f, own->f->insn + i);
+	       !is_frame_size(in) && !sea_is_line_number(own->im, own->f, own->f->insn + i);
+}
+
+/* Adding and subtracting a constant are one. */
+static unsigned operation(const struct sea_insn *in)
+{
+	return in->id == X86_INS_SUB && in->imm_off ? X86_INS_ADD : in->id;
+}
+
+/* Makes the address of a field, in one of two ways; its offset to @ret. */
+static bool makes_address(const struct own *own, const struct sea_insn *in, int64_t *ret)
+{
+	bool is_lea = in->id == X86_INS_LEA && in->base && !in->index;
+
+	*ret = is_lea ? in->disp : in->imm;
+	if (is_lea)
+		return !is_frame(own, in->base) && in->ref == SEA_NONE;
+	return in->id == X86_INS_ADD && !in->mem_size && sea_is_stride(in) && in->imm_off &&
+	       !is_frame(own, in->reg);
 }
 
 /* Whether instructions that only one has may be the other's, with another place or size. */
@@ -245,14 +295,19 @@ static bool may_be_one(const struct sea_layout *l, const struct own own[2], uint
 {
 	const struct sea_insn *x = &own[0].im->insns[own[0].f->insn + i];
 	const struct sea_insn *y = &own[1].im->insns[own[1].f->insn + k];
+	/* Small structures are loaded as one number. */
+	unsigned align = x->mem_size && x->mem_size < 4 ? x->mem_size : 4;
+	int64_t at[2];
 
-	if (x->id != y->id || x->mem_size != y->mem_size || x->writes != y->writes)
+	if (makes_address(&own[0], x, &at[0]) && makes_address(&own[1], y, &at[1]) &&
+		is_growth(l, at[0], at[1], align))
+		return true;
+	if (operation(x) != operation(y) || x->mem_size != y->mem_size || x->writes != y->writes)
 		return false;
 	if (uses_memory(x) && uses_memory(y) && !is_frame(&own[0], x->base) &&
-		!is_frame(&own[1], y->base) && is_growth(l, x->disp, y->disp))
+		!is_frame(&own[1], y->base) && is_growth(l, x->disp, y->disp, align))
 		return true;
-	return x->imm != y->imm && is_constant(&own[0], i) && is_constant(&own[1], k) &&
-	       is_other_size(l, x, y);
+	return is_constant(&own[0], i) && is_constant(&own[1], k) && is_other_size(l, x, y);
 }
 
 /* The first two that may be one. */
@@ -276,10 +331,16 @@ static char *why_moved(const struct own own[2], const uint32_t at[2])
 	const struct sea_insn *x = &own[0].im->insns[own[0].f->insn + at[0]];
 	const struct sea_insn *y = &own[1].im->insns[own[1].f->insn + at[1]];
 
-	if (x->disp != y->disp)
+	int64_t place[2] = { x->disp, y->disp };
+
+	if (!makes_address(&own[0], x, &place[0]) || !makes_address(&own[1], y, &place[1])) {
+		place[0] = x->disp;
+		place[1] = y->disp;
+	}
+	if (place[0] != place[1])
 		return xasprintf("uses offset %#x in the old version and %#x in the new (at +%#x), "
 				 "as far apart as structures grew",
-			(unsigned)x->disp, (unsigned)y->disp, y->off);
+			(unsigned)place[0], (unsigned)place[1], y->off);
 	return xasprintf("uses another constant (at +%#x in the new version), which may be a size "
 			 "or a place in structures that grew",
 		y->off);

@@ -44,7 +44,7 @@ struct name {
 };
 
 struct kinship {
-	uint32_t funcs[2], alike, pairs, letter;
+	uint32_t funcs[2], alike, pairs, letter, named;
 	struct strings all[2], own[2], main[2];
 };
 
@@ -176,6 +176,7 @@ static void count_pairs(const struct sea_analysis *a, struct kinship *k)
 		if (n == SEA_NONE || !is_own(a->im[0], i))
 			continue;
 		k->pairs++;
+		k->named += a->m.how[i] == SEA_BY_NAME;
 		k->letter += a->func[0][i].verdict == SEA_V_IDENTICAL;
 		k->alike +=
 			a->func[0][i].verdict != SEA_V_CHANGED || sea_similarity(&a->m, i, n) >= 40;
@@ -237,12 +238,25 @@ static bool shares_library_only(const struct kinship *k)
 	return letter && share(k->own) < OTHER_STRINGS;
 }
 
+/* Code that is another throughout, and a program's worth of names for it that are the same. */
+static bool shares_names(const struct kinship *k, uint32_t least)
+{
+	return k->named >= ENOUGH && percent(k->named, least) >= SAME_STRINGS;
+}
+
 static char *decide(struct sea_analysis *a, const struct kinship *k)
 {
 	uint32_t least = k->funcs[0] < k->funcs[1] ? k->funcs[0] : k->funcs[1];
 	uint32_t shared = count_shared(&k->all[0], &k->all[1]);
 	bool few = (uint64_t)k->alike * 100 < (uint64_t)least * FEW_FUNCS || (!k->alike && least);
 
+	if (few && shares_names(k, least) && !has_other_main(k)) {
+		str_printf(&a->notes,
+			"only %u of %u and %u functions correspond; taken for one program because "
+			"%u have the same names\n",
+			k->alike, k->funcs[0], k->funcs[1], k->named);
+		return NULL;
+	}
 	if (few && k->all[0].n >= ENOUGH && k->all[1].n >= ENOUGH &&
 		share(k->all) >= SAME_STRINGS && !has_other_main(k)) {
 		str_printf(&a->notes,

@@ -21,6 +21,7 @@
 #define MIN_GROWTH  4
 #define ALIKE	    75 /* percent: what differs is a layout, and not the code */
 #define NEAR_CALL   8  /* instructions in which a size is computed */
+#define NEAR_USE    8  /* and in which a constant is used */
 #define MAX_CHECKS  64 /* of a function's offsets; what is left counts as moved */
 
 static bool is_allocator(const char *name)
@@ -105,7 +106,7 @@ static bool is_object_size(int32_t n)
 static const struct sea_ref *next_call(
 	const struct sea_image *im, const struct sea_func *f, uint32_t insn)
 {
-	for (uint32_t i = insn + 1; i < f->insn + f->n_insn && i < insn + 8; i++) {
+	for (uint32_t i = insn + 1; i < f->insn + f->n_insn && i < insn + NEAR_USE; i++) {
 		const struct sea_insn *in = &im->insns[i];
 
 		if (in->ref != SEA_NONE && (in->kind == SEA_I_CALL || in->kind == SEA_I_JUMP ||
@@ -194,26 +195,46 @@ static bool is_string_op(const struct sea_insn *in)
 	       in->id == X86_INS_CMPSB;
 }
 
+/* Whether the number in @reg at @insn is soon a count, as it is or through another register. */
+static bool becomes_count(
+	const struct sea_image *im, const struct sea_func *f, uint32_t insn, int reg)
+{
+	uint32_t end = f->insn + f->n_insn;
+	const struct sea_ref *call;
+
+	for (uint32_t i = insn + 1; i < end && i < insn + NEAR_USE; i++) {
+		const struct sea_insn *in = &im->insns[i];
+
+		if (reg == sea_general_reg(X86_REG_RCX) && is_string_op(in))
+			return true;
+		if (in->kind != SEA_I_PLAIN && in->kind != SEA_I_PADDING)
+			break;
+		if (!in->writes || in->mem_size)
+			continue;
+		/* Without optimisation numbers are made in one register and used in another. */
+		if (in->id == X86_INS_MOV && in->from && sea_general_reg(in->from) == reg)
+			return becomes_count(im, f, i, sea_general_reg(in->reg));
+		if (sea_general_reg(in->reg) == reg)
+			return false;
+	}
+	if (reg != sea_general_reg(X86_REG_RDX) && reg != sea_general_reg(X86_REG_RSI))
+		return false;
+	call = next_call(im, f, insn);
+	return call && takes_size(im, call);
+}
+
 bool sea_is_fill(const struct sea_image *im, const struct sea_func *f, uint32_t insn)
 {
 	const struct sea_insn *in = &im->insns[insn];
-	const struct sea_ref *call;
 	uint16_t reg = in->reg;
 
 	/* push and pop load a small constant in fewer bytes than mov. */
 	if (in->id == X86_INS_PUSH && in->imm_off && insn + 1 < f->insn + f->n_insn &&
 		im->insns[insn + 1].id == X86_INS_POP)
 		reg = im->insns[++insn].reg;
-	else if (in->id != X86_INS_MOV)
+	else if (in->id != X86_INS_MOV || in->mem_size || !in->imm_off)
 		return false;
-	if (reg == X86_REG_ECX || reg == X86_REG_RCX)
-		for (uint32_t i = insn + 1; i < f->insn + f->n_insn && i < insn + 6; i++)
-			if (is_string_op(&im->insns[i]))
-				return true;
-	if (reg != X86_REG_EDX && reg != X86_REG_RDX && reg != X86_REG_ESI && reg != X86_REG_RSI)
-		return false;
-	call = next_call(im, f, insn);
-	return call && takes_size(im, call);
+	return becomes_count(im, f, insn, sea_general_reg(reg));
 }
 
 bool sea_is_stride(const struct sea_insn *in)
@@ -309,6 +330,7 @@ static char *other_constant(struct sea_layout *l, uint32_t fo, uint32_t fn, uint
 				x->imm < y->imm ? x->imm : y->imm,
 				x->imm < y->imm ? y->imm : x->imm,
 			};
+		add_growth(l, (int64_t)y->imm - x->imm);
 		return xasprintf("allocates objects of %d bytes in the old version, of %d in the "
 				 "new",
 			x->imm, y->imm);
@@ -447,10 +469,12 @@ static void compare_strides(struct sea_layout *l, uint32_t fo, uint32_t fn)
 	if (!sea_strides_differ(o, &o->funcs[fo], n, &n->funcs[fn], &x, &y))
 		return;
 	why = xasprintf("indexes elements of %u bytes in the old version, of %u in the new", x, y);
-	if (is_object_size(x) && is_object_size(y))
-		grew(l, fo, fn, why, x, y);
-	else
+	if (!is_object_size(x) || !is_object_size(y)) {
 		refuse_both(l, fo, fn, why);
+		return;
+	}
+	add_growth(l, (int64_t)y - x);
+	grew(l, fo, fn, why, x, y);
 }
 
 static void compare_pair(struct sea_layout *l, uint32_t fo, uint32_t fn)

@@ -18,7 +18,8 @@ struct sea_layout {
 	struct sea_sizes sizes[SEA_MAX_SIZES]; /* of objects, where the versions' differ */
 	uint32_t n_sizes;
 	bool grew;			   /* some function shows it */
-	uint32_t growths[SEA_MAX_GROWTHS]; /* by how many bytes, as functions show that are alike */
+	uint32_t growths[SEA_MAX_GROWTHS]; /* by how many bytes, as sizes show, or functions that
+					      are alike */
 	uint32_t n_growths;
 	/*
 	 * The first byte of any structure that is known to have moved, as functions show that are

@@ -15,7 +15,6 @@
 #define MAX_STRIDES 64
 #define MAX_FACTOR  65536
 #define N_REGS	    16
-#define NO_REG	    -1
 
 struct strides {
 	struct {
@@ -42,8 +41,7 @@ struct walk {
 	struct value regs[N_REGS];
 };
 
-/* The general register of which @reg is a part, 0 to 15. */
-static int general(uint16_t reg)
+int sea_general_reg(uint16_t reg)
 {
 	static const uint16_t parts[N_REGS][4] = {
 		{ X86_REG_RAX, X86_REG_EAX, X86_REG_AX, X86_REG_AL }, /* divide() */
@@ -69,7 +67,7 @@ static int general(uint16_t reg)
 		for (int k = 0; k < 4; k++)
 			if (parts[i][k] == reg)
 				return i;
-	return NO_REG;
+	return SEA_NO_REG;
 }
 
 #define N_SCRATCH 9
@@ -110,7 +108,7 @@ static struct value unknown(struct walk *w)
 
 static struct value value_of(struct walk *w, int reg)
 {
-	return reg == NO_REG ? unknown(w) : w->regs[reg];
+	return reg == SEA_NO_REG ? unknown(w) : w->regs[reg];
 }
 
 static struct value times(struct walk *w, struct value v, int64_t by)
@@ -178,10 +176,12 @@ static struct value product(struct walk *w, struct value a, struct value b)
 /* A register of which an address is made, and that goes on by a constant, walks over elements. */
 static struct value moved(struct walk *w, struct value a, const struct sea_insn *in)
 {
-	bool is_size = in->imm >= 8 && in->imm <= MAX_FACTOR && in->imm % 4 == 0;
+	/* -128 fits a byte and 128 does not: that much is added by subtracting. */
+	int32_t by = in->id == X86_INS_SUB && in->imm == -128 ? 128 : in->imm;
+	bool is_size = by >= 8 && by <= MAX_FACTOR && by % 4 == 0;
 
-	if (is_size && w->in_addresses & 1u << general(in->reg))
-		add_stride(w, (uint32_t)in->imm, 1);
+	if (is_size && w->in_addresses & 1u << sea_general_reg(in->reg))
+		add_stride(w, (uint32_t)by, 1);
 	return a;
 }
 
@@ -210,10 +210,10 @@ static struct value constant(struct walk *w, const struct sea_image *im, const s
 /* The address that a memory operand makes. */
 static struct value address(struct walk *w, const struct sea_insn *in)
 {
-	int base = general(in->base), index = general(in->index);
+	int base = sea_general_reg(in->base), index = sea_general_reg(in->index);
 	struct value scaled;
 
-	if (index == NO_REG)
+	if (index == SEA_NO_REG)
 		return value_of(w, base);
 	scaled = times(w, value_of(w, index), in->scale);
 	return in->base ? sum(w, value_of(w, base), scaled) : scaled;
@@ -223,7 +223,8 @@ static struct value address(struct walk *w, const struct sea_insn *in)
 static struct value result(struct walk *w, const struct sea_image *im, const struct sea_func *f,
 	const struct sea_insn *in)
 {
-	struct value to = value_of(w, general(in->reg)), from = value_of(w, general(in->from));
+	struct value to = value_of(w, sea_general_reg(in->reg)),
+		     from = value_of(w, sea_general_reg(in->from));
 
 	if (in->mem_size && in->id != X86_INS_LEA)
 		return in->id == X86_INS_SUB ? difference(w, to, unknown(w)) : unknown(w);
@@ -249,7 +250,7 @@ static struct value result(struct walk *w, const struct sea_image *im, const str
 	case X86_INS_ADD:
 		return in->from ? sum(w, to, from) : moved(w, to, in);
 	case X86_INS_SUB:
-		return in->from ? difference(w, to, from) : to;
+		return in->from ? difference(w, to, from) : in->imm == -128 ? moved(w, to, in) : to;
 	default:
 		return unknown(w);
 	}
@@ -258,28 +259,28 @@ static struct value result(struct walk *w, const struct sea_image *im, const str
 static void step(struct walk *w, const struct sea_image *im, const struct sea_func *f,
 	const struct sea_insn *in)
 {
-	int to = general(in->reg);
+	int to = sea_general_reg(in->reg);
 
 	if (in->kind == SEA_I_CALL || in->kind == SEA_I_CALL_INDIRECT)
 		for (int i = 0; i < N_SCRATCH; i++)
 			w->regs[i] = unknown(w);
 	if (in->mem_size && in->id != X86_INS_LEA)
 		add_stride(w, address(w, in).factor, 1);
-	if (in->id == X86_INS_IDIV && to != NO_REG)
+	if (in->id == X86_INS_IDIV && to != SEA_NO_REG)
 		divide(w, w->regs[to]);
-	if (to != NO_REG && in->writes)
+	if (to != SEA_NO_REG && in->writes)
 		w->regs[to] = result(w, im, f, in);
 }
 
 static void note_addresses(struct walk *w, const struct sea_insn *in)
 {
-	int base = general(in->base), index = general(in->index);
+	int base = sea_general_reg(in->base), index = sea_general_reg(in->index);
 
 	if (!in->mem_size || in->id == X86_INS_LEA)
 		return;
-	if (base != NO_REG && in->base != X86_REG_RSP)
+	if (base != SEA_NO_REG && in->base != X86_REG_RSP)
 		w->in_addresses |= 1u << base;
-	if (index != NO_REG)
+	if (index != SEA_NO_REG)
 		w->in_addresses |= 1u << index;
 }
 

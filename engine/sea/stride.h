@@ -8,6 +8,11 @@
 
 #include "sea/image.h"
 
+#define SEA_NO_REG (-1)
+
+/* The general register of which capstone's @reg is a part, 0 to 15, or SEA_NO_REG. */
+int sea_general_reg(uint16_t reg);
+
 /* lea that only multiplies a register: by how much; 0: another instruction. */
 uint32_t sea_lea_factor(const struct sea_insn *in);
 
