@@ -15,6 +15,7 @@
 #include "sea/fields.h"
 #include "sea/layout.h"
 #include "sea/stride.h"
+#include "sea/twins.h"
 
 #define MAX_WRAPPER 120 /* instructions of a function that passes a size on to the allocator */
 #define MAX_OBJECT  65536
@@ -502,6 +503,20 @@ static void compare_pair(struct sea_layout *l, uint32_t fo, uint32_t fn)
 	compare_strides(l, fo, fn);
 }
 
+static void compare_twin(void *ctx, uint32_t fo, uint32_t fn)
+{
+	compare_pair(ctx, fo, fn);
+}
+
+static void refuse_either(void *ctx, enum sea_side side, uint32_t func)
+{
+	struct sea_layout *l = ctx;
+
+	sea_refuse(l->a, side, func,
+		xstrdup("may be one of several functions of the other version that have the same "
+			"instructions, with other offsets or sizes"));
+}
+
 /* References to data whose layout is in conflict. */
 static void check_conflicts(struct sea_analysis *a, enum sea_side side, uint32_t func)
 {
@@ -530,6 +545,7 @@ void sea_judge_layout(struct sea_analysis *a)
 	for (uint32_t i = 0; i < a->im[0]->n_funcs && !sea_budget_spent(a->budget); i++)
 		if (a->m.peer[0][i] != SEA_NONE && a->func[0][i].verdict != SEA_V_IDENTICAL)
 			compare_pair(&l, i, a->m.peer[0][i]);
+	sea_each_twin(a, compare_twin, refuse_either, &l);
 	for (int s = 0; s < 2; s++)
 		for (uint32_t i = 0; i < a->im[s]->n_funcs && !sea_budget_spent(a->budget); i++)
 			if (a->func[s][i].verdict != SEA_V_IDENTICAL)
