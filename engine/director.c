@@ -14,6 +14,7 @@
 #include "crash_report.h"
 #include "director_state.h"
 #include "rem/recovery.h"
+#include "stats.h"
 
 #define MINUTE_NS 60000000000ul
 
@@ -496,25 +497,12 @@ void director_signal(struct director *d, int sig)
 
 int director_wait(struct director *d)
 {
-	struct mxm_stats stats;
-
 	mxm_join(d->mxm);
 	/* No version survived to end by itself: the run ends as the last crash did. */
 	if (!d->ended)
 		on_end(d, d->last_crash ? d->last_crash : SIGKILL);
-	if (d->config.stats) {
-		mxm_stats(d->mxm, &stats);
-		fprintf(stderr,
-			"mx: %lu calls, %lu events, %lu signals, %lu processes, %lu threads, "
-			"%lu bytes of payload\n",
-			stats.calls, stats.events, stats.signals, stats.processes, stats.threads,
-			stats.payload_bytes);
-		fprintf(stderr, "mx: %lu recoveries\n", state_recoveries(d->state, "recovered"));
-		for (int v = 0; v < d->config.mxm.nversions; v++)
-			fprintf(stderr, "mx: %s: %lu calls by its agent, %lu by ptrace\n",
-				d->config.mxm.versions[v].name, stats.agent_calls[v],
-				stats.version_calls[v]);
-	}
+	if (d->config.stats)
+		stats_print(d->mxm, &d->config.mxm, state_recoveries(d->state, "recovered"));
 	return d->status;
 }
 

@@ -530,7 +530,9 @@ static int is_for_all(const struct agent_row *row, const struct asked *asked, ui
 				return 0;
 			break;
 		case AGENT_EVENTS:
-			if (!has_bit(process->plain_epolls, (uint32_t)asked->a[0]))
+			/* The leader's agent records none that would have to be translated. */
+			if (mode != AGENT_FOLLOW &&
+				!has_bit(process->plain_epolls, (uint32_t)asked->a[0]))
 				return 0;
 			break;
 		case AGENT_PATH:

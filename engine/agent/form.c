@@ -216,7 +216,7 @@ uint64_t form_out_room(const struct agent_row *row, const uint64_t a[6])
 			room += from;
 			break;
 		case AGENT_EVENTS:
-			if ((uint32_t)from > 4096)
+			if ((uint32_t)from > AGENT_OUT_MAX / 12)
 				return ~0ul;
 			room += (uint32_t)from * 12ul;
 			break;

@@ -114,11 +114,11 @@ struct agent_control {
 	uint32_t wake;	    /* leader, a futex word: counts what the engine wakes it for */
 	uint32_t turn;	    /* leader, a futex word: counts what the followers are woken for */
 	uint32_t followers; /* engine: whose `read` the leader minds, bit by bit */
-	uint32_t many;	    /* engine: other threads may need the turn of one that waits */
-	uint64_t calls;	    /* made or taken by the agent */
-	uint64_t asks;	    /* leader: calls that it has asked the followers for, at a barrier */
-	uint64_t ask;	    /* leader: which of them stands at `head`, not yet made; 0: none */
-	uint64_t vetted;    /* follower, a futex word: the last one that is its next call too */
+	uint32_t many;	 /* engine: other threads have lately needed the turn of one that waits */
+	uint64_t calls;	 /* made or taken by the agent */
+	uint64_t asks;	 /* leader: calls that it has asked the followers for, at a barrier */
+	uint64_t ask;	 /* leader: which of them stands at `head`, not yet made; 0: none */
+	uint64_t vetted; /* follower, a futex word: the last one that is its next call too */
 	uint64_t seconds[AGENT_CLOCKS], nanos[AGENT_CLOCKS]; /* clocks as last told */
 	uint32_t clocks_known;
 	uint32_t late; /* leader: how many descriptors are late in all of its processes */

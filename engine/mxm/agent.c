@@ -19,6 +19,9 @@
 /* Calls that an agent could have taken before a process is given one. */
 #define AGENT_HOT 16
 
+/* How long a task that was taken out of its wait is remembered. */
+#define ROUSED_NS 200000000ul
+
 #define SLOTS_BEGIN (AGENT_SLOTS + AGENT_SLOT_SIZE) /* the first one is off for ever */
 
 /* Until it executes another program, a child of vfork(2) lives in its parent's memory. */
@@ -423,8 +426,20 @@ void agent_rouse(struct task *holder)
 		__ATOMIC_SEQ_CST);
 	if (tracee_read(&holder->tracee, raddr(holder->slot + SLOT_IN_CALL), &in_call,
 		    sizeof(in_call)) == 0 &&
-		in_call == AGENT_MAKING)
+		in_call == AGENT_MAKING) {
+		holder->tuple->group->roused_ns = event_clock();
 		(void)tracee_interrupt(&holder->tracee);
+	}
+}
+
+/*
+ * Where other tasks have lately needed the baton of one that waited in its agent, waits go by
+ * ptrace, without it. Where they have not, that would be two stops for nothing.
+ */
+static bool waits_are_in_the_way(const struct group *group)
+{
+	return group->tuples.next != group->tuples.prev && group->roused_ns &&
+	       event_clock() - group->roused_ns < ROUSED_NS;
 }
 
 /* Does the leader have to come by ptrace? */
@@ -469,7 +484,7 @@ void agent_attend(struct group *group)
 
 	if (!ring)
 		return;
-	ring_control(ring, group->leader)->many = group->tuples.next != group->tuples.prev;
+	ring_control(ring, group->leader)->many = waits_are_in_the_way(group);
 	follower = followers_attention(group);
 	for (int v = 0; v < group->mxm->config.nversions; v++) {
 		struct agent_control *c = ring_control(ring, v);

@@ -164,6 +164,16 @@ void group_stash(struct group *group, const struct stop *stop)
 		group->stash[group->nstashed++] = *stop;
 }
 
+static void count_call(const struct task *task)
+{
+	struct mxm *mxm = task->tuple->group->mxm;
+
+	__atomic_add_fetch(&mxm->stats.version_calls[task->version], 1, __ATOMIC_RELAXED);
+	if (task->call.issued < CALLS_COUNTED)
+		__atomic_add_fetch(
+			&mxm->by_ptrace[task->version][task->call.issued], 1, __ATOMIC_RELAXED);
+}
+
 static void on_call(struct task *task)
 {
 	const struct user_regs_struct *regs = tracee_regs(&task->tracee);
@@ -189,8 +199,7 @@ static void on_call(struct task *task)
 		task->call_rip = regs->rip;
 		if (agent_serves(task))
 			return;
-		__atomic_add_fetch(&task->tuple->group->mxm->stats.version_calls[task->version], 1,
-			__ATOMIC_RELAXED);
+		count_call(task);
 	}
 	if (task_follows(task))
 		follow_asks(task);
@@ -237,6 +246,7 @@ static void dispatch(struct group *group, const struct stop *stop)
 {
 	struct task *task = group_find(group, stop->tid);
 
+	__atomic_add_fetch(&group->mxm->stats.stops, 1, __ATOMIC_RELAXED);
 	if (!task) {
 		if (standins_stop(group, stop))
 			return;

@@ -313,6 +313,12 @@ void mxm_signal(struct mxm *mxm, int sig)
 	syscall(SYS_kill, root, sig);
 }
 
+uint64_t mxm_calls_by_ptrace(const struct mxm *mxm, int version, uint64_t nr)
+{
+	return nr < CALLS_COUNTED ? __atomic_load_n(&mxm->by_ptrace[version][nr], __ATOMIC_RELAXED)
+				  : 0;
+}
+
 void mxm_stats(struct mxm *mxm, struct mxm_stats *ret_stats)
 {
 	pthread_mutex_lock(&mxm->lock);

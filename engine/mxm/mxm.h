@@ -217,7 +217,11 @@ struct mxm_stats {
 	uint64_t events, calls, signals, processes, threads, payload_bytes;
 	uint64_t agent_calls[MXM_VERSIONS_MAX];	  /* that its agents made or took */
 	uint64_t version_calls[MXM_VERSIONS_MAX]; /* that came to the engine, of each version */
+	uint64_t stops;				  /* of any kind, of all versions */
 };
 void mxm_stats(struct mxm *mxm, struct mxm_stats *ret_stats);
+
+/* How many of @version's calls with the number @nr came to the engine. */
+uint64_t mxm_calls_by_ptrace(const struct mxm *mxm, int version, uint64_t nr);
 
 #endif

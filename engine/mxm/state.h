@@ -358,6 +358,7 @@ struct group {
 	unsigned stops; /* since then */
 	uint64_t stops_since;
 	uint64_t published, published_at_tick;
+	uint64_t roused_ns; /* when a task last had to be taken out of a wait for another's sake */
 	struct event *unpublished; /* the baton holder's, held back until its next stop */
 	size_t lag;		   /* events in `stream` */
 	size_t lag_bytes;
@@ -390,6 +391,8 @@ struct group {
 	int norphans;
 };
 
+#define CALLS_COUNTED 512 /* those with a greater number are not told apart */
+
 struct mxm {
 	struct mxm_config config;
 	const struct mxm_ops *ops;
@@ -410,6 +413,7 @@ struct mxm {
 	unsigned ngroups;
 	uint64_t next_seq, next_tuple;
 	struct mxm_stats stats;
+	uint64_t by_ptrace[MXM_VERSIONS_MAX][CALLS_COUNTED]; /* the same by number */
 	struct list shadows;
 	uint64_t next_shadow;
 	unsigned next_cpu;
