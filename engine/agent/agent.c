@@ -55,6 +55,25 @@ static int64_t call(uint64_t nr, const uint64_t a[6])
 	return result;
 }
 
+/* How often to look before sleeping. */
+static uint32_t spins_of(const struct agent_control *own)
+{
+	uint32_t spins = __atomic_load_n(&own->spins, __ATOMIC_RELAXED);
+
+	return spins < AGENT_SPINS_MAX ? spins : AGENT_SPINS_MAX;
+}
+
+static void pause(void)
+{
+	__asm__ volatile("pause" : : : "memory");
+}
+
+/* From here on it is woken; what it waits for is looked for once more before it sleeps. */
+static void nap_begin(struct agent_control *own)
+{
+	__atomic_store_n(&own->waiting, 1, __ATOMIC_SEQ_CST);
+}
+
 /* Sleeps while *@word is @value: until another wakes it, or a while. */
 static void nap(
 	struct agent_slot *slot, struct agent_control *own, const void *word, uint32_t value)
@@ -62,11 +81,14 @@ static void nap(
 	const uint64_t time[2] = { 0, NAP_NS };
 	const uint64_t args[6] = { (uint64_t)word, FUTEX_WAIT, value, (uint64_t)time, 0, 0 };
 
-	__atomic_store_n(&own->waiting, 1, __ATOMIC_SEQ_CST);
 	if (!__atomic_load_n(&own->attention, __ATOMIC_SEQ_CST))
 		call(NR_FUTEX, args);
-	__atomic_store_n(&own->waiting, 0, __ATOMIC_RELAXED);
 	slot->in_call = AGENT_IDLE;
+}
+
+static void nap_end(struct agent_control *own)
+{
+	__atomic_store_n(&own->waiting, 0, __ATOMIC_RELAXED);
 }
 
 static void wake(const void *word)
@@ -119,10 +141,13 @@ static int64_t call_at_once(uint64_t nr, const struct agent_row *row, const uint
 	return result == 0 && a[row->wait_arg - 1] ? -EINTR : result;
 }
 
-static uint64_t free_room(const struct agent_control *own, uint64_t head)
+/* Is there room for so much at @head? The followers' places are looked at when need be. */
+static int has_room(struct agent_control *own, uint64_t head, uint64_t room)
 {
 	uint64_t used = 0;
 
+	if (head + room <= own->room)
+		return 1;
 	for (uint32_t v = 0; v < AGENT_VERSIONS; v++) {
 		uint64_t lag;
 
@@ -132,19 +157,62 @@ static uint64_t free_room(const struct agent_control *own, uint64_t head)
 		if (lag > used)
 			used = lag;
 	}
-	return used > AGENT_RING_SIZE ? 0 : AGENT_RING_SIZE - used;
+	if (used > AGENT_RING_SIZE)
+		return 0;
+	own->room = head - used + AGENT_RING_SIZE;
+	return head + room <= own->room;
 }
 
 static void wake_followers(struct agent_control *own)
 {
 	int sleeps = 0;
 
-	__atomic_add_fetch(&own->turn, 1, __ATOMIC_SEQ_CST);
 	for (uint32_t v = 0; v < AGENT_VERSIONS; v++)
 		sleeps |= (own->followers & (1u << v)) &&
 			  __atomic_load_n(&control_of(v)->waiting, __ATOMIC_SEQ_CST);
-	if (sleeps)
-		wake(&own->turn);
+	if (!sleeps)
+		return;
+	__atomic_add_fetch(&own->turn, 1, __ATOMIC_SEQ_CST);
+	wake(&own->turn);
+}
+
+static void sleep_for_room(struct agent_slot *slot, struct agent_control *own)
+{
+	uint32_t count = __atomic_load_n(&own->wake, __ATOMIC_ACQUIRE);
+
+	wake_followers(own);
+	nap_begin(own);
+	nap(slot, own, &own->wake, count);
+	nap_end(own);
+}
+
+/* Until @c's version has come to the call, too. False: not soon, or the engine wants the leader. */
+static int await_follower(struct agent_slot *slot, struct agent_control *own,
+	const struct agent_control *c, uint64_t ask)
+{
+	uint32_t spins = spins_of(own);
+	int naps = 0;
+
+	for (;;) {
+		uint64_t vetted = __atomic_load_n(&c->vetted, __ATOMIC_ACQUIRE);
+
+		if (vetted == ask)
+			break;
+		if (own->attention || slot->mode != AGENT_LEAD || naps == NAPS_MAX)
+			return 0;
+		if (spins) {
+			spins--;
+			pause();
+			continue;
+		}
+		/* Its word is what the kernel compares: none that comes meanwhile is missed. */
+		nap_begin(own);
+		nap(slot, own, &c->vetted, (uint32_t)vetted);
+		nap_end(own);
+		naps++;
+	}
+	own->naps += naps != 0;
+	return 1;
 }
 
 /*
@@ -154,26 +222,16 @@ static void wake_followers(struct agent_control *own)
 static int await_followers(struct agent_slot *slot, struct agent_control *own)
 {
 	uint64_t ask = ++own->asks;
-	int naps = 0;
+	int all = 1;
 
 	__atomic_store_n(&own->ask, ask, __ATOMIC_SEQ_CST);
 	wake_followers(own);
-	for (uint32_t v = 0; v < AGENT_VERSIONS; v++) {
-		const struct agent_control *c = control_of(v);
-		uint64_t vetted;
-
-		if (!(own->followers & (1u << v)))
-			continue;
-		while ((vetted = __atomic_load_n(&c->vetted, __ATOMIC_ACQUIRE)) != ask) {
-			if (own->attention || slot->mode != AGENT_LEAD || naps++ == NAPS_MAX) {
-				__atomic_store_n(&own->ask, 0, __ATOMIC_SEQ_CST);
-				return 0;
-			}
-			nap(slot, own, &c->vetted, (uint32_t)vetted);
-		}
+	for (uint32_t v = 0; v < AGENT_VERSIONS && all; v++) {
+		if (own->followers & (1u << v))
+			all = await_follower(slot, own, control_of(v), ask);
 	}
 	__atomic_store_n(&own->ask, 0, __ATOMIC_SEQ_CST);
-	return 1;
+	return all;
 }
 
 /* Opened by name, for reading, and not made: whose opening and closing changes nothing. */
@@ -265,11 +323,10 @@ static int lead(struct agent_slot *slot, const struct agent_row *row, const stru
 	if (room > AGENT_OUT_MAX)
 		return SLOW;
 	room += sizeof(*record) + AGENT_IN_MAX + AGENT_RESERVE;
-	while (free_room(own, head) < room) {
+	while (!has_room(own, head, room)) {
 		if (own->attention || slot->mode != AGENT_LEAD)
 			return SLOW;
-		wake_followers(own);
-		nap(slot, own, &own->wake, __atomic_load_n(&own->wake, __ATOMIC_ACQUIRE));
+		sleep_for_room(slot, own);
 	}
 	record = (struct agent_record *)ring_at(head);
 	sink = (struct sink){ .at = (uint8_t *)(record + 1),
@@ -348,6 +405,31 @@ static int vet(const struct asked *asked, const struct agent_slot *slot,
 	return 1;
 }
 
+/* Has the leader done something that this follower has not had? *@ret_ask: it asks. */
+static int has_news(
+	const struct agent_control *leader, const struct agent_control *own, uint64_t *ret_ask)
+{
+	*ret_ask = 0;
+	if (__atomic_load_n(&leader->head, __ATOMIC_ACQUIRE) != own->read)
+		return 1;
+	*ret_ask = __atomic_load_n(&leader->ask, __ATOMIC_SEQ_CST);
+	return *ret_ask && *ret_ask != own->vetted;
+}
+
+/* Sleeps until there is news, or a while. */
+static void sleep_for_news(
+	struct agent_slot *slot, struct agent_control *own, const struct agent_control *leader)
+{
+	uint32_t turn = __atomic_load_n(&leader->turn, __ATOMIC_SEQ_CST);
+	uint64_t ask;
+
+	nap_begin(own);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (!has_news(leader, own, &ask))
+		nap(slot, own, &leader->turn, turn);
+	nap_end(own);
+}
+
 /* The next record, or NULL: it is the engine's turn. Checked, for another version has written it.
  */
 static const struct agent_record *await_record(const struct asked *asked, struct agent_slot *slot,
@@ -355,15 +437,10 @@ static const struct agent_record *await_record(const struct asked *asked, struct
 {
 	const struct agent_control *leader = control_of(slot->leader);
 	const struct agent_record *record;
+	uint32_t spins = spins_of(own);
 	uint64_t there, size, ask;
-	uint32_t turn;
 
-	for (;;) {
-		turn = __atomic_load_n(&leader->turn, __ATOMIC_SEQ_CST);
-		there = __atomic_load_n(&leader->head, __ATOMIC_ACQUIRE) - own->read;
-		if (there)
-			break;
-		ask = __atomic_load_n(&leader->ask, __ATOMIC_SEQ_CST);
+	while (!has_news(leader, own, &ask) || ask) {
 		if (ask && ask != own->vetted) {
 			if (!vet(asked, slot, row, own, ask))
 				return 0;
@@ -371,8 +448,14 @@ static const struct agent_record *await_record(const struct asked *asked, struct
 		}
 		if (own->attention || slot->mode != AGENT_FOLLOW)
 			return 0;
-		nap(slot, own, &leader->turn, turn);
+		if (spins) {
+			spins--;
+			pause();
+		} else {
+			sleep_for_news(slot, own, leader);
+		}
 	}
+	there = __atomic_load_n(&leader->head, __ATOMIC_ACQUIRE) - own->read;
 	record = (const struct agent_record *)ring_at(own->read);
 	size = __atomic_load_n(&record->item.size, __ATOMIC_RELAXED);
 	if (there > AGENT_RING_SIZE || (record->item.kind & ~AGENT_OF_FILE) != AGENT_RECORD ||

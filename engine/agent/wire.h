@@ -103,25 +103,37 @@ struct agent_frame {
 
 #define AGENT_CLOCKS 16
 
-/* A version's page in its group. */
+/* Looks before a version sleeps: no more than so many, whatever its page says. */
+#define AGENT_SPINS_MAX 65536
+
+/* A version's page in its group: what one writes often and the other reads, each in a cache line.
+ */
 struct agent_control {
-	uint64_t head;	    /* leader: how much was ever put into the ring */
-	uint64_t read;	    /* follower: how much it has taken out */
-	uint32_t attention; /* engine: the next call goes by ptrace; a follower's, once its ring is
-			       empty */
-	uint32_t waiting;   /* it sleeps: a leader on `wake` or a follower's `vetted`, a follower on
-			       the leader's `turn` */
-	uint32_t wake;	    /* leader, a futex word: counts what the engine wakes it for */
-	uint32_t turn;	    /* leader, a futex word: counts what the followers are woken for */
-	uint32_t followers; /* engine: whose `read` the leader minds, bit by bit */
-	uint32_t many;	 /* engine: other threads have lately needed the turn of one that waits */
-	uint64_t calls;	 /* made or taken by the agent */
-	uint64_t asks;	 /* leader: calls that it has asked the followers for, at a barrier */
-	uint64_t ask;	 /* leader: which of them stands at `head`, not yet made; 0: none */
-	uint64_t vetted; /* follower, a futex word: the last one that is its next call too */
-	uint64_t seconds[AGENT_CLOCKS], nanos[AGENT_CLOCKS]; /* clocks as last told */
-	uint32_t clocks_known;
+	/* The leader's. */
+	_Alignas(64) uint64_t head; /* how much was ever put into the ring */
+	uint64_t ask;		    /* which of its asks stands at `head`, not yet made; 0: none */
+	/* The follower's. */
+	_Alignas(64) uint64_t read; /* how much it has taken out */
+	uint64_t vetted;	    /* a futex word: the last ask that is its next call too */
+	/* The engine's. */
+	_Alignas(64) uint32_t attention; /* the next call goes by ptrace; a follower's, once its
+					    ring is empty */
+	uint32_t followers;		 /* whose `read` the leader minds, bit by bit */
+	uint32_t many;	/* other threads have lately needed the turn of one that waits */
+	uint32_t spins; /* versions have a CPU each: how often one looks before it sleeps */
+	/* For who sleeps. */
+	_Alignas(64) uint32_t waiting; /* it sleeps: a leader on `wake` or a follower's `vetted`, a
+					  follower on the leader's `turn` */
+	uint32_t wake; /* leader, a futex word: counts what the engine wakes it for */
+	uint32_t turn; /* leader, a futex word: counts what the followers are woken for */
+	/* For itself and the engine. */
+	_Alignas(64) uint64_t calls; /* made or taken by the agent */
+	uint64_t asks; /* leader: calls that it has asked the followers for, at a barrier */
+	uint64_t naps; /* leader: for how many of them it slept */
+	uint64_t room; /* leader: the ring is known to be free up to here */
 	uint32_t late; /* leader: how many descriptors are late in all of its processes */
+	uint32_t clocks_known;
+	uint64_t seconds[AGENT_CLOCKS], nanos[AGENT_CLOCKS]; /* clocks as last told */
 };
 
 /* Numbers from this on are ptrace's, and so are more than so many at a time. */

@@ -311,6 +311,7 @@ static void begin(struct group *group, int version)
 {
 	group->dropping |= 1u << version;
 	kill_all(group, version);
+	affinity_gather(group);
 	if (version == group->leader) {
 		group->bereft = true;
 		/* Its agents may be writing still: what it has completed comes after that. */

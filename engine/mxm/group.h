@@ -210,7 +210,7 @@ void affinity_tick(struct group *group);
 void affinity_stopped(struct group *group);
 /* Must affinity_tick() be called although nothing else wants ticks? */
 bool affinity_is_due(const struct group *group);
-/* Back to where the group runs: a version is to follow. */
+/* All to where the group runs: there will be many stops, of a version that is let go, or comes. */
 void affinity_gather(struct group *group);
 
 #endif

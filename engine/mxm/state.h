@@ -20,6 +20,7 @@
 #include <sys/time.h>
 
 #include "base/list.h"
+#include "mxm/cpus.h"
 #include "mxm/mxm.h"
 
 struct ctl_log;
@@ -357,7 +358,13 @@ struct group {
 	bool free;	/* a version alone, that runs where the program wants to */
 	unsigned stops; /* since then */
 	uint64_t stops_since;
-	uint64_t published, published_at_tick;
+	bool spread_for_talk; /* ... since one has nothing else to do */
+	struct {
+		uint64_t ns, calls, asks, naps, delay; /* as counted by then */
+		struct cpus_idle idle;
+		uint64_t pause_ns, not_before_ns; /* after one that was in vain */
+	} look;					  /* the last one at the CPUs */
+	uint64_t published, published_at_tick, asks_at_tick;
 	uint64_t roused_ns; /* when a task last had to be taken out of a wait for another's sake */
 	struct event *unpublished; /* the baton holder's, held back until its next stop */
 	size_t lag;		   /* events in `stream` */
