@@ -24,8 +24,11 @@
 #define OPEN_CHANGES (03 | 0100 | 01000 | 010000000 | 020000000)
 #define FUTEX_WAIT   0
 #define FUTEX_WAKE   1
-#define NAP_NS	     1000000
-#define NAPS_MAX     20 /* at a barrier, before the engine looks into it */
+#define NAP_NS	     1000000 /* of who is woken seldom, and looks by itself */
+#define NAP_LONG_NS                                                                                \
+	10000000   /* of who is woken: a timer that is due sooner than the kernel's                \
+		      own next one costs as much as the two switches */
+#define NAPS_MAX 2 /* at a barrier, before the engine looks into it */
 
 static const struct agent_table *const table = (void *)AGENT_TABLE;
 static struct agent_process *const process = (void *)AGENT_PROCESS;
@@ -75,10 +78,10 @@ static void nap_begin(struct agent_control *own)
 }
 
 /* Sleeps while *@word is @value: until another wakes it, or a while. */
-static void nap(
-	struct agent_slot *slot, struct agent_control *own, const void *word, uint32_t value)
+static void nap(struct agent_slot *slot, struct agent_control *own, const void *word,
+	uint32_t value, uint64_t ns)
 {
-	const uint64_t time[2] = { 0, NAP_NS };
+	const uint64_t time[2] = { 0, ns };
 	const uint64_t args[6] = { (uint64_t)word, FUTEX_WAIT, value, (uint64_t)time, 0, 0 };
 
 	if (!__atomic_load_n(&own->attention, __ATOMIC_SEQ_CST))
@@ -182,7 +185,7 @@ static void sleep_for_room(struct agent_slot *slot, struct agent_control *own)
 
 	wake_followers(own);
 	nap_begin(own);
-	nap(slot, own, &own->wake, count);
+	nap(slot, own, &own->wake, count, NAP_NS);
 	nap_end(own);
 }
 
@@ -207,7 +210,7 @@ static int await_follower(struct agent_slot *slot, struct agent_control *own,
 		}
 		/* Its word is what the kernel compares: none that comes meanwhile is missed. */
 		nap_begin(own);
-		nap(slot, own, &c->vetted, (uint32_t)vetted);
+		nap(slot, own, &c->vetted, (uint32_t)vetted, NAP_LONG_NS);
 		nap_end(own);
 		naps++;
 	}
@@ -416,7 +419,7 @@ static int has_news(
 	return *ret_ask && *ret_ask != own->vetted;
 }
 
-/* Sleeps until there is news, or a while. */
+/* Sleeps until there is news, or a while. A leader that asks wakes its followers each time. */
 static void sleep_for_news(
 	struct agent_slot *slot, struct agent_control *own, const struct agent_control *leader)
 {
@@ -426,7 +429,8 @@ static void sleep_for_news(
 	nap_begin(own);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (!has_news(leader, own, &ask))
-		nap(slot, own, &leader->turn, turn);
+		nap(slot, own, &leader->turn, turn,
+			__atomic_load_n(&leader->asks, __ATOMIC_RELAXED) ? NAP_LONG_NS : NAP_NS);
 	nap_end(own);
 }
 
