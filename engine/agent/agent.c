@@ -84,7 +84,7 @@ static void nap(struct agent_slot *slot, struct agent_control *own, const void *
 	const uint64_t time[2] = { 0, ns };
 	const uint64_t args[6] = { (uint64_t)word, FUTEX_WAIT, value, (uint64_t)time, 0, 0 };
 
-	if (!__atomic_load_n(&own->attention, __ATOMIC_SEQ_CST))
+	if (!(__atomic_load_n(&own->attention, __ATOMIC_SEQ_CST) & AGENT_AT_ONCE))
 		call(NR_FUTEX, args);
 	slot->in_call = AGENT_IDLE;
 }
@@ -201,7 +201,8 @@ static int await_follower(struct agent_slot *slot, struct agent_control *own,
 
 		if (vetted == ask)
 			break;
-		if (own->attention || slot->mode != AGENT_LEAD || naps == NAPS_MAX)
+		if ((own->attention & AGENT_AT_ONCE) || slot->mode != AGENT_LEAD ||
+			naps == NAPS_MAX)
 			return 0;
 		if (spins) {
 			spins--;
@@ -313,6 +314,7 @@ static int lead(struct agent_slot *slot, const struct agent_row *row, const stru
 {
 	struct agent_control *own = control_of(slot->version);
 	uint64_t head = own->head, room, before, after;
+	uint32_t minded = AGENT_AT_ONCE | AGENT_SOON;
 	const uint64_t *a = asked->a;
 	struct agent_record *record;
 	struct sink sink;
@@ -344,11 +346,14 @@ static int lead(struct agent_slot *slot, const struct agent_row *row, const stru
 	form_copy(record->args, a, sizeof(record->args));
 	if (asked->nr == NR_LSEEK)
 		record->args[5] = place_left(slot, a);
-	if ((row->flags & AGENT_BARRIER) && own->followers && !await_followers(slot, own))
-		return SLOW;
+	if ((row->flags & AGENT_BARRIER) && own->followers) {
+		if (!await_followers(slot, own))
+			return SLOW;
+		minded = AGENT_AT_ONCE;
+	}
 	slot->at = head;
 	__atomic_store_n(&slot->in_call, AGENT_MAKING, __ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&own->attention, __ATOMIC_SEQ_CST)) {
+	if (__atomic_load_n(&own->attention, __ATOMIC_SEQ_CST) & minded) {
 		slot->in_call = AGENT_IDLE;
 		return SLOW;
 	}

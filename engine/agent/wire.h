@@ -101,6 +101,12 @@ struct agent_frame {
 	uint64_t r9, r8, r10, rdx, rsi, rdi, rax, rcx;
 };
 
+/* The next call goes by ptrace; a follower's, once its ring is empty. */
+enum agent_attention {
+	AGENT_AT_ONCE = 1, /* also one that stands at a barrier */
+	AGENT_SOON = 2,	   /* ... not that one: it comes to its end */
+};
+
 #define AGENT_CLOCKS 16
 
 /* Looks before a version sleeps: no more than so many, whatever its page says. */
@@ -116,8 +122,7 @@ struct agent_control {
 	_Alignas(64) uint64_t read; /* how much it has taken out */
 	uint64_t vetted;	    /* a futex word: the last ask that is its next call too */
 	/* The engine's. */
-	_Alignas(64) uint32_t attention; /* the next call goes by ptrace; a follower's, once its
-					    ring is empty */
+	_Alignas(64) uint32_t attention; /* enum agent_attention */
 	uint32_t followers;		 /* whose `read` the leader minds, bit by bit */
 	uint32_t many;	/* other threads have lately needed the turn of one that waits */
 	uint32_t spins; /* versions have a CPU each: how often one looks before it sleeps */

@@ -43,8 +43,6 @@ int agent_break(struct task *task);
 /* Stopped inside by signal @sig: true where the signal is the agent's own affair, and the task was
  * resumed. */
 bool agent_takes_signal(struct task *task, int sig, bool fault);
-/* The holder of the baton may sleep in its agent's call while another task needs the baton. */
-void agent_rouse(struct task *holder);
 
 /*
  * Stopped between two calls, to be copied: from a stub it goes back to the site that leads there,

@@ -46,7 +46,8 @@ int agent_break(struct task *task)
 
 	if (!regs || !ring)
 		return 0;
-	__atomic_store_n(&ring_control(ring, task->version)->attention, 1, __ATOMIC_SEQ_CST);
+	__atomic_store_n(
+		&ring_control(ring, task->version)->attention, AGENT_AT_ONCE, __ATOMIC_SEQ_CST);
 	if (tracee_read(
 		    &task->tracee, raddr(task->slot + SLOT_IN_CALL), &in_call, sizeof(in_call)) < 0)
 		return 0;
@@ -109,7 +110,8 @@ bool agent_takes_signal(struct task *task, int sig, bool fault)
 	return false;
 }
 
-void agent_rouse(struct task *holder)
+/* The holder of the baton may sleep in its agent's call while another task needs the baton. */
+static void rouse(struct task *holder)
 {
 	uint32_t in_call;
 
@@ -119,8 +121,8 @@ void agent_rouse(struct task *holder)
 	 */
 	if (holder->slot <= AGENT_SLOTS || !holder->tuple->group->ring)
 		return;
-	__atomic_store_n(&ring_control(holder->tuple->group->ring, holder->version)->attention, 1,
-		__ATOMIC_SEQ_CST);
+	__atomic_fetch_or(&ring_control(holder->tuple->group->ring, holder->version)->attention,
+		AGENT_SOON, __ATOMIC_SEQ_CST);
 	if (tracee_read(&holder->tracee, raddr(holder->slot + SLOT_IN_CALL), &in_call,
 		    sizeof(in_call)) == 0 &&
 		in_call == AGENT_MAKING) {
@@ -139,45 +141,45 @@ static bool waits_are_in_the_way(const struct group *group)
 	       event_clock() - group->roused_ns < ROUSED_NS;
 }
 
-/* Does the leader have to come by ptrace? */
-static bool leader_attention(struct group *group)
+/* Does the leader have to come by ptrace? enum agent_attention. */
+static uint32_t leader_attention(struct group *group)
 {
-	if (!list_is_empty(&group->ready))
-		return true;
 	list_for_each (at, &group->tuples) {
 		struct tuple *tuple = container_of(at, struct tuple, link);
 
 		if (tuple->tasks[group->leader].nheld)
-			return true;
+			return AGENT_AT_ONCE;
 		for (int v = 0; v < group->mxm->config.nversions; v++) {
 			/* A follower that asks by ptrace is answered at the leader's next stop. */
 			if ((group->followers & (1u << v)) && !group->baton[v] &&
 				tuple->tasks[v].state == TASK_ASKING)
-				return true;
+				return AGENT_AT_ONCE;
 		}
 	}
-	return false;
+	/* Another task needs the baton. */
+	return list_is_empty(&group->ready) ? 0 : AGENT_SOON;
 }
 
 /* Does the leader wait for what a follower's next call is? */
-static bool followers_attention(struct group *group)
+static uint32_t followers_attention(struct group *group)
 {
 	if (group->bereft)
-		return true;
+		return AGENT_AT_ONCE;
 	list_for_each (at, &group->tuples) {
 		const struct task *task =
 			&container_of(at, struct tuple, link)->tasks[group->leader];
 
 		if (task->state == TASK_ASKING || task->state == TASK_FAULTING)
-			return true;
+			return AGENT_AT_ONCE;
 	}
-	return false;
+	return 0;
 }
 
 void agent_attend(struct group *group)
 {
 	struct ring *ring = group->ring;
-	bool follower, holder;
+	uint32_t follower;
+	bool holder;
 
 	if (!ring)
 		return;
@@ -185,7 +187,7 @@ void agent_attend(struct group *group)
 	follower = followers_attention(group);
 	for (int v = 0; v < group->mxm->config.nversions; v++) {
 		struct agent_control *c = ring_control(ring, v);
-		bool wants = v == group->leader ? leader_attention(group) : follower;
+		uint32_t wants = v == group->leader ? leader_attention(group) : follower;
 
 		__atomic_store_n(&c->attention, wants, __ATOMIC_SEQ_CST);
 		if (wants)
@@ -193,7 +195,7 @@ void agent_attend(struct group *group)
 	}
 	holder = group->baton[group->leader] != NULL;
 	if (holder && !list_is_empty(&group->ready) && group->followers)
-		agent_rouse(group->baton[group->leader]);
+		rouse(group->baton[group->leader]);
 }
 
 void agent_harvest(struct task *task)
