@@ -127,7 +127,7 @@ sequence='{"name": "buffers", "action": "merge", "old": ["setsockopt(*SOL_SOCKET
 	not_allowed x-options-order
 	allowed position seeks-order
 	not_allowed w-order
-	rules '{"name": "masks", "action": "reorder", "calls": ["umask(027)", "chdir(*)"], "window": 3}'
+	rules '{"name": "masks", "action": "reorder", "calls": ["prctl(PR_SET_DUMPABLE, 1)", "chdir(*)"], "window": 3}'
 	allowed masks w-order
 }
 

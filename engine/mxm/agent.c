@@ -94,7 +94,8 @@ static uint32_t wanted_mode(const struct task *task)
 		return AGENT_OFF;
 	/* Bytes that were matched in part, or are kept for it: pieces.h. */
 	if (task->done || task->ahead.bytes.len || !list_is_empty(&proc->surplus) ||
-		!list_is_empty(&proc->apart) || !list_is_empty(&proc->parted))
+		!list_is_empty(&proc->apart) || !list_is_empty(&proc->parted) ||
+		(group->followers && !list_is_empty(&proc->settings)))
 		return AGENT_OFF;
 	if (task_follows(task) && (task->tuple->masks[task->version].apart || task->aside))
 		return AGENT_OFF;

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -135,4 +136,19 @@ bool alike_by_path(const struct task *task, const struct event *event)
 	}
 	return differ && task->in.len - p == event->in.len - q &&
 	       memcmp(str_text(&task->in) + p, str_text(&event->in) + q, event->in.len - q) == 0;
+}
+
+bool alike_is_own_memory(const struct call *call)
+{
+	switch (call->nr) {
+	case SYS_mlock:
+	case SYS_mlock2:
+	case SYS_munlock:
+	case SYS_mlockall:
+	case SYS_munlockall:
+		return true;
+	case SYS_prctl:
+		return call->args[0] == PR_SET_TIMERSLACK || call->args[0] == PR_SET_THP_DISABLE;
+	}
+	return false;
 }

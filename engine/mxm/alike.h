@@ -20,4 +20,8 @@ bool alike_at_place(const struct call *a, const struct str *our_in, const struct
  */
 bool alike_by_path(const struct task *task, const struct event *event);
 
+/* What a version does to its own memory, and to the precision of its own sleeps: mlock and its kin,
+ * some of prctl. Each makes it for itself. */
+bool alike_is_own_memory(const struct call *call);
+
 #endif

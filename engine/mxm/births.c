@@ -25,6 +25,7 @@
 #include "mxm/posix_timers.h"
 #include "mxm/postmortem.h"
 #include "mxm/rejoin.h"
+#include "mxm/settings.h"
 #include "mxm/shadows.h"
 #include "mxm/special_limits.h"
 #include "mxm/standins.h"
@@ -332,6 +333,7 @@ void births_executed(struct task *task, pid_t former)
 	agent_task_gone(task);
 	agent_executed(proc, task->version);
 	local_executed(task);
+	settings_executed(proc);
 	baton_give_up(task);
 	if (!follows) {
 		told_answer(task, 0);

@@ -280,7 +280,7 @@ static int put_sigaction(struct task *task, struct str *s, uint64_t at)
 		str_putc(s, MARK_BAD);
 		return 0;
 	}
-	str_putc(s, sa.handler <= 1 ? MARK_HERE + 2 + sa.handler : MARK_HERE);
+	str_putc(s, sa.handler <= 1 ? MARK_HANDLERS + sa.handler : MARK_HERE);
 	if (sa.handler > 1)
 		told |= SA_RESTART | SA_RESETHAND | SA_NODEFER;
 	put64(s, sa.flags & told);
@@ -526,4 +526,35 @@ const char *canon_payload(const struct str *in, bool vector, uint64_t *ret_len)
 	if (!canon_vector_len(in, ret_len) || *ret_len > DIGEST_FROM || in->len < head + *ret_len)
 		return NULL;
 	return vector || in->data[head - 1] == MARK_HERE ? in->data + head : NULL;
+}
+
+/* After the descriptor: put_message(). */
+const char *canon_message_payload(const struct str *in, uint64_t *ret_len)
+{
+	/* The descriptor, three marks and a length; a mark and the flags behind the bytes. */
+	const size_t head = sizeof(uint32_t) + 3 + sizeof(*ret_len), tail = 1 + sizeof(uint32_t);
+	const char *m = str_text(in) + sizeof(uint32_t);
+
+	if (in->len < head + tail || m[0] != MARK_HERE || m[1] != MARK_NULL || m[2] != MARK_HERE)
+		return NULL;
+	memcpy(ret_len, m + 3, sizeof(*ret_len));
+	return *ret_len <= DIGEST_FROM && in->len == head + *ret_len + tail &&
+			       m[3 + sizeof(*ret_len) + *ret_len] == MARK_NULL
+		       ? in->data + head
+		       : NULL;
+}
+
+bool canon_message_room(const struct str *in, uint64_t *ret_len, bool *ret_address)
+{
+	/* The descriptor, a mark, the room for an address, another mark. */
+	const size_t head = sizeof(uint32_t) + 1 + sizeof(uint32_t) + 1;
+	uint32_t room;
+
+	if (in->len < head + sizeof(*ret_len) || in->data[sizeof(uint32_t)] != MARK_HERE ||
+		in->data[head - 1] != MARK_HERE)
+		return false;
+	memcpy(&room, in->data + sizeof(uint32_t) + 1, sizeof(room));
+	memcpy(ret_len, in->data + head, sizeof(*ret_len));
+	*ret_address = room != 0;
+	return true;
 }

@@ -35,6 +35,14 @@ bool canon_span(const struct call *call, const struct str *form, int i, size_t p
 const char *canon_payload(const struct str *in, bool vector, uint64_t *ret_len);
 bool canon_vector_len(const struct str *in, uint64_t *ret_len);
 
+/* The same of a sendmsg without an address and control messages; the room of a recvmsg, and
+ * whether it has some for an address. */
+const char *canon_message_payload(const struct str *in, uint64_t *ret_len);
+bool canon_message_room(const struct str *in, uint64_t *ret_len, bool *ret_address);
+/* The bytes that a call has read, where they are all that it brings or the first of it. NULL: it
+ * reads none. */
+const char *canon_read(const struct call *call, const struct str *out, size_t *ret_len);
+
 /* Appends what the kernel wrote for task->call, which returned @result. Stopped at its exit. */
 MUST_CHECK int canon_outputs(struct task *task, int64_t result, struct str *out);
 

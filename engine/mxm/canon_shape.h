@@ -10,6 +10,11 @@
 /* What stands before the bytes behind a pointer: none, these, or an address that cannot be read. */
 enum { MARK_NULL, MARK_HERE, MARK_BAD };
 
+/* A sigaction whose handler is none, SIG_DFL or SIG_IGN by its number, begins with this. */
+#define MARK_HANDLERS (MARK_HERE + 2)
+/* It says where code is, not what it does. */
+#define SA_RESTORER_FLAG 0x04000000ul
+
 /* From this length on only a digest is kept. */
 #define DIGEST_FROM AGENT_DIGEST_FROM
 

@@ -35,6 +35,28 @@ static struct timeval of_micros(uint64_t us)
 	return (struct timeval){ us / 1000000, us % 1000000 };
 }
 
+static struct itimerval rest_of(const struct carried_timer *timer)
+{
+	uint64_t passed = (event_clock() - timer->set_ns) / 1000;
+	uint64_t first = micros(&timer->value.it_value), every = micros(&timer->value.it_interval);
+	struct itimerval rest = { .it_interval = timer->value.it_interval };
+
+	if (first > passed)
+		rest.it_value = of_micros(first - passed);
+	else if (every)
+		rest.it_value = of_micros(every - (passed - first) % every);
+	return rest;
+}
+
+/* As alarm(2) says it. */
+static uint64_t seconds_left(const struct carried_timer *timer)
+{
+	const struct timeval left = rest_of(timer).it_value;
+
+	return (uint64_t)left.tv_sec +
+	       (left.tv_usec >= 500000 || (!left.tv_sec && left.tv_usec) ? 1 : 0);
+}
+
 static int timer_led(struct task *task, struct event *event, int64_t *result)
 {
 	struct proc *proc = task->tuple->proc;
@@ -47,6 +69,8 @@ static int timer_led(struct task *task, struct event *event, int64_t *result)
 	} else if (task->call.nr == SYS_setitimer && *result == 0 && a[0] < 3) {
 		if (a[1] && tracee_read(&task->tracee, raddr(a[1]), &value, sizeof(value)) < 0)
 			return 0;
+		if (event && a[0] == ITIMER_REAL)
+			event->value = seconds_left(&proc->timers[a[0]]);
 		proc->timers[a[0]] = (struct carried_timer){ value, event_clock() };
 	} else if (*result == 0) {
 		posix_timers_led(task, event);
@@ -145,19 +169,6 @@ bool carry_needed(const struct proc *proc, int version)
 
 /* What is left of a timer that was set a while ago; at least 1 µs, so that it fires if it was due.
  */
-static struct itimerval rest_of(const struct carried_timer *timer)
-{
-	uint64_t passed = (event_clock() - timer->set_ns) / 1000;
-	uint64_t first = micros(&timer->value.it_value), every = micros(&timer->value.it_interval);
-	struct itimerval rest = { .it_interval = timer->value.it_interval };
-
-	if (first > passed)
-		rest.it_value = of_micros(first - passed);
-	else if (every)
-		rest.it_value = of_micros(every - (passed - first) % every);
-	return rest;
-}
-
 static int set_timers(struct task *task)
 {
 	const struct proc *proc = task->tuple->proc;

@@ -19,6 +19,7 @@
 #include "mxm/postmortem.h"
 #include "mxm/rejoin.h"
 #include "mxm/ring.h"
+#include "mxm/settings.h"
 #include "mxm/shadows.h"
 #include "mxm/special_limits.h"
 #include "mxm/standins.h"
@@ -452,6 +453,7 @@ static void succeed(struct group *group, int heir)
 	}
 	note_behind(group, heir);
 	agent_succeeded(group);
+	settings_succeeded(group);
 	list_for_each_safe (at, &group->tuples)
 		promote(&container_of(at, struct tuple, link)->tasks[heir]);
 	unheard_pass_on(group);

@@ -6,10 +6,15 @@
 #include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
+#include "base/io.h"
 #include "base/str.h"
+#include "mxm/install.h"
+
+#define INFO_MAX 65536
 
 static bool is_plain(const struct stat *st, const struct statfs *fs)
 {
@@ -52,4 +57,28 @@ bool files_fd_is_plain(int fd)
 	struct stat st;
 
 	return fstat(fd, &st) == 0 && fstatfs(fd, &fs) == 0 && is_plain(&st, &fs);
+}
+
+/* proc(5): fdinfo lists the locks of the file that the descriptor's process holds. */
+static bool has_lock(const struct task *task, int fd)
+{
+	cleanup_str struct str text = STR_INIT;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", task->tracee.tid, fd);
+	return io_read_file(path, INFO_MAX, &text, NULL) < 0 ||
+	       strstr(str_text(&text), "\nlock:") != NULL;
+}
+
+bool files_close_is_unseen(const struct task *task, int fd)
+{
+	cleanup_close int copy = install_copy(task, fd);
+	struct stat st;
+
+	if (copy < 0 || fstat(copy, &st) < 0)
+		return false;
+	if (S_ISREG(st.st_mode) && (fcntl(copy, F_GETFL) & O_ACCMODE) == O_RDONLY)
+		return true;
+	return (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || !(st.st_mode & S_IFMT)) &&
+	       list_is_empty(&task->tuple->proc->locks) && !has_lock(task, fd);
 }

@@ -14,6 +14,12 @@ bool files_is_plain(const struct task *task, const struct call *call);
 /* The same of the engine's own descriptor. */
 bool files_fd_is_plain(int fd);
 
+/*
+ * Nobody notices when @task closes it: a regular file or a folder on which it holds no lock, or an
+ * object without a name, such as an eventfd or an epoll set.
+ */
+bool files_close_is_unseen(const struct task *task, int fd);
+
 /* Where the engine finds the file that @task names @name at its descriptor @dirfd. */
 #define FILES_PLACE_SIZE (PATH_MAX + 64)
 void files_place(

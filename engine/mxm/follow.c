@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 
 #include "mxm/canon.h"
+#include "mxm/closes.h"
 #include "mxm/events.h"
 #include "mxm/follow.h"
 #include "mxm/group.h"
@@ -14,11 +15,13 @@
 #include "mxm/masks.h"
 #include "mxm/modes.h"
 #include "mxm/own.h"
+#include "mxm/peeks.h"
 #include "mxm/pieces.h"
 #include "mxm/positions.h"
 #include "mxm/reads.h"
 #include "mxm/ring.h"
 #include "mxm/rules.h"
+#include "mxm/settings.h"
 #include "mxm/vain.h"
 #include "mxm/wanted.h"
 
@@ -77,6 +80,8 @@ void follow_make_alone(struct task *task, const struct event *event)
 	rules_note(task, event, rules_alone_name(&task->call));
 	task->looks++;
 	masks_go_alone(task);
+	settings_go_alone(task);
+	closes_go_alone(task);
 	if (rules_is_sleep(&task->call)) {
 		/* The time that the leader's version took is over for this one too. */
 		follow_answer(task, rules_end_sleep(task) ? 0 : -EFAULT);
@@ -89,7 +94,8 @@ void follow_make_alone(struct task *task, const struct event *event)
 		task_resume(task, RESUME_TO_EXIT, 0);
 		return;
 	}
-	if (modes_tell(task, &own) || positions_tell(task, &own) || vain_tell(task, event, &own)) {
+	if (modes_tell(task, &own) || positions_tell(task, &own) || vain_tell(task, event, &own) ||
+		peeks_tell(task, event, &own)) {
 		follow_answer(task, own);
 		return;
 	}
@@ -320,6 +326,7 @@ static bool consume_made(struct task *task, struct event *event)
 			reads_pass_over(task, event);
 		rules_pass_over(task, event);
 		masks_pass_over(task, event);
+		settings_pass_over(task, event);
 		if (event->sig && event->pending == 1u << task->version) {
 			/* The call was the leader's own, the signal that broke into it is not. */
 			event->kind = EVENT_SIGNAL;
@@ -353,6 +360,8 @@ static bool consume(struct task *task, struct event *event)
 	case EVENT_SIGNAL:
 		if (masks_hold_off(task, event))
 			drop_diverged(task, NULL, event, "signal-mask");
+		else if (settings_hold_off(task, event))
+			drop_diverged(task, NULL, event, "setting");
 		else
 			follow_take_signal(task, event);
 		return true;

@@ -41,6 +41,9 @@ void follow_vanish(struct task *task);
 /* It runs on in user mode, and has the baton. */
 void follow_go_on(struct task *task);
 
+/* follow_give.c: what is kept of a descriptor that the follower's version has closed. */
+void follow_forget(struct task *task, int fd);
+
 /* follow_give.c: the follower's call, at whose entry it is stopped, is the event's. */
 void follow_consume(struct task *task, struct event *event);
 /* Ends the follower's call with @result; it is stopped at its entry or exit. */

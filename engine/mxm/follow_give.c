@@ -19,9 +19,11 @@
 #include "mxm/restart.h"
 #include "mxm/ring.h"
 #include "mxm/rules.h"
+#include "mxm/settings.h"
 #include "mxm/shadows.h"
 #include "mxm/special.h"
 #include "mxm/surplus.h"
+#include "mxm/synonyms.h"
 #include "mxm/waits.h"
 
 void follow_give_result(struct task *task, int64_t result)
@@ -61,6 +63,9 @@ static void copy_results(struct task *task, struct event *event)
 	int64_t result = event->result;
 	bool runs;
 	int rc = waits_translate(task, event, &other, &result);
+
+	if (rc == 0)
+		rc = synonyms_translate(task, event, &other, &result);
 
 	if (rc >= 0)
 		rc = canon_apply(task, result, rc ? &other : &event->out);
@@ -138,7 +143,7 @@ static bool is_renamed(const struct task *task, const struct event *event)
 	       waits_are_same(&task->call, &task->in, &event->call, &event->in);
 }
 
-static void forget_descriptor(struct task *task, int fd)
+void follow_forget(struct task *task, int fd)
 {
 	surplus_forget(task->tuple->proc, task->version, fd);
 	modes_forget(task->tuple->proc, task->version, fd);
@@ -155,9 +160,10 @@ void follow_consume(struct task *task, struct event *event)
 	own_share(task, event);
 	modes_share(task, event);
 	masks_share(task, event);
+	settings_share(task, event);
 	positions_settled(task, event, NULL, WANTED_SAME);
 	if (task->call.nr == SYS_close || task->call.nr == SYS_dup2 || task->call.nr == SYS_dup3)
-		forget_descriptor(task, (int)task->call.args[task->call.nr == SYS_close ? 0 : 1]);
+		follow_forget(task, (int)task->call.args[task->call.nr == SYS_close ? 0 : 1]);
 	if (task->call.row->special == SPECIAL_EXIT) {
 		baton_take(task);
 		event_consumed(event, task->version);

@@ -81,12 +81,22 @@ void late_forbid(struct task *task)
 		(void)!tracee_write(&task->tracee, raddr(TABLE_AT), &may, sizeof(may));
 }
 
+void late_stop(struct task *follower)
+{
+	struct tuple *tuple = follower->tuple;
+
+	if (tuple->proc->no_late)
+		return;
+	tuple->proc->no_late = true;
+	late_forbid(&tuple->tasks[tuple->group->leader]);
+}
+
 bool late_is_possible(const struct task *task)
 {
 	const struct proc *proc = task->tuple->proc;
 	int copy;
 
-	if (proc->fds->refs > 1)
+	if (proc->fds->refs > 1 || proc->no_late)
 		return false;
 	list_for_each (at, &task->tuple->group->tuples) {
 		const struct tuple *other = container_of(at, struct tuple, link);
@@ -285,7 +295,7 @@ int late_take_over(struct task *task)
 
 /* The events that @follower was to have, in which there can be something for its process. */
 static void each_event(
-	struct task *follower, void (*fn)(void *arg, const struct event *), void *arg)
+	const struct task *follower, void (*fn)(void *arg, const struct event *), void *arg)
 {
 	struct group *group = follower->tuple->group;
 
@@ -342,12 +352,32 @@ bool late_is_file(const struct task *task, int fd)
 	return entry_of(task, fd) & AGENT_LATE_FILE;
 }
 
+struct wanted_copy {
+	uint64_t entry;
+	int fd;
+};
+
+/* It is the engine's already, and goes to the follower with the event. */
+static void copy_settled(void *arg, const struct event *event)
+{
+	struct wanted_copy *wanted = arg;
+	const struct late_fd *late = find(event->late, event->nlate, wanted->entry);
+
+	if (late && wanted->fd < 0)
+		wanted->fd = fcntl(late->newfd.fd, F_DUPFD_CLOEXEC, 0);
+}
+
 int late_copy(const struct task *task, int fd)
 {
 	const struct task *leader = &task->tuple->tasks[task->tuple->group->leader];
 	uint64_t entry = task_follows(task) ? entry_of(task, fd) : 0;
+	struct wanted_copy settled = { .entry = entry, .fd = -1 };
 	int copy;
 
+	if (entry)
+		each_event(task, copy_settled, &settled);
+	if (settled.fd >= 0)
+		return settled.fd;
 	if (!entry || entry_of(leader, fd) != entry)
 		return -EBADF;
 	copy = install_copy(leader, fd);

@@ -26,6 +26,12 @@ bool late_is_possible(const struct task *task);
 void late_forbid(struct task *task);
 
 /*
+ * The versions of @follower's process use files in different ways: from now on it has each
+ * descriptor when it is opened, since it may use it where the leader does not.
+ */
+void late_stop(struct task *follower);
+
+/*
  * A leader's task is at a call by ptrace: what is late is the engine's from now on, and goes with
  * @event. NULL: nobody follows. Stopped.
  */

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
 #include "base/xalloc.h"
 #include "mxm/vectors.h"
@@ -242,7 +243,8 @@ static int give_memory(struct task *task, struct blocks *b, uint64_t at)
 
 	if (rc < 0 || !len)
 		return rc;
-	return at ? tracee_write(&task->tracee, raddr(at), data, len) : -EBADMSG;
+	/* The follower does not want to know. */
+	return at ? tracee_write(&task->tracee, raddr(at), data, len) : 0;
 }
 
 static int give_vector(struct task *task, struct blocks *b, uint64_t at, uint64_t count)
@@ -378,4 +380,20 @@ int canon_apply(struct task *task, int64_t result, const struct str *out)
 	for (int i = 0; row && i < row->nargs && rc == 0; i++)
 		rc = give_arg(task, &b, &row->args[i], i, result);
 	return rc < 0 ? rc : b.at == b.end ? 0 : -EBADMSG;
+}
+
+/* The one block; of a message the last, behind what take_message() puts before it. */
+const char *canon_read(const struct call *call, const struct str *out, size_t *ret_len)
+{
+	struct blocks b = { str_text(out), str_text(out) + out->len };
+	int before = call->nr == SYS_recvmsg ? 5 : 0;
+	const char *data;
+	uint32_t len;
+
+	do {
+		if (next_block(&b, &data, &len) < 0)
+			return NULL;
+	} while (before--);
+	*ret_len = len;
+	return data;
 }

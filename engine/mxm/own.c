@@ -53,8 +53,11 @@ static enum own source_of(const char *path)
 		"/proc/self/status", "/proc/self/stat", "/proc/self/statm", "/proc/self/maps",
 		"/proc/self/smaps", "/proc/self/limits", "/proc/self/cgroup",
 		"/proc/self/mountinfo", "/proc/self/oom_score", "/proc/self/oom_score_adj",
-		"/etc/localtime", "/etc/nsswitch.conf", "/etc/resolv.conf", "/etc/host.conf",
-		"/etc/gai.conf", "/etc/ld.so.cache" };
+		"/proc/self/cmdline", "/proc/self/environ", "/proc/self/auxv", "/proc/self/comm",
+		"/proc/self/io", "/proc/self/mounts", "/proc/self/fd", "/proc/self/task",
+		"/proc/mounts", "/proc/vmstat", "/proc/cmdline", "/etc/localtime",
+		"/etc/nsswitch.conf", "/etc/resolv.conf", "/etc/host.conf", "/etc/gai.conf",
+		"/etc/ld.so.cache" };
 	static const char *const folders[] = { "/proc/sys/", "/sys/devices/system/",
 		"/sys/kernel/mm/", "/sys/fs/cgroup/", "/usr/share/zoneinfo/", "/usr/lib/locale/" };
 
@@ -145,7 +148,7 @@ enum own own_makes(struct task *task)
 /* What the leader has opened; an opening that is still to come, or failed, harms nobody. */
 static bool is_plain(const struct event *event)
 {
-	if (!event->pending)
+	if (!event->pending || event->of_file)
 		return true;
 	return event->nfds ? files_fd_is_plain(event->fds[0].fd)
 			   : event->result == -ENOENT || event->result == -ENOTDIR;
@@ -458,6 +461,16 @@ static void set_unshared(struct proc *proc, int version, int fd, enum own own)
 		proc->unshared_fds[version][fd] = own;
 }
 
+/* What the event has made; of what the leader's agent has opened nothing but the number is known.
+ */
+static void set_made(struct proc *proc, int version, const struct event *event, enum own own)
+{
+	for (int i = 0; i < event->nfds; i++)
+		set_unshared(proc, version, event->fds[i].num, own);
+	if (event->recorded && event->call.nr == SYS_openat && event->result >= 0)
+		set_unshared(proc, version, (int)event->result, own);
+}
+
 void own_pass_over(struct task *task, const struct event *event)
 {
 	struct proc *proc = task->tuple->proc;
@@ -468,16 +481,14 @@ void own_pass_over(struct task *task, const struct event *event)
 		set_unshared(proc, task->version, (int)event->call.args[0], OWN_NOT);
 	if (object_of(&event->call) == OWN_COPY && event->result >= 0)
 		set_unshared(proc, task->version, (int)event->result, OWN_COPY);
-	for (int i = 0; i < event->nfds; i++)
-		set_unshared(proc, task->version, event->fds[i].num, own_made(event));
+	set_made(proc, task->version, event, own_made(event));
 }
 
 void own_share(struct task *task, const struct event *event)
 {
 	struct proc *proc = task->tuple->proc;
 
-	for (int i = 0; i < event->nfds; i++)
-		set_unshared(proc, task->version, event->fds[i].num, OWN_NOT);
+	set_made(proc, task->version, event, OWN_NOT);
 	if (event->call.row->special == SPECIAL_DUP && event->result >= 0)
 		set_unshared(proc, task->version, (int)event->result, OWN_NOT);
 }

@@ -6,10 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
-#include <sys/uio.h>
 
 #include "base/xalloc.h"
 #include "mxm/canon.h"
@@ -22,7 +19,7 @@
 #include "mxm/rules.h"
 #include "mxm/special.h"
 #include "mxm/surplus.h"
-#include "mxm/vectors.h"
+#include "mxm/transfer.h"
 
 /* How long a new leader tries to write what it was told is written, in steps of 100 ms. */
 #define OWED_STEPS 100
@@ -31,48 +28,15 @@
 /* The most of a file that is read for a follower at once; a longer read is told a short count. */
 #define REST_MAX (1u << 20)
 
-/* A call that moves bytes. */
-struct transfer {
-	int fd;
-	bool write, vector;
-	uint64_t len;
-	const char *data; /* of a write */
-};
-
 static size_t least(size_t a, size_t b)
 {
 	return a < b ? a : b;
 }
 
-static bool transfer_of(const struct call *call, const struct str *in, struct transfer *ret)
+/* What takes the bytes away, or writes them. */
+static bool moves(const struct call *call, const struct str *in, struct transfer *ret)
 {
-	const uint64_t *a = call->args;
-
-	*ret = (struct transfer){ .fd = (int)a[0], .len = a[2] };
-	switch (call->nr) {
-	case SYS_read:
-		return true;
-	case SYS_recvfrom:
-		return (uint32_t)a[3] == 0 && a[4] == 0;
-	case SYS_readv:
-		ret->vector = true;
-		return canon_vector_len(in, &ret->len);
-	case SYS_write:
-		break;
-	case SYS_sendto:
-		/* MSG_MORE: the same bytes, a little later perhaps. */
-		if (((uint32_t)a[3] & ~(uint32_t)(MSG_NOSIGNAL | MSG_MORE)) || a[4])
-			return false;
-		break;
-	case SYS_writev:
-		ret->vector = true;
-		break;
-	default:
-		return false;
-	}
-	ret->write = true;
-	ret->data = canon_payload(in, ret->vector, &ret->len);
-	return ret->data != NULL;
+	return transfer_of(call, in, ret) && !ret->peek;
 }
 
 bool pieces_moves(const struct call *call, const struct str *in, int *ret_fd, bool *ret_write,
@@ -80,7 +44,7 @@ bool pieces_moves(const struct call *call, const struct str *in, int *ret_fd, bo
 {
 	struct transfer t;
 
-	if (!call->row || !transfer_of(call, in, &t))
+	if (!call->row || !moves(call, in, &t))
 		return false;
 	*ret_fd = t.fd;
 	*ret_write = t.write;
@@ -89,77 +53,44 @@ bool pieces_moves(const struct call *call, const struct str *in, int *ret_fd, bo
 	return true;
 }
 
-enum stream { STREAM_NOT, STREAM_FILE, STREAM_FLOW };
-
-/* Has the file no boundaries between what is written at once? */
-static enum stream kind_of(const struct task *task, int fd)
-{
-	socklen_t len = sizeof(int);
-	struct stat st;
-	char path[64];
-	int type = 0, copy;
-
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", task->tracee.tid, fd);
-	if (stat(path, &st) < 0)
-		return late_is_file(task, fd) ? STREAM_FILE : STREAM_NOT;
-	if (S_ISREG(st.st_mode))
-		return STREAM_FILE;
-	if (S_ISFIFO(st.st_mode))
-		return STREAM_FLOW;
-	if (S_ISCHR(st.st_mode)) /* ttys and pseudo terminals */
-		return major(st.st_rdev) == 4 ||
-				       (major(st.st_rdev) >= 136 && major(st.st_rdev) < 144)
-			       ? STREAM_FLOW
-			       : STREAM_NOT;
-	if (!S_ISSOCK(st.st_mode))
-		return STREAM_NOT;
-	copy = install_copy(task, fd);
-	if (copy < 0)
-		return STREAM_NOT;
-	if (getsockopt(copy, SOL_SOCKET, SO_TYPE, &type, &len) < 0)
-		type = 0;
-	close(copy);
-	return type == SOCK_STREAM ? STREAM_FLOW : STREAM_NOT;
-}
-
-static bool is_socket(const struct task *task, int fd)
-{
-	struct stat st;
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", task->tracee.tid, fd);
-	return stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
-}
-
 char pieces_flow(const struct task *task)
 {
 	struct transfer t;
 
-	if (!task->call.row || !transfer_of(&task->call, &task->in, &t))
+	if (!task->call.row || !moves(&task->call, &task->in, &t))
 		return '\0';
-	switch (kind_of(task, t.fd)) {
+	switch (transfer_stream(task, t.fd)) {
 	case STREAM_FILE:
 		return 'f';
 	case STREAM_FLOW:
 		return 's';
+	case STREAM_MESSAGES:
 	case STREAM_NOT:
 		break;
 	}
 	return '\0';
 }
 
-/* What an event has read: the first block of its outputs, canon_outputs(). */
-static const char *bytes_read(const struct event *event, size_t *ret_len)
+bool pieces_may(const struct task *task, const struct event *event)
 {
-	uint32_t len;
+	struct transfer ours, theirs;
 
-	if (event->result <= 0 || event->out.len < sizeof(len))
-		return NULL;
-	memcpy(&len, event->out.data, sizeof(len));
-	*ret_len = len;
-	return len == event->result && event->out.len - sizeof(len) >= len
-		       ? event->out.data + sizeof(len)
-		       : NULL;
+	if (!task->call.row || !moves(&task->call, &task->in, &ours) ||
+		!moves(&event->call, &event->in, &theirs) || ours.fd != theirs.fd ||
+		ours.write != theirs.write)
+		return false;
+	switch (transfer_stream(task, ours.fd)) {
+	case STREAM_FILE:
+	case STREAM_FLOW:
+		return true;
+	case STREAM_MESSAGES:
+		/* A message is whole, and none is cut off that was longer than the room for it. */
+		return ours.len == theirs.len ||
+		       (!ours.write && event->result < (int64_t)least(ours.len, theirs.len));
+	case STREAM_NOT:
+		break;
+	}
+	return false;
 }
 
 void pieces_keep(struct task *task, const struct event *event)
@@ -169,14 +100,15 @@ void pieces_keep(struct task *task, const struct event *event)
 	size_t len;
 
 	if (event->kind != EVENT_CALL || !event->call.row || event->result <= 0 ||
-		!transfer_of(&event->call, &event->in, &t))
+		!moves(&event->call, &event->in, &t))
 		return;
 	if (t.write) {
-		surplus_forget(task->tuple->proc, task->version, is_socket(task, t.fd) ? t.fd : -1);
+		surplus_forget(task->tuple->proc, task->version,
+			transfer_is_socket(task, t.fd) ? t.fd : -1);
 		return;
 	}
-	data = bytes_read(event, &len);
-	if (data && kind_of(task, t.fd) == STREAM_FLOW)
+	data = transfer_bytes(event, &len);
+	if (data && transfer_stream(task, t.fd) == STREAM_FLOW)
 		surplus_keep(task, t.fd, data, len);
 }
 
@@ -190,28 +122,6 @@ void pieces_keep_unread(struct task *task)
 		if (event->tuple == task->tuple && (event->pending & (1u << task->version)))
 			pieces_keep(task, event);
 	}
-}
-
-/* Puts bytes where the task's read wants them, after those that it has. */
-static int put_read(struct task *task, const struct transfer *t, const char *data, size_t len)
-{
-	cleanup_free struct iovec *iov = NULL;
-	size_t skip = task->done;
-	int n, rc = 0;
-
-	if (!t->vector)
-		return tracee_write(&task->tracee, raddr(task->call.args[1] + skip), data, len);
-	n = vectors_read(task, task->call.args[1], task->call.args[2], &iov);
-	for (int i = 0; i < n && len && rc == 0; i++) {
-		size_t off = least(skip, iov[i].iov_len), here = least(iov[i].iov_len - off, len);
-
-		rc = tracee_write(
-			&task->tracee, raddr((uint64_t)iov[i].iov_base + off), data, here);
-		skip -= off;
-		data += here;
-		len -= here;
-	}
-	return n < 0 ? n : len ? -EFAULT : rc;
 }
 
 bool pieces_serve(struct task *task)
@@ -228,15 +138,17 @@ bool pieces_serve(struct task *task)
 	if (!s)
 		return false;
 	n = least(s->bytes.len, t.len);
-	if (put_read(task, &t, s->bytes.data, n) < 0)
+	if (transfer_put(task, &t, s->bytes.data, n) < 0)
 		return false;
 	/* Of a file the rest may follow; of what flows a short count is what the kernel gives. */
-	if (n < t.len && task_follows(task) && kind_of(task, t.fd) == STREAM_FILE) {
+	if (!t.peek && n < t.len && task_follows(task) &&
+		transfer_stream(task, t.fd) == STREAM_FILE) {
 		surplus_use(s, n);
 		task->done = n;
 		return false;
 	}
-	surplus_use(s, n);
+	if (!t.peek)
+		surplus_use(s, n);
 	tracee_skip_call(&task->tracee, (int64_t)n);
 	task->at_entry_stop = false;
 	task_resume(task, RESUME_RUN, 0);
@@ -262,7 +174,7 @@ static void read_rest(struct task *task, const struct transfer *t, const struct 
 	cleanup_free char *buf = xmalloc(len + 1);
 	ssize_t n = at < 0 ? -1 : pread(copy, buf, len, at);
 
-	if (n <= 0 || put_read(task, t, buf, (size_t)n) < 0)
+	if (n <= 0 || transfer_put(task, t, buf, (size_t)n) < 0)
 		return;
 	positions_follower_read(task, event, t->fd, n);
 	task->done += (size_t)n;
@@ -271,13 +183,13 @@ static void read_rest(struct task *task, const struct transfer *t, const struct 
 bool pieces_release(struct task *task, const struct event *event)
 {
 	struct transfer ours, theirs;
-	bool known = transfer_of(&task->call, &task->in, &ours);
+	bool known = moves(&task->call, &task->in, &ours);
 
 	if (known && !ours.write)
 		read_rest(task, &ours, event);
 	/* A count that is short by the kernel's doing, or since a signal breaks in, is told. */
 	else if (known && !task->cut &&
-		 !(event->sig && transfer_of(&event->call, &event->in, &theirs) && theirs.write &&
+		 !(event->sig && moves(&event->call, &event->in, &theirs) && theirs.write &&
 			 theirs.fd == ours.fd))
 		return false;
 	end_call(task, (int64_t)task->done);
@@ -307,7 +219,7 @@ bool pieces_shown(const struct task *task, const struct event *event)
 {
 	struct transfer theirs;
 
-	return task->ahead.bytes.len && transfer_of(&event->call, &event->in, &theirs) &&
+	return task->ahead.bytes.len && moves(&event->call, &event->in, &theirs) &&
 	       agrees_with_ahead(task, &theirs) && theirs.len <= task->ahead.bytes.len;
 }
 
@@ -317,8 +229,7 @@ bool pieces_settle(struct task *task, struct event *event)
 	size_t n;
 
 	if (!task->ahead.bytes.len || event->kind != EVENT_CALL ||
-		!transfer_of(&event->call, &event->in, &theirs) ||
-		!agrees_with_ahead(task, &theirs))
+		!moves(&event->call, &event->in, &theirs) || !agrees_with_ahead(task, &theirs))
 		return false;
 	/* An error, and what comes after it, the follower must show by itself. */
 	if (event->result < 0 || event->sig || event->given[task->version])
@@ -337,9 +248,8 @@ enum pieces pieces_vet(struct task *task, struct event *event, bool waits)
 	struct transfer ours, theirs;
 	size_t shown = task->ahead.bytes.len, left, n;
 
-	if (!transfer_of(&event->call, &event->in, &theirs) ||
-		!transfer_of(&task->call, &task->in, &ours) || ours.fd != theirs.fd ||
-		ours.write != theirs.write || kind_of(task, ours.fd) == STREAM_NOT)
+	if (!pieces_may(task, event) || !moves(&event->call, &event->in, &theirs) ||
+		!moves(&task->call, &task->in, &ours))
 		return PIECES_NOT;
 	if (!ours.write)
 		return PIECES_VETTED;
@@ -376,7 +286,8 @@ static enum pieces consume_write(struct task *task, struct event *event,
 
 	n = event->result < 0 ? least(theirs->len, ours->len - task->done)
 			      : least(event->result - *given, ours->len - task->done);
-	if (memcmp(theirs->data + *given, ours->data + task->done, n) != 0)
+	if (memcmp(theirs->data + *given, ours->data + task->done, n) != 0 ||
+		(event->result == -EAGAIN && theirs->now && !ours->now))
 		return PIECES_NOT;
 	rules_note(task, event, RULE_PIECES);
 	if (event->result < 0) {
@@ -400,11 +311,20 @@ static enum pieces consume_write(struct task *task, struct event *event,
 	return PIECES_MOVED;
 }
 
-static enum pieces consume_read(struct task *task, struct event *event, const struct transfer *ours)
+static enum pieces consume_read(struct task *task, struct event *event, const struct transfer *ours,
+	const struct transfer *theirs)
 {
 	const char *data;
 	size_t len, n;
 
+	/* The leader has found nothing, and did not want to wait. */
+	if (event->result == -EAGAIN && theirs->now && !ours->now) {
+		rules_note(task, event, RULE_PIECES);
+		event_consumed(event, task->version);
+		return PIECES_MOVED;
+	}
+	if (ours->address && transfer_has_address(task, ours->fd))
+		return PIECES_NOT;
 	if (event->result <= 0) {
 		rules_note(task, event, RULE_PIECES);
 		if (task->done) {
@@ -414,18 +334,20 @@ static enum pieces consume_read(struct task *task, struct event *event, const st
 		end_with_error(task, event);
 		return PIECES_MOVED;
 	}
-	data = bytes_read(event, &len);
+	data = transfer_bytes(event, &len);
 	if (!data)
 		return PIECES_NOT;
 	n = least(len, ours->len - task->done);
-	if (put_read(task, ours, data, n) < 0)
+	if (ours->all && n < ours->len)
+		return PIECES_NOT;
+	if (transfer_put(task, ours, data, n) < 0)
 		return PIECES_NOT;
 	rules_note(task, event, RULE_PIECES);
 	if (n < len)
 		surplus_keep(task, ours->fd, data + n, len - n);
 	task->done += n;
 	event_consumed(event, task->version);
-	if (task->done == ours->len || kind_of(task, ours->fd) != STREAM_FILE)
+	if (task->done == ours->len || transfer_stream(task, ours->fd) != STREAM_FILE)
 		end_call(task, (int64_t)task->done);
 	return PIECES_MOVED;
 }
@@ -433,14 +355,14 @@ static enum pieces consume_read(struct task *task, struct event *event, const st
 enum pieces pieces_consume(struct task *task, struct event *event)
 {
 	struct transfer ours, theirs;
-	bool both = transfer_of(&event->call, &event->in, &theirs) &&
-		    transfer_of(&task->call, &task->in, &ours) && ours.fd == theirs.fd &&
+	bool both = moves(&event->call, &event->in, &theirs) &&
+		    moves(&task->call, &task->in, &ours) && ours.fd == theirs.fd &&
 		    ours.write == theirs.write && !event->sig;
 
-	if (!both || kind_of(task, ours.fd) == STREAM_NOT)
+	if (!both || !pieces_may(task, event))
 		return task->done && pieces_release(task, event) ? PIECES_MOVED : PIECES_NOT;
 	return ours.write ? consume_write(task, event, &ours, &theirs)
-			  : consume_read(task, event, &ours);
+			  : consume_read(task, event, &ours, &theirs);
 }
 
 /* Can the descriptor take a chunk without blocking? 1, 0, or -ESRCH. */
@@ -529,8 +451,8 @@ bool pieces_take_over(struct task *task)
 	}
 	if (!task->done)
 		return false;
-	if (transfer_of(&task->call, &task->in, &t) && t.write) {
-		if (t.vector) {
+	if (moves(&task->call, &task->in, &t) && t.write) {
+		if (t.shape != BUFFER) {
 			write_rest(task, &t);
 			return true;
 		}

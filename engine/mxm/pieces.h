@@ -43,6 +43,9 @@ enum pieces {
  */
 char pieces_flow(const struct task *task);
 
+/* May the two calls, which move bytes of one descriptor, be pieces of the same? */
+bool pieces_may(const struct task *task, const struct event *event);
+
 /* Is it a call that moves bytes? Of a write @ret_data is in the normal form @in, else NULL. */
 bool pieces_moves(const struct call *call, const struct str *in, int *ret_fd, bool *ret_write,
 	const char **ret_data, uint64_t *ret_len);

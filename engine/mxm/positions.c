@@ -134,12 +134,19 @@ void positions_note(struct task *task, struct event *event)
 	event->value = now < 0 ? 0 : (uint64_t)now + 1;
 }
 
-/* Is a task of the leader's at something that may move the position just now? */
+/*
+ * Is a task of the leader's at something that may move the position just now? It may be in its
+ * agent; at its next stop it is known where it is (agent_attend()).
+ */
 static bool is_moving(const struct group *group, const struct event *event, int fd)
 {
 	list_for_each (at, &group->tuples) {
-		const struct task *t = &container_of(at, struct tuple, link)->tasks[group->leader];
+		const struct tuple *tuple = container_of(at, struct tuple, link);
+		const struct task *t = &tuple->tasks[group->leader];
 
+		if (t->state == TASK_RUNNING && tuple->proc == event->tuple->proc &&
+			tuple->proc->agents[group->leader])
+			return true;
 		if (t->event && t->event != event && t->state != TASK_ASKING &&
 			t->event->kind == EVENT_CALL && (int)t->event->call.args[0] == fd &&
 			!is_at_place(&t->event->call))
@@ -157,7 +164,7 @@ static int64_t position_before(const struct task *task, const struct event *even
 	const struct group *group = task->tuple->group;
 	int64_t now = position_now(task, fd);
 
-	if (now < 0 || task->tuple->proc->agents[group->leader] || is_moving(group, event, fd))
+	if (now < 0 || is_moving(group, event, fd))
 		return UNKNOWN;
 	list_for_each (at, &group->stream) {
 		const struct event *e = container_of(at, struct event, link);
@@ -165,6 +172,8 @@ static int64_t position_before(const struct task *task, const struct event *even
 		if (e->kind != EVENT_CALL || !(e->pending & (1u << task->version)) ||
 			(int)e->call.args[0] != fd || e->tuple->proc != task->tuple->proc)
 			continue;
+		if (e->call.nr == SYS_close)
+			break; /* from there on the number stands for another file */
 		if (goes(&e->call) ||
 			(depends(&e->call) && !is_sequential(&e->call) && !is_look(&e->call)))
 			return UNKNOWN;
@@ -250,6 +259,37 @@ static enum wanted follower_goes(
 	return WANTED_ANSWER;
 }
 
+/* Where the follower's seek would lead, beside one of the leader's that was made. */
+static int64_t our_target(const struct task *task, const struct event *event)
+{
+	const uint64_t *a = task->call.args;
+	const struct parted *p = parted_of(task->tuple->proc, task->version, (int)a[0]);
+	int64_t own = p ? p->own : (int64_t)event->value - 1;
+
+	switch ((uint32_t)a[2]) {
+	case SEEK_SET:
+		return (int64_t)a[1];
+	case SEEK_CUR:
+		return own < 0 ? UNKNOWN : own + (int64_t)a[1];
+	case SEEK_END:
+		return size_of(task, (int)a[0]) + (int64_t)a[1];
+	}
+	return UNKNOWN;
+}
+
+/* Both seek on the same file, in other words: WANTED_NOT, if not to the same place. */
+static enum wanted both_go(const struct task *task, const struct event *event, bool made)
+{
+	const int fd = (int)task->call.args[0];
+
+	if (!goes(&task->call) || !goes(&event->call) || (int)event->call.args[0] != fd)
+		return WANTED_NOT;
+	if (!made)
+		return parted_of(task->tuple->proc, task->version, fd) ? WANTED_NOT : WANTED_HOLD;
+	return event->result >= 0 && our_target(task, event) == event->result ? WANTED_SAME
+									      : WANTED_NOT;
+}
+
 enum wanted positions_judge(
 	struct task *task, const struct event *event, bool made, struct wanted_verdict *ret)
 {
@@ -260,6 +300,11 @@ enum wanted positions_judge(
 	if (event->kind != EVENT_CALL || (made && event->sig))
 		return WANTED_NOT;
 	p = parted_of(task->tuple->proc, task->version, (int)ours->args[0]);
+	wanted = both_go(task, event, made);
+	if (wanted != WANTED_NOT) {
+		ret->rule = RULE_POSITION;
+		return wanted;
+	}
 	if (goes(theirs) && !goes(ours)) {
 		wanted = leader_goes(task, event, made);
 	} else if (goes(ours)) {

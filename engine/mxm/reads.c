@@ -12,6 +12,7 @@
 #include "mxm/events.h"
 #include "mxm/group.h"
 #include "mxm/install.h"
+#include "mxm/late.h"
 #include "mxm/positions.h"
 #include "mxm/rules.h"
 
@@ -129,6 +130,8 @@ enum relation reads_relate(struct task *task, const struct event *event)
 
 void reads_pass_over(struct task *task, const struct event *event)
 {
+	if (event->kind == EVENT_CALL && read_from(&event->call) >= 0)
+		late_stop(task);
 	if (event->kind == EVENT_CALL && is_sequential(&event->call) && event->result > 0 &&
 		file_of(task, (int)event->call.args[0]) == FILE_READ_ONLY)
 		positions_lead_read(task, event);
@@ -142,6 +145,7 @@ void reads_go_alone(struct task *task, const struct event *event)
 	int rc;
 
 	rules_note(task, event, reads_rule(task, &task->call));
+	late_stop(task);
 	if (!is_sequential(&task->call) || file_of(task, (int)a[0]) == FILE_RANDOM) {
 		baton_take(task);
 		task_enter(task, TASK_RUNNING);

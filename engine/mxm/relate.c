@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a follower's call is to an event of its tuple, by the built-in rules. */
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 #include "mxm/alike.h"
+#include "mxm/children.h"
 #include "mxm/clones.h"
+#include "mxm/closes.h"
 #include "mxm/follow.h"
+#include "mxm/late.h"
 #include "mxm/masks.h"
 #include "mxm/modes.h"
 #include "mxm/own.h"
+#include "mxm/peeks.h"
 #include "mxm/pieces.h"
 #include "mxm/positions.h"
 #include "mxm/reads.h"
 #include "mxm/rules.h"
+#include "mxm/settings.h"
+#include "mxm/synonyms.h"
 #include "mxm/vain.h"
 #include "mxm/waits.h"
 
@@ -37,14 +39,17 @@ static const char *mismatch(struct task *task, const struct event *event)
 		rules_note(task, event, RULE_PIECES);
 		return NULL;
 	}
-	if (task->call.nr != event->call.nr)
-		return waits_are_same(&task->call, &task->in, &event->call, &event->in) ? NULL
-											: "call";
-	if (task->call.row != event->call.row)
-		return "operation";
-	if (task->in.len == event->in.len &&
+	if (task->call.row == event->call.row && task->in.len == event->in.len &&
 		memcmp(str_text(&task->in), str_text(&event->in), task->in.len) == 0)
 		return NULL;
+	if (waits_are_same(&task->call, &task->in, &event->call, &event->in)) {
+		rules_note(task, event, RULE_SAME_CALL);
+		return NULL;
+	}
+	if (task->call.nr != event->call.nr)
+		return "call";
+	if (task->call.row != event->call.row)
+		return "operation";
 	if (rules_same_flags(&task->call, &task->in, &event->call, &event->in,
 		    modes_may_part(task, &event->call))) {
 		rules_note(task, event, RULE_FLAGS);
@@ -74,17 +79,6 @@ static bool moves_the_same(const struct task *task, const struct event *event)
 	       ours == theirs;
 }
 
-/* Does the call close a number at which nothing is open? */
-static bool closes_nothing(const struct task *task, const struct call *call)
-{
-	char path[64];
-
-	if (call->nr != SYS_close)
-		return false;
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", task->tracee.tid, (int)call->args[0]);
-	return faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
-}
-
 /* poll(2) that does not wait only asks. */
 static bool asks_poll(const struct call *call)
 {
@@ -96,20 +90,16 @@ static bool names_thread(const struct call *call)
 	return call->nr == SYS_prctl && call->args[0] == PR_SET_NAME;
 }
 
-/*
- * What a version does to itself alone, if at all. The leader's close of a number that the follower
- * has not may be of one that it is to be given: then the kernel has said whether it was open.
- */
+/* What a version does to itself alone, if at all. */
 static enum relation relate_idle(const struct task *task, const struct event *event)
 {
-	if (names_thread(&event->call) || asks_poll(&event->call) || vain_was(task, event) ||
-		(event->call.nr == SYS_close && event->pending && event->result == -EBADF) ||
-		(!event->pending && closes_nothing(task, &event->call)))
+	if (names_thread(&event->call) || alike_is_own_memory(&event->call) ||
+		asks_poll(&event->call) || vain_was(task, event))
 		return REL_PASS_OVER;
-	return names_thread(&task->call) || asks_poll(&task->call) || vain_asks(task, event) ||
-			       closes_nothing(task, &task->call)
-		       ? REL_ALONE
-		       : REL_DIFFERENT;
+	if (names_thread(&task->call) || alike_is_own_memory(&task->call) ||
+		asks_poll(&task->call) || vain_asks(task, event))
+		return REL_ALONE;
+	return closes_relate(task, event);
 }
 
 /* Either, or both, make a descriptor that the other version may lack. */
@@ -143,6 +133,26 @@ enum relation follow_relate_midway(const struct task *task, const struct event *
 		       : REL_DIFFERENT;
 }
 
+/* The same asked for by another call, or in another way. */
+static enum relation relate_otherwise(struct task *task, const struct event *event)
+{
+	enum relation rel = peeks_relate(task, event);
+
+	if (rel != REL_DIFFERENT)
+		return rel;
+	rel = children_relate(task, event);
+	if (rel == REL_SAME)
+		rules_note(task, event, RULE_CHILD);
+	if (rel != REL_DIFFERENT)
+		return rel;
+	rel = synonyms_relate(task, event);
+	if (rel == REL_SAME) {
+		rules_note(task, event, RULE_SAME_CALL);
+		late_stop(task);
+	}
+	return rel;
+}
+
 /* What the follower's call is, where neither is a look. */
 static enum relation relate_calls(
 	struct task *task, const struct event *event, const char **ret_why)
@@ -152,6 +162,11 @@ static enum relation relate_calls(
 	bool pieces;
 
 	*ret_why = mismatch(task, event);
+	rel = *ret_why ? relate_otherwise(task, event) : REL_DIFFERENT;
+	if (rel == REL_SAME)
+		*ret_why = NULL;
+	else if (rel != REL_DIFFERENT)
+		return rel;
 	switch (masks_relate(task, event, !*ret_why)) {
 	case MASKS_ALONE:
 		return REL_ALONE;
@@ -173,9 +188,13 @@ static enum relation relate_calls(
 		*ret_why = "position";
 		return rel == REL_DIFFERENT ? REL_NEVER : rel;
 	}
+	if ((!*ret_why || pieces) && settings_forbid(task, event)) {
+		*ret_why = "setting";
+		return REL_NEVER;
+	}
 	if (!*ret_why)
 		return REL_SAME;
-	if (pieces && pieces_flow(task)) {
+	if (pieces && pieces_may(task, event)) {
 		positions_in_pieces(task);
 		return REL_DIFFERENT;
 	}
@@ -185,7 +204,17 @@ static enum relation relate_calls(
 		wanted_judge(task, (struct event *)event, event->pending != 0, &v) != WANTED_NOT)
 		return rel;
 	rel = relate_idle(task, event);
-	return rel == REL_DIFFERENT ? relate_makers(task, event) : rel;
+	if (rel != REL_DIFFERENT)
+		return rel;
+	switch (settings_relate(task, event)) {
+	case SETTINGS_ALONE:
+		return REL_ALONE;
+	case SETTINGS_PASS_OVER:
+		return REL_PASS_OVER;
+	case SETTINGS_NOT:
+		break;
+	}
+	return relate_makers(task, event);
 }
 
 /*

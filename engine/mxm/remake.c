@@ -15,6 +15,7 @@
 #include "mxm/modes.h"
 #include "mxm/parting.h"
 #include "mxm/positions.h"
+#include "mxm/settings.h"
 #include "mxm/posix_timers.h"
 #include "mxm/reroot.h"
 #include "mxm/standins.h"
@@ -30,6 +31,7 @@ static void copy_proc(struct mxm *mxm, struct proc *proc, int leader, int versio
 	proc->execs[version] = proc->execs[leader];
 	modes_forget(proc, version, -1);
 	positions_forget(proc, version, -1);
+	settings_renew(proc);
 	fds_epoll_copy(mxm, proc->fds, leader, version);
 	posix_timers_copy(proc, leader, version);
 }

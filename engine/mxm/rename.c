@@ -183,6 +183,16 @@ static void rename_some(struct task *task)
 			((uint32_t)a[0] == CLOCK_REALTIME || (uint32_t)a[0] == CLOCK_MONOTONIC))
 			rename_to(c, SYS_nanosleep, a[2], a[3], 0, 0);
 		break;
+	case SYS_preadv2:
+	case SYS_pwritev2:
+		/* Without flags; where no place is given, at the file's position. */
+		if (!(uint32_t)a[5])
+			rename_to(c,
+				(int64_t)a[3] == -1 ? c->nr == SYS_preadv2 ? SYS_readv : SYS_writev
+				: c->nr == SYS_preadv2 ? SYS_preadv
+						       : SYS_pwritev,
+				a[0], a[1], a[2], (int64_t)a[3] == -1 ? 0 : a[3]);
+		break;
 	case SYS_ioctl:
 		if (a[1] == FIOCLEX || a[1] == FIONCLEX)
 			rename_to(c, SYS_fcntl, a[0], F_SETFD, a[1] == FIOCLEX ? FD_CLOEXEC : 0, 0);

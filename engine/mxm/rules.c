@@ -13,10 +13,13 @@
 #include <termios.h>
 
 #include "mxm/agent.h"
+#include "mxm/alike.h"
 #include "mxm/canon.h"
+#include "mxm/children.h"
 #include "mxm/group.h"
 #include "mxm/masks.h"
 #include "mxm/own.h"
+#include "mxm/settings.h"
 
 /* The most X's of a template: mkstemp(3) has 6, mktemp(1) 10. */
 #define RANDOM_CHARS 16
@@ -117,7 +120,9 @@ static bool is_looking_operation(const struct call *call)
 		return call->args[0] == PR_CAPBSET_READ || call->args[0] == PR_GET_DUMPABLE ||
 		       call->args[0] == PR_GET_KEEPCAPS || call->args[0] == PR_GET_SECUREBITS ||
 		       call->args[0] == PR_GET_NAME || call->args[0] == PR_GET_NO_NEW_PRIVS ||
-		       call->args[0] == PR_GET_THP_DISABLE ||
+		       call->args[0] == PR_GET_THP_DISABLE || call->args[0] == PR_GET_TIMERSLACK ||
+		       call->args[0] == PR_GET_CHILD_SUBREAPER ||
+		       call->args[0] == PR_GET_PDEATHSIG ||
 		       (call->args[0] == PR_CAP_AMBIENT && call->args[1] == PR_CAP_AMBIENT_IS_SET);
 	}
 	return false;
@@ -129,6 +134,7 @@ bool rules_is_sleep(const struct call *call)
 
 	switch (call->nr) {
 	case SYS_nanosleep:
+	case SYS_clock_nanosleep: /* until a time: rename.c has the others */
 		return true;
 	case SYS_poll:
 		return !(uint32_t)a[1] && (int)a[2] > 0;
@@ -155,7 +161,7 @@ bool rules_end_sleep(struct task *task)
 static bool is_sync(const struct call *call)
 {
 	return call->nr == SYS_fsync || call->nr == SYS_fdatasync || call->nr == SYS_sync ||
-	       call->nr == SYS_syncfs || call->nr == SYS_sync_file_range;
+	       call->nr == SYS_syncfs || call->nr == SYS_sync_file_range || call->nr == SYS_msync;
 }
 
 bool rules_is_look(const struct call *call)
@@ -228,12 +234,18 @@ static const char *look_name(const struct call *call)
 
 const char *rules_alone_name(const struct call *call)
 {
-	if (call->nr == SYS_close)
+	if (call->nr == SYS_close || call->nr == SYS_close_range)
 		return RULE_CLOSED;
 	if (call->nr == SYS_prctl && call->args[0] == PR_SET_NAME)
 		return RULE_NAME;
+	if (alike_is_own_memory(call))
+		return RULE_MEMORY;
 	if (call->nr == SYS_unlinkat || call->nr == SYS_mkdirat)
 		return RULE_NOTHING;
+	if (children_rule(call))
+		return RULE_CHILD;
+	if (settings_has(call))
+		return RULE_SETTING;
 	return !rules_is_look(call) && masks_has(call) ? RULE_MASK : look_name(call);
 }
 

@@ -85,6 +85,7 @@ void rules_pass_over(struct task *task, const struct event *event);
 #define RULE_SYNC      "sync"
 #define RULE_SAME_CALL "same-call"
 #define RULE_TEMPORARY "temporary-name"
+#define RULE_CHILD     "wait"
 #define RULE_RANDOM    "random-source"
 #define RULE_SYSTEM    "system-file"
 #define RULE_OWN       "own-descriptor"
@@ -94,8 +95,10 @@ void rules_pass_over(struct task *task, const struct event *event);
 #define RULE_PATH      "same-path"
 #define RULE_NAME      "thread-name"
 #define RULE_MASK      "signal-mask"
+#define RULE_SETTING   "setting"
 #define RULE_FLAGS     "descriptor-flags"
 #define RULE_POSITION  "position"
+#define RULE_MEMORY    "own-memory"
 #define RULE_PIECES    "pieces"
 #define RULE_REORDER   "reorder"
 

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "mxm/canon.h"
+#include "mxm/children.h"
 #include "mxm/clones.h"
 #include "mxm/ids.h"
 #include "mxm/layout.h"
@@ -162,12 +163,22 @@ static int wait_follow(struct task *task, struct event *event, enum follow_how *
 	return rc < 0 ? rc : special_set_arg(task, 2, flags);
 }
 
+/* Does it want to know how the child has ended, where the leader did not? */
+static bool asks_more(const struct task *task, const struct event *event)
+{
+	const int at = is_waitid(task) ? 2 : 1;
+
+	return task->call.args[at] && !event->call.args[at];
+}
+
 static int wait_followed(struct task *task, struct event *event, int64_t *result)
 {
 	int rc;
 
 	if (*result < 0)
 		return -EBADMSG;
+	if (event->value && (task->call.nr != event->call.nr || asks_more(task, event)))
+		return children_tell(task, event, result);
 	rc = canon_apply(task, event->result, &event->out);
 	*result = event->result;
 	return rc;

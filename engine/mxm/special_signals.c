@@ -5,7 +5,7 @@
 static int sigaction_led(struct task *task, struct event *event, int64_t *result)
 {
 	struct {
-		uint64_t handler, flags;
+		uint64_t handler, flags, restorer, mask;
 	} sa;
 	uint64_t sig = task->call.args[0], at = task->call.args[1];
 
@@ -13,7 +13,7 @@ static int sigaction_led(struct task *task, struct event *event, int64_t *result
 		return 0;
 	if (tracee_read(&task->tracee, raddr(at), &sa, sizeof(sa)) < 0)
 		return 0;
-	task->tuple->proc->sig[sig - 1] = (struct sigaction_known){ sa.handler, sa.flags };
+	task->tuple->proc->sig[sig - 1] = (struct sigaction_known){ sa.handler, sa.flags, sa.mask };
 	return 0;
 }
 

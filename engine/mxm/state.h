@@ -83,7 +83,12 @@ struct fdtab {
 
 struct sigaction_known {
 	uint64_t handler; /* the leader's: SIG_DFL, SIG_IGN or an address */
-	uint64_t flags;
+	uint64_t flags, mask;
+};
+
+/* What a call of settings.h sets. */
+struct setting_value {
+	uint64_t words[3];
 };
 
 /* What a version was last told of a clock: what it is told again when it looks once more by itself.
@@ -131,6 +136,10 @@ struct proc {
 	struct list surplus;  /* read by the leader, not yet by a follower: pieces.h */
 	struct list parted;   /* files on which a follower is at another place: positions.h */
 	struct list apart;    /* descriptors that a follower has in another mode: modes.h */
+	struct list settings; /* in which a follower's process is not the leader's: settings.h */
+	struct setting_value
+		actions[64];  /* upon signals, of both, as a follower has come to them */
+	bool no_late;	      /* its agents open no descriptors any more: late.h */
 	struct late_fd *kept; /* late.h */
 	int nkept;
 	uint8_t unshared_fds[MXM_VERSIONS_MAX][1024]; /* own.h: the leader's, which it has not */
@@ -430,6 +439,8 @@ struct mxm {
 		uint64_t nrs[2];
 	} ruled[64]; /* what the log has heard of already */
 	unsigned nruled;
+	const struct sys_row *refused[16]; /* the same: refusals.h */
+	unsigned nrefused;
 	uint64_t switch_ns;  /* since when leader and follower are to change places; 0: not */
 	bool pauses;	     /* ... or the follower is to be let go, to come back later */
 	unsigned entered;    /* versions whose first process has come to its entry */

@@ -15,6 +15,7 @@
 #include "mxm/late.h"
 #include "mxm/modes.h"
 #include "mxm/positions.h"
+#include "mxm/settings.h"
 #include "mxm/shadows.h"
 #include "mxm/surplus.h"
 
@@ -118,6 +119,8 @@ struct proc *proc_new(struct mxm *mxm)
 	list_init(&proc->surplus);
 	list_init(&proc->apart);
 	list_init(&proc->parted);
+	list_init(&proc->settings);
+	settings_renew(proc);
 	return proc;
 }
 
@@ -150,6 +153,7 @@ void proc_fork_version(struct proc *parent, struct proc *child, int version)
 	memcpy(child->own_fds[version], parent->own_fds[version], sizeof(child->own_fds[version]));
 	child->has_shadows[version] = parent->has_shadows[version];
 	child->group_due[version] = parent->group_due[version];
+	settings_fork(child, parent);
 	agent_forked_version(child, parent, version);
 }
 
@@ -169,6 +173,7 @@ void proc_known_signals(struct proc *proc, pid_t pid)
 		if (ignored >> i & 1)
 			proc->sig[i].handler = (uint64_t)SIG_IGN;
 	}
+	settings_renew(proc);
 }
 
 void proc_put(struct mxm *mxm, struct proc *proc)
@@ -178,6 +183,7 @@ void proc_put(struct mxm *mxm, struct proc *proc)
 	surplus_forget(proc, -1, -1);
 	modes_forget(proc, -1, -1);
 	positions_forget(proc, -1, -1);
+	settings_renew(proc);
 	fds_put(mxm, proc->fds);
 	carry_free(proc);
 	shadows_release(mxm, proc);

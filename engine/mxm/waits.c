@@ -214,13 +214,20 @@ static bool same_wants(const struct wait *a, const struct wait *b, bool in_order
 	return true;
 }
 
+static bool is_identical(
+	const struct call *a, const struct str *in_a, const struct call *b, const struct str *in_b)
+{
+	return a->nr == b->nr && in_a->len == in_b->len &&
+	       memcmp(str_text(in_a), str_text(in_b), in_a->len) == 0;
+}
+
 bool waits_are_same(
 	const struct call *a, const struct str *in_a, const struct call *b, const struct str *in_b)
 {
 	struct wait x = { 0 }, y = { 0 }, sets = { 0 };
 	bool same = false;
 
-	if (!is_wait(a->nr) || !is_wait(b->nr) || a->nr == b->nr)
+	if (!is_wait(a->nr) || !is_wait(b->nr) || is_identical(a, in_a, b, in_b))
 		return false;
 	if (wait_read(a, in_a, &x) && wait_read(b, in_b, &y)) {
 		if (x.sets == y.sets)
@@ -352,7 +359,8 @@ int waits_translate(const struct task *task, const struct event *event, struct s
 	int64_t count = event->result;
 	int rc = 1;
 
-	if (task->call.nr == event->call.nr || !is_wait(task->call.nr))
+	if (!is_wait(task->call.nr) ||
+		is_identical(&task->call, &task->in, &event->call, &event->in))
 		return 0;
 	if (!wait_read(&task->call, &task->in, &ours) ||
 		!wait_read(&event->call, &event->in, &theirs))

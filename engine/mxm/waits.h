@@ -11,13 +11,14 @@
 
 #include "mxm/state.h"
 
-/* Do two calls of different names wait for the same? */
+/* Do two calls wait for the same, by different names, or with more room for numbers in the sets? */
 bool waits_are_same(
 	const struct call *a, const struct str *in_a, const struct call *b, const struct str *in_b);
 
 /*
- * The event's answer in the shape of @task's call, which waits for the same by another name: 1, and
- * what canon_apply() takes, and the result. 0: the names are the same. -EBADMSG: it cannot be said
+ * The event's answer in the shape of @task's call, which waits for the same otherwise: 1, and
+ * what canon_apply() takes, and the result. 0: it is written as
+ * the leader's. -EBADMSG: it cannot be said
  * in that shape.
  */
 MUST_CHECK int waits_translate(const struct task *task, const struct event *event,

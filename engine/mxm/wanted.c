@@ -7,10 +7,10 @@
 #include <sys/syscall.h>
 
 #include "mxm/canon.h"
+#include "mxm/files.h"
 #include "mxm/group.h"
 #include "mxm/modes.h"
 #include "mxm/positions.h"
-#include "mxm/reads.h"
 #include "mxm/rules.h"
 
 static int side_of(const struct mxm *mxm, int version)
@@ -186,14 +186,15 @@ static bool is_same(const struct task *task, const struct event *event)
 	       memcmp(str_text(&task->in), str_text(&event->in), task->in.len) == 0;
 }
 
-/* Two descriptors are closed, and one of them is of a file that is only read. */
+/* Two descriptors are closed, and nobody notices one of the two. */
 static bool closes_commute(const struct task *task, const struct call *theirs)
 {
 	const struct call *ours = &task->call;
 
 	return ours->nr == SYS_close && theirs->nr == SYS_close &&
 	       (int)ours->args[0] != (int)theirs->args[0] &&
-	       (reads_only(task, (int)ours->args[0]) || reads_only(task, (int)theirs->args[0]));
+	       (files_close_is_unseen(task, (int)ours->args[0]) ||
+		       files_close_is_unseen(task, (int)theirs->args[0]));
 }
 
 /* The follower's call could come before the event's: by which rule. */

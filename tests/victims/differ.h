@@ -489,10 +489,10 @@ static void wanted(const char *what)
 	}
 	if (!strcmp(what, "w-order")) {
 		if (NEW)
-			umask(027);
+			MUST(prctl(PR_SET_DUMPABLE, 1));
 		MUST(chdir("."));
 		if (!NEW)
-			umask(027);
+			MUST(prctl(PR_SET_DUMPABLE, 1));
 	}
 	if (!strcmp(what, "signals-order")) {
 		for (int i = 0; i < 4; i++)

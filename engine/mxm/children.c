@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mxm/children.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "mxm/rules.h"
+
+struct wait {
+	pid_t child; /* -1: any; 0: some, by a group or a descriptor */
+	bool now, keeps;
+	uint32_t options; /* of wait4(2), but for WNOHANG */
+};
+
+static bool wait_of(const struct call *call, struct wait *ret)
+{
+	const uint64_t *a = call->args;
+	uint32_t options = (uint32_t)a[call->nr == SYS_waitid ? 3 : 2];
+
+	if (!call->row || call->row->special != SPECIAL_WAIT)
+		return false;
+	*ret = (struct wait){ .now = options & WNOHANG, .keeps = options & WNOWAIT };
+	if (call->nr == SYS_waitid) {
+		ret->child = (uint32_t)a[0] == P_ALL   ? -1
+			     : (uint32_t)a[0] == P_PID ? (pid_t)a[1]
+						       : 0;
+		ret->options = options & ~(uint32_t)(WNOHANG | WNOWAIT | WEXITED);
+		return options & WEXITED;
+	}
+	ret->child = (pid_t)a[0] > 0 ? (pid_t)a[0] : (pid_t)a[0] == -1 ? -1 : 0;
+	ret->options = options & ~(uint32_t)WNOHANG;
+	return true;
+}
+
+const char *children_rule(const struct call *call)
+{
+	struct wait w;
+
+	return wait_of(call, &w) ? RULE_CHILD : NULL;
+}
+
+/* Neither of the two can be told of what the other one cannot. */
+static bool may_be_same(const struct wait *a, const struct wait *b)
+{
+	return a->options == b->options && !a->keeps && !b->keeps && a->child && b->child &&
+	       (a->child == b->child || a->child < 0 || b->child < 0);
+}
+
+enum relation children_relate(const struct task *task, const struct event *event)
+{
+	const bool made = event->pending != 0;
+	struct wait ours = { 0 }, theirs;
+	pid_t child;
+	bool both;
+
+	if (event->kind != EVENT_CALL || !wait_of(&event->call, &theirs))
+		return REL_DIFFERENT;
+	/* Nothing was taken away, whatever was found. */
+	if ((theirs.keeps && (!made || event->result >= 0)) ||
+		(theirs.now && made && event->result == 0 && !event->value))
+		return event->sig ? REL_DIFFERENT : REL_PASS_OVER;
+	both = wait_of(&task->call, &ours) && may_be_same(&ours, &theirs);
+	if (!both)
+		return REL_DIFFERENT;
+	if (!made)
+		return REL_UNKNOWN;
+	if (event->result < 0)
+		return ours.child == theirs.child && event->result == -ECHILD ? REL_SAME
+									      : REL_DIFFERENT;
+	child = (pid_t)event->value;
+	return child > 0 && (ours.child < 0 || ours.child == child) ? REL_SAME : REL_DIFFERENT;
+}
+
+/* The status that the leader was told, as wait4(2) has it; false: it did not ask. */
+static bool status_of(const struct event *event, int *ret)
+{
+	siginfo_t info;
+	uint32_t len;
+
+	if (event->out.len < sizeof(len))
+		return false;
+	memcpy(&len, event->out.data, sizeof(len));
+	if (event->call.nr == SYS_wait4 && len == sizeof(*ret)) {
+		memcpy(ret, event->out.data + sizeof(len), sizeof(*ret));
+		return true;
+	}
+	if (event->call.nr != SYS_waitid || len != sizeof(info) ||
+		event->out.len < sizeof(len) + sizeof(info))
+		return false;
+	memcpy(&info, event->out.data + sizeof(len), sizeof(info));
+	*ret = info.si_code == CLD_EXITED   ? info.si_status << 8
+	       : info.si_code == CLD_DUMPED ? info.si_status | WCOREFLAG
+					    : info.si_status;
+	return true;
+}
+
+static int tell_status(struct task *task, const struct event *event)
+{
+	const struct raddr at = raddr(task->call.args[1]);
+	int own, status, rc;
+
+	if (!task->call.args[1])
+		return 0;
+	if (status_of(event, &status))
+		return tracee_write(&task->tracee, at, &status, sizeof(status));
+	/* It may have been ended for the leader's child, that ended by another signal. */
+	rc = tracee_read(&task->tracee, at, &own, sizeof(own));
+	return rc == 0 && WIFSIGNALED(own) ? -EBADMSG : rc;
+}
+
+static int tell_info(struct task *task, const struct event *event)
+{
+	const struct raddr at = raddr(task->call.args[2]);
+	siginfo_t info;
+	int status, rc;
+
+	if (!task->call.args[2])
+		return 0;
+	rc = tracee_read(&task->tracee, at, &info, sizeof(info));
+	if (rc < 0)
+		return rc;
+	info.si_pid = (pid_t)event->value;
+	if (status_of(event, &status)) {
+		info.si_status = WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status);
+		info.si_code = WIFEXITED(status)   ? CLD_EXITED
+			       : WCOREDUMP(status) ? CLD_DUMPED
+						   : CLD_KILLED;
+	} else if (info.si_code != CLD_EXITED) {
+		return -EBADMSG;
+	}
+	return tracee_write(&task->tracee, at, &info, sizeof(info));
+}
+
+int children_tell(struct task *task, const struct event *event, int64_t *result)
+{
+	const bool by_id = task->call.nr == SYS_waitid;
+
+	*result = by_id ? 0 : (int64_t)event->value;
+	return by_id ? tell_info(task, event) : tell_status(task, event);
+}

@@ -1,0 +1,64 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Versions that move the same bytes as messages, wait for children, set timers, name files and close
+# descriptors by other calls, or set for themselves what they set back, run as one, with the rule named
+# in the log; those that only look so are found out (tests/victims/otherwise.h).
+
+load lib
+load pairs
+
+setup() {
+	old=$(victim otherwise_old)
+	new=$(victim otherwise_new)
+	LOG=$BATS_TEST_TMPDIR/events.log
+}
+
+@test "the same bytes by sendmsg and recvmsg, with flags that make no difference" {
+	harmless pieces stream datagrams
+	harmless look peeks
+}
+
+@test "more of the answer, or less: who is accepted, room for events and descriptors" {
+	harmless same-call accepts rooms
+}
+
+@test "children by wait, waitpid, waitid, wait4" {
+	harmless wait waits
+}
+
+@test "signals to itself, alarms, files by name and by descriptor, vectors" {
+	harmless same-call signals alarms by-name vectors
+}
+
+@test "what is set, and set back: sigaction, umask, limits; memory of its own" {
+	harmless setting action creation limit
+	harmless own-memory own-memory
+}
+
+@test "seeks by other words, files mapped or read while agents are at work, sleeps until a time" {
+	harmless position seeks
+	harmless file-read mapped read-more
+	harmless sleep until
+}
+
+@test "descriptors closed in another order, or many at once" {
+	harmless reorder close-order
+	harmless closed-already close-many
+}
+
+@test "harmful: other bytes, lengths, flags, descriptors in the message, another address, another socket" {
+	harmful x-message-bytes x-message-length x-message-rights x-message-flags x-message-to x-message-socket
+	harmful x-peek
+}
+
+@test "harmful: another child, one that is kept, one more; another signal, another time" {
+	harmful x-wait-other x-wait-kept x-wait-never x-raise x-alarm-later x-alarm-again x-alarm-other
+}
+
+@test "harmful: settings that are kept, met by what they are about, not quite set back" {
+	harmful x-action-kept x-action-met x-action-flags x-umask-kept x-umask-used x-limit-kept
+}
+
+@test "harmful: another file, mode, length, place; more closed, or less" {
+	harmful x-chmod-other x-chmod-mode x-truncate x-seek-end x-close-more x-close-fewer
+}
