@@ -64,6 +64,14 @@ setup() {
 	done
 }
 
+@test "an error that is not an older kernel's is told, once: ptrace" {
+	run -4 mx_run "$program" "$program" -- 101
+	[[ $output = "-1 Operation not permitted"* ]]
+	assert_no_divergence
+	[ "$(events refused-syscall)" = 1 ]
+	[[ $(event_field refused-syscall text) = "ptrace("*") = -1 EPERM: "*tracer* ]]
+}
+
 @test "one version alone makes the unknown call: a divergence, or the event; the other goes on" {
 	printf 'a\nb\nc\n' >in
 	for leader in old new; do

@@ -23,6 +23,7 @@
 #include "mxm/pieces.h"
 #include "mxm/positions.h"
 #include "mxm/ready.h"
+#include "mxm/refusals.h"
 #include "mxm/restart.h"
 #include "mxm/rules.h"
 #include "mxm/shadows.h"
@@ -122,6 +123,7 @@ static void make_call(struct task *task)
 	const struct special *special = special_of(row);
 
 	if (row->class == SYS_REFUSED) {
+		refusals_note(task);
 		tracee_skip_call(&task->tracee, -row->refusal);
 		task->at_entry_stop = false;
 		complete(task, -row->refusal);
@@ -169,6 +171,7 @@ static void ask_alone(struct task *task)
 	if (task->tuple->group->mxm->ops->asked)
 		told_ask(task);
 	if (row && row->class == SYS_REFUSED) {
+		refusals_note(task);
 		tracee_skip_call(&task->tracee, -row->refusal);
 		task->at_entry_stop = false;
 		task_resume(task, RESUME_RUN, 0);
