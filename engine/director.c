@@ -117,7 +117,8 @@ static int on_divergence(void *arg, const struct mxm_divergence *div)
 	/* A leader that is gone is out of the question: the follower was draining its stream. */
 	if (!state_lives(d->state, keep))
 		keep = keep == div->leader ? div->follower : div->leader;
-	if (keep == div->follower && div->cannot_lead && state_lives(d->state, div->leader))
+	if (keep == div->follower && (div->cannot_lead || div->lags) &&
+		state_lives(d->state, div->leader))
 		keep = div->leader;
 	lost = keep == div->leader ? div->follower : div->leader;
 	if (enough)
@@ -132,6 +133,8 @@ static int on_divergence(void *arg, const struct mxm_divergence *div)
 	event_bool(&ev, "executed", div->executed);
 	if (div->cannot_lead)
 		event_bool(&ev, "lacks_descriptors", true);
+	if (div->lags)
+		event_bool(&ev, "coming_back", true);
 	event_str(&ev, "policy", stop ? "stop" : enough ? "abort" : "let go");
 	event_str(&ev, stop ? "stopped" : "let_go", stop ? "all" : name_of(d, lost));
 	event_end(&ev);
@@ -340,7 +343,9 @@ static void on_rejoined(void *arg, int version, uint64_t ns, const char *why)
 	if (no_use)
 		event_str(&ev, "map_no_use", no_use);
 	event_end(&ev);
-	director_enter(d, PHASE_MIRRORING, name_of(d, version));
+	/* The one that it was copied from may have been lost on the way. */
+	if (state_living(d->state) > 1)
+		director_enter(d, PHASE_MIRRORING, name_of(d, version));
 }
 
 static void on_entered(void *arg)

@@ -231,7 +231,7 @@ static int await_followers(struct agent_slot *slot, struct agent_control *own)
 	__atomic_store_n(&own->ask, ask, __ATOMIC_SEQ_CST);
 	wake_followers(own);
 	for (uint32_t v = 0; v < AGENT_VERSIONS && all; v++) {
-		if (own->followers & (1u << v))
+		if (own->awaited & (1u << v))
 			all = await_follower(slot, own, control_of(v), ask);
 	}
 	__atomic_store_n(&own->ask, 0, __ATOMIC_SEQ_CST);
@@ -346,7 +346,7 @@ static int lead(struct agent_slot *slot, const struct agent_row *row, const stru
 	form_copy(record->args, a, sizeof(record->args));
 	if (asked->nr == NR_LSEEK)
 		record->args[5] = place_left(slot, a);
-	if ((row->flags & AGENT_BARRIER) && own->followers) {
+	if ((row->flags & AGENT_BARRIER) && own->awaited) {
 		if (!await_followers(slot, own))
 			return SLOW;
 		minded = AGENT_AT_ONCE;

@@ -239,22 +239,28 @@ static void set_mode(struct task *task)
 		task->mode = mode;
 }
 
-/* Whether the thread may read the time stamp counter: prctl(2), PR_SET_TSC. In user mode. */
-static void set_counter(struct task *task, bool free)
+/* Whether the thread may read the time stamp counter: prctl(2), PR_SET_TSC. */
+static int set_counter(struct task *task, bool at_entry, bool free)
 {
 	uint64_t told = free;
 	long r;
-
 	/* Where a call was skipped at its entry, the first stop is that one's and nothing was made.
 	 */
-	if (tracee_remote(&task->tracee, false, &r, SYS_prctl, PR_SET_TSC,
-		    free ? PR_TSC_ENABLE : PR_TSC_SIGSEGV, 0, 0, 0, 0) < 0 ||
-		r != 0)
-		return;
+	int rc = tracee_remote(&task->tracee, at_entry, &r, SYS_prctl, PR_SET_TSC,
+		free ? PR_TSC_ENABLE : PR_TSC_SIGSEGV, 0, 0, 0, 0);
+
+	if (rc < 0 || r != 0)
+		return rc;
 	task->counter_free = free;
 	if (task->slot > AGENT_SLOTS)
 		agent_tell(
 			task, task->slot + offsetof(struct agent_slot, free), &told, sizeof(told));
+	return 0;
+}
+
+int agent_take_counter(struct task *task, bool at_entry)
+{
+	return set_counter(task, at_entry, false);
 }
 
 void agent_hold(struct task *task)
@@ -264,8 +270,6 @@ void agent_hold(struct task *task)
 
 	if (regs)
 		regs->rip = patches_site(patches, regs->rip);
-	/* A child has what its parent had, which nobody has noted. */
-	set_counter(task, false);
 }
 
 /* Alone: nothing that it reads there has to be the same in another version. */
@@ -295,7 +299,7 @@ void agent_prepare(struct task *task, bool can_call)
 		give_slot(task);
 	set_mode(task);
 	if (can_call && may_free_counter(task))
-		set_counter(task, true);
+		(void)set_counter(task, false, true);
 }
 
 void agent_refresh(struct group *group)
@@ -304,8 +308,10 @@ void agent_refresh(struct group *group)
 		return;
 	if (!group->followers)
 		group->ring->marks = false;
-	for (int v = 0; v < AGENT_VERSIONS; v++)
+	for (int v = 0; v < AGENT_VERSIONS; v++) {
 		ring_control(group->ring, v)->followers = group->followers;
+		ring_control(group->ring, v)->awaited = group->followers & ~group->laggards;
+	}
 	list_for_each (at, &group->tuples) {
 		struct tuple *tuple = container_of(at, struct tuple, link);
 

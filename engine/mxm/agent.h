@@ -45,19 +45,28 @@ int agent_break(struct task *task);
 bool agent_takes_signal(struct task *task, int sig, bool fault);
 
 /*
- * Stopped between two calls, to be copied: from a stub it goes back to the site that leads there,
- * and it may not read the time stamp counter any more.
+ * Stopped, to be copied: it may not read the time stamp counter any more. What a child may is what
+ * its parent might, which nobody has noted. A call at whose entry it stands is given up.
+ */
+MUST_CHECK int agent_take_counter(struct task *task, bool at_entry);
+/* Stopped between two calls, to be copied: from a stub it goes back to the site that leads there.
  */
 void agent_hold(struct task *task);
+/* @version leads, and is to be followed: its process @own, stopped in user mode, may write to the
+ * ring. */
+MUST_CHECK int agent_give_ring(struct proc *proc, int version, struct tracee *own, struct err *err);
 /*
- * @copy is a copy of @own, a process of @from's, and is to be @version's: the ring and the control
- * pages are given the protection that each now needs. Both are stopped in user mode.
+ * @copy is a copy of a process of @from's, and is to be @version's: of the ring and the control
+ * pages it may write to its own page only. It is stopped in user mode.
  */
-MUST_CHECK int agent_part(const struct proc *proc, int from, int version, struct tracee *own,
-	struct tracee *copy, struct err *err);
+MUST_CHECK int agent_part(
+	const struct proc *proc, int from, int version, struct tracee *copy, struct err *err);
 /* @version's process is a copy of the leader's now, and so is its agent. All are stopped; when all
  * processes have been copied comes agent_refresh(). */
 void agent_copied(struct group *group, struct proc *proc, int version);
+
+/* The leader's task runs: has its agent begun a call that is not recorded yet? */
+bool agent_is_calling(struct task *task);
 
 /* In the leader's last stop: the call that its agent had made, and not recorded. */
 void agent_harvest(struct task *task);

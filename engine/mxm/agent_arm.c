@@ -190,6 +190,7 @@ void agent_begin(struct group *group, struct proc *proc)
 		struct agent_control *c = ring_control(ring, v);
 
 		c->followers = group->followers;
+		c->awaited = group->followers & ~group->laggards;
 		c->read = ring_control(ring, group->leader)->head;
 	}
 	ring->live = 0;
@@ -214,6 +215,7 @@ void agent_arm(struct task *task)
 				task->tuple->ids->known, err.text[0] ? err.text : strerror(-rc));
 	} else {
 		proc->agents[task->version] = xzalloc(sizeof(struct agent));
+		proc->agents[task->version]->writes = !task_follows(task);
 		/* A stub that it has from its parent leads to its own agent now. */
 		proc->agents[task->version]->patches = proc->inherited[task->version]
 							       ? proc->inherited[task->version]

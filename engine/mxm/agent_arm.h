@@ -10,6 +10,7 @@ struct agent {
 	struct patches *patches;
 	uint64_t slots; /* given to threads, bit by bit */
 	bool has_all;	/* threads have slots: sites may be patched */
+	bool writes;	/* the process may write to the ring */
 };
 
 extern const uint8_t agent_image[], agent_image_end[];

@@ -52,15 +52,34 @@ void agent_free(struct proc *proc)
 		let_go(proc, v);
 }
 
-int agent_part(const struct proc *proc, int from, int version, struct tracee *own,
-	struct tracee *copy, struct err *err)
+bool agent_is_calling(struct task *task)
 {
-	int rc = 0;
+	struct group *group = task->tuple->group;
+	struct agent_slot slot;
 
-	if (proc->agents[from])
-		rc = agent_protect_ring(own, from, true);
-	if (rc == 0 && proc->agents[from])
-		rc = agent_protect_ring(copy, version, false);
+	return task->mode == AGENT_LEAD && group->ring &&
+	       tracee_read(&task->tracee, raddr(task->slot), &slot,
+		       offsetof(struct agent_slot, stack)) == 0 &&
+	       slot.in_call != AGENT_IDLE &&
+	       slot.at == ring_control(group->ring, group->leader)->head;
+}
+
+int agent_give_ring(struct proc *proc, int version, struct tracee *own, struct err *err)
+{
+	struct agent *agent = proc->agents[version];
+	int rc;
+
+	if (!agent || agent->writes)
+		return 0;
+	rc = agent_protect_ring(own, version, true);
+	agent->writes = rc == 0;
+	return rc < 0 ? err_errno(err, -rc, "giving the agents' ring") : 0;
+}
+
+int agent_part(const struct proc *proc, int from, int version, struct tracee *copy, struct err *err)
+{
+	int rc = proc->agents[from] ? agent_protect_ring(copy, version, false) : 0;
+
 	return rc < 0 ? err_errno(err, -rc, "parting the agents' ring") : 0;
 }
 

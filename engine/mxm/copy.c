@@ -16,6 +16,7 @@
 
 #include "base/xalloc.h"
 #include "mxm/group.h"
+#include "mxm/standins.h"
 
 #define THREAD_FLAGS                                                                               \
 	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM)
@@ -65,8 +66,8 @@ static void await_end(struct tracee *t)
 }
 
 /*
- * The process, by way of one that shares the memory and ends at once: its child comes to the
- * engine. The mask of signals is full in all three meanwhile (tracee_remote()).
+ * By way of one that shares the memory and ends at once: its child comes to the engine. The mask of
+ * signals is full in all three meanwhile (tracee_remote()).
  */
 static int fork_by_proxy(struct tracee *main, struct tracee *ret_copy, struct err *err)
 {
@@ -83,34 +84,60 @@ static int fork_by_proxy(struct tracee *main, struct tracee *ret_copy, struct er
 	if (rc < 0)
 		return rc;
 	rc = call(main, &r, err, "wait4", SYS_wait4, proxy.tid, 0, __WALL, 0);
-	if (rc == 0) {
-		ret_copy->mm = mm_open(ret_copy->tid);
-		ret_copy->mm->no_gateway = false;
-		ret_copy->mm->no_vm = main->mm->no_vm;
-		return 0;
+	if (rc < 0) {
+		syscall(SYS_kill, ret_copy->tid, SIGKILL);
+		await_end(ret_copy);
 	}
-	syscall(SYS_kill, ret_copy->tid, SIGKILL);
-	await_end(ret_copy);
 	return rc;
 }
 
-/* Where a thread that is called to a signal finds its stack. */
-static int copy_signal_stack(struct tracee *from, struct tracee *to, struct err *err)
+/* The process. It is the engine's child, as the program's first one is. */
+static int fork_process(struct tracee *main, struct tracee *ret_copy, struct err *err)
 {
-	stack_t stack;
-	long r;
-	int rc = call(from, &r, err, "sigaltstack", SYS_sigaltstack, 0, GATEWAY_SCRATCH, 0, 0);
+	int rc = standins_parent(main->tgid) == getpid()
+			 ? clone_of(main, CLONE_PARENT, 0, ret_copy, err)
+			 : fork_by_proxy(main, ret_copy, err);
 
-	if (rc == 0)
-		rc = tracee_read(from, raddr(GATEWAY_SCRATCH), &stack, sizeof(stack));
-	if (rc < 0 || stack.ss_flags & SS_DISABLE)
+	if (rc < 0)
 		return rc;
+	ret_copy->mm = mm_open(ret_copy->tid);
+	ret_copy->mm->no_gateway = false;
+	ret_copy->mm->no_vm = main->mm->no_vm;
+	return 0;
+}
+
+/* What is known of a thread while it is stopped, and told its twin later. */
+static int note_kernel_side(struct copy_thread *t, struct err *err)
+{
+	struct tracee *from = &t->task->tracee;
+	long r;
+	int rc = tracee_get_sigmask(from, &t->sigmask);
+
+	if (rc < 0)
+		return err_errno(err, -rc, "reading a signal mask");
+	if (syscall(SYS_get_robust_list, from->tid, &t->robust, &t->robust_len) < 0)
+		t->robust = 0;
+	rc = call(from, &r, err, "sigaltstack", SYS_sigaltstack, 0, GATEWAY_SCRATCH, 0, 0);
+	if (rc == 0)
+		rc = tracee_read(from, raddr(GATEWAY_SCRATCH), &t->stack, sizeof(t->stack));
+	return rc < 0 ? err_errno(err, -rc, "reading a thread's stack for signals") : 0;
+}
+
+/* Where a thread that is called to a signal finds its stack. */
+static int give_signal_stack(struct copy_thread *t, struct err *err)
+{
+	stack_t stack = t->stack;
+	long r;
+	int rc;
+
+	if (stack.ss_flags & SS_DISABLE)
+		return 0;
 	/* On it or not is for the stack pointer to say. */
 	stack.ss_flags &= ~SS_ONSTACK;
-	rc = tracee_write(to, raddr(GATEWAY_SCRATCH), &stack, sizeof(stack));
-	if (rc == 0)
-		rc = call(to, &r, err, "sigaltstack", SYS_sigaltstack, GATEWAY_SCRATCH, 0, 0, 0);
-	return rc;
+	rc = tracee_write(&t->twin, raddr(GATEWAY_SCRATCH), &stack, sizeof(stack));
+	return rc < 0 ? rc
+		      : call(&t->twin, &r, err, "sigaltstack", SYS_sigaltstack, GATEWAY_SCRATCH, 0,
+				0, 0);
 }
 
 static bool read_name(const struct tracee *t, char ret_name[NAME_LEN])
@@ -133,35 +160,38 @@ static bool read_name(const struct tracee *t, char ret_name[NAME_LEN])
 	return true;
 }
 
-/* It has its maker's until it is given its own. */
-static int copy_name(struct tracee *from, struct tracee *to, struct err *err)
+/*
+ * It has its maker's until it is given its own. A thread that runs on may change its name: then the
+ * twin comes to that call, too. One that is gone has none to tell.
+ */
+static int give_name(struct copy_thread *t, struct err *err)
 {
 	char name[NAME_LEN], now[NAME_LEN];
 	long r;
 	int rc;
 
-	if (!read_name(from, name) || !read_name(to, now))
-		return err_set(err, ESRCH, "a thread's name cannot be read");
-	if (memcmp(name, now, NAME_LEN) == 0)
+	if (!read_name(&t->task->tracee, name) || !read_name(&t->twin, now) ||
+		memcmp(name, now, NAME_LEN) == 0)
 		return 0;
-	rc = tracee_write(to, raddr(GATEWAY_SCRATCH), name, sizeof(name));
+	rc = tracee_write(&t->twin, raddr(GATEWAY_SCRATCH), name, sizeof(name));
 	return rc < 0 ? rc
-		      : call(to, &r, err, "prctl(PR_SET_NAME)", SYS_prctl, PR_SET_NAME,
+		      : call(&t->twin, &r, err, "prctl(PR_SET_NAME)", SYS_prctl, PR_SET_NAME,
 				GATEWAY_SCRATCH, 0, 0);
 }
 
-/* What a thread has in the kernel and a copy of it has not: it is asked there, and told here. */
-static int copy_kernel_side(struct tracee *from, struct tracee *to, struct err *err)
+int copy_finish(struct copy_thread *t, struct err *err)
 {
-	uint64_t head = 0, len = 0;
 	long r;
 	int rc = 0;
 
-	if (syscall(SYS_get_robust_list, from->tid, &head, &len) == 0 && head)
-		rc = call(to, &r, err, "set_robust_list", SYS_set_robust_list, head, len, 0, 0);
+	if (t->robust)
+		rc = call(&t->twin, &r, err, "set_robust_list", SYS_set_robust_list, t->robust,
+			t->robust_len, 0, 0);
 	if (rc == 0)
-		rc = copy_signal_stack(from, to, err);
-	return rc < 0 ? rc : copy_name(from, to, err);
+		rc = give_signal_stack(t, err);
+	if (rc == 0)
+		rc = give_name(t, err);
+	return rc < 0 ? err_errno(err, -rc, "what a thread has in the kernel") : 0;
 }
 
 /* The registers, all of them, and the mask. */
@@ -247,15 +277,14 @@ bool copy_stays_in_namespaces(pid_t pid)
 int copy_process(struct copy_thread *threads, int n, struct err *err)
 {
 	struct tracee *main = &threads[0].task->tracee;
-	int rc, made = 1;
+	int rc = 0, made = 1;
 
-	for (int i = 0; i < n; i++) {
+	for (int i = 0; i < n && rc == 0; i++) {
 		threads[i].twin = (struct tracee){ 0 };
-		rc = tracee_get_sigmask(&threads[i].task->tracee, &threads[i].sigmask);
-		if (rc < 0)
-			return err_errno(err, -rc, "reading a signal mask");
+		rc = note_kernel_side(&threads[i], err);
 	}
-	rc = fork_by_proxy(main, &threads[0].twin, err);
+	if (rc == 0)
+		rc = fork_process(main, &threads[0].twin, err);
 	if (rc < 0)
 		return rc;
 	for (; made < n && rc == 0; made++) {
@@ -266,8 +295,6 @@ int copy_process(struct copy_thread *threads, int n, struct err *err)
 		if (rc == 0)
 			threads[made].twin.mm = mm_get(threads[0].twin.mm);
 	}
-	for (int i = 0; i < n && rc == 0; i++)
-		rc = copy_kernel_side(&threads[i].task->tracee, &threads[i].twin, err);
 	for (int i = 0; i < n && rc == 0; i++) {
 		rc = copy_user_side(&threads[i]);
 		if (rc < 0)

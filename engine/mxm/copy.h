@@ -12,7 +12,9 @@
 struct copy_thread {
 	struct task *task;
 	uint64_t sigmask;
-	struct tracee twin; /* stopped, with the registers that the thread has */
+	uint64_t robust, robust_len; /* its robust list, 0: none */
+	stack_t stack;		     /* for signals */
+	struct tracee twin;	     /* stopped, with the registers that the thread has */
 };
 
 /* A process of the program, to copy with others: its threads, the main one first. */
@@ -45,9 +47,13 @@ void copies_free(struct copies *copies);
 /*
  * Copies the process of @threads, of which the first is its main thread. All are stopped; their
  * registers are what both go on with. On success every twin is stopped, traced by this monitor, and
- * holds a reference to its own struct mm. On failure nothing is left.
+ * holds a reference to its own struct mm, and the threads may run on. On failure nothing is left.
  */
 MUST_CHECK int copy_process(struct copy_thread *threads, int n, struct err *err);
+
+/* What @thread has in the kernel, and a new thread has not, is given to its twin: it can run then.
+ */
+MUST_CHECK int copy_finish(struct copy_thread *thread, struct err *err);
 
 /*
  * Is a child of process @pid born into the namespaces that @pid is in (pid_namespaces(7),

@@ -18,6 +18,7 @@
 #include "mxm/positions.h"
 #include "mxm/postmortem.h"
 #include "mxm/rejoin.h"
+#include "mxm/remake.h"
 #include "mxm/ring.h"
 #include "mxm/settings.h"
 #include "mxm/shadows.h"
@@ -182,6 +183,7 @@ void drop_diverged(struct task *follower, struct task *leader, struct event *eve
 		.seq = event && event->seq ? event->seq : mxm->next_seq + 1,
 		.executed = event && event->executed,
 		.cannot_lead = !late_is_there(follower),
+		.lags = (tuple->group->laggards & (1u << follower->version)) != 0,
 	};
 	uint64_t mask;
 	int lost;
@@ -298,13 +300,18 @@ static void flush_leader(struct group *group)
 	}
 }
 
-/* What ended a version may lie before the next call of those that are in user mode now. */
-static void note_behind(struct group *group, int leader)
+/*
+ * What ended @lost may lie before the next call of those that are in user mode now; of those that
+ * have not made it yet.
+ */
+static void note_behind(struct group *group, int leader, int lost)
 {
 	list_for_each (at, &group->tuples) {
-		struct task *task = &container_of(at, struct tuple, link)->tasks[leader];
+		struct tuple *tuple = container_of(at, struct tuple, link);
+		struct task *task = &tuple->tasks[leader];
 
-		task->behind |= task->state == TASK_RUNNING;
+		task->behind |= task->state == TASK_RUNNING && !event_waits(tuple, lost) &&
+				!agent_is_calling(task);
 	}
 }
 
@@ -321,7 +328,8 @@ static void begin(struct group *group, int version)
 		return;
 	}
 	group->followers &= ~(1u << version);
-	note_behind(group, group->leader);
+	group->laggards &= ~(1u << version);
+	note_behind(group, group->leader, version);
 	list_for_each (at, &group->tuples)
 		container_of(at, struct tuple, link)->tasks[version].event = NULL;
 	event_forget(group, NULL, version);
@@ -435,6 +443,7 @@ static void succeed(struct group *group, int heir)
 	group->bereft = group->stands = false;
 	group->leader = heir;
 	group->followers &= ~(1u << heir);
+	group->laggards &= ~(1u << heir);
 	list_for_each (at, &group->tuples)
 		container_of(at, struct tuple, link)->parted = 0;
 	group->former |= 1u << former;
@@ -451,7 +460,7 @@ static void succeed(struct group *group, int heir)
 		proc->has_to_carry |= proc->has_shadows[heir] || carry_needed(proc, heir) ||
 				      late_is_left(&tuple->tasks[heir]);
 	}
-	note_behind(group, heir);
+	note_behind(group, heir, heir);
 	agent_succeeded(group);
 	settings_succeeded(group);
 	list_for_each_safe (at, &group->tuples)
@@ -501,6 +510,8 @@ void drop_check(struct group *group)
 		return;
 	}
 	group->stands &= !event_next(group, mxm->leader);
+	if (remake_holds(group, mxm->leader))
+		return;
 	if (!event_next(group, mxm->leader) && !is_busy(group, mxm->leader) && all_drained(group) &&
 		stands_still(group, mxm->leader)) {
 		mxm->versions[mxm->leader].identity = false;

@@ -14,11 +14,15 @@
 #include "mxm/events.h"
 #include "mxm/handover.h"
 #include "mxm/rejoin.h"
+#include "mxm/remake.h"
 #include "mxm/ring.h"
 #include "mxm/rules.h"
 #include "mxm/shadows.h"
 #include "mxm/standins.h"
 #include "mxm/unheard.h"
+
+/* A version that is coming back gets a step nearer after so many stops at the latest. */
+#define STOPS_A_STEP 8
 
 /* What can follow what. An edge that is not here is a bug, and ends the run with a word about it.
  */
@@ -316,11 +320,12 @@ static void pump(struct group *group)
 	do {
 		drop_check(group);
 		rejoin_attend(group);
+		remake_attend(group);
 		more = lead_pump(group);
 		if (group->faults)
 			more |= faults_pump(group);
 		for (int v = 0; v < group->mxm->config.nversions; v++) {
-			if (group->followers & (1u << v))
+			if ((group->followers & (1u << v)) && !remake_holds(group, v))
 				more |= follow_pump(group, v);
 		}
 	} while (more);
@@ -331,7 +336,7 @@ static void pump(struct group *group)
 static void want_ticks(struct group *group)
 {
 	bool wants = group->wants_ticks || group->faults || group->bereft || group->keeps ||
-		     rejoin_is_due(group) || affinity_is_due(group) ||
+		     rejoin_is_due(group) || group->laggards || affinity_is_due(group) ||
 		     !list_is_empty(&group->stream) ||
 		     (group->followers && (group->baton[group->leader] || group->spread));
 
@@ -399,6 +404,26 @@ static bool end_group(struct group *group)
 	return over;
 }
 
+/*
+ * A version that is coming back is made ready while the one that leads does not need the monitor:
+ * that one is given the CPU first, and has come to its next stop then, or waits. -EAGAIN: there is
+ * none now.
+ */
+static int next_stop(struct group *group, struct stop *ret)
+{
+	int rc;
+
+	if (!remake_is_busy(group))
+		return tracee_wait(ret);
+	sched_yield();
+	rc = tracee_poll_for(-1, ret);
+	if (rc == -EAGAIN || ++group->unmade == STOPS_A_STEP) {
+		group->unmade = 0;
+		remake_go_on(group);
+	}
+	return rc;
+}
+
 static void serve_until_over(struct group *group)
 {
 	struct stop stop;
@@ -415,7 +440,9 @@ static void serve_until_over(struct group *group)
 			continue;
 		}
 		want_ticks(group);
-		rc = tracee_wait(&stop);
+		rc = next_stop(group, &stop);
+		if (rc == -EAGAIN)
+			continue;
 		if (rc == -ECHILD) {
 			/* The leader's tasks are over, a follower's are still to be handed over. */
 			if (!awaits_arrival(group))

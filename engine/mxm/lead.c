@@ -45,9 +45,11 @@ static bool opens_to_change(const struct call *call)
 /* Before it is made, every follower must have asked for the same. */
 static bool waits_for_followers(const struct task *task)
 {
+	const struct group *group = task->tuple->group;
 	const struct sys_row *row = task->call.row;
 
-	switch (task->tuple->group->mxm->config.sync) {
+	/* One that is coming back is waited for where a stream is. */
+	switch (group->laggards ? MXM_STREAM : group->mxm->config.sync) {
 	case MXM_LOCKSTEP:
 		return !rules_is_look(&task->call);
 	case MXM_BARRIER:

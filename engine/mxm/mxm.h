@@ -86,6 +86,7 @@ struct mxm_divergence {
 	uint64_t seq;
 	bool executed;	  /* the leader's call has happened already */
 	bool cannot_lead; /* the follower lacks descriptors that the leader has closed since */
+	bool lags;	  /* it is coming back: the leader has gone on without waiting for it */
 };
 
 /* A difference that a rule has found harmless. */
@@ -141,9 +142,9 @@ struct mxm_ops {
 	int (*rejoin_prepare)(
 		void *arg, int version, int from, struct tracee *const *ts, int n, struct err *err);
 	/*
-	 * A version that is wanted back could be copied from @from now: are
-	 * @threads, all of one process, stopped, at a safe point? -EAGAIN: not now. Other failures
-	 * are final.
+	 * A version that is wanted back is to be copied from @from: are @threads, all of one
+	 * process of @from's or of its copy, stopped, at a safe point? -EAGAIN: not now. Other
+	 * failures are final.
 	 */
 	int (*rejoin_safe)(void *arg, int version, int from, struct tracee *const *threads, int n,
 		struct err *err);
@@ -153,7 +154,7 @@ struct mxm_ops {
 	 */
 	int (*rejoin_made)(
 		void *arg, int version, int from, struct tracee *const *ts, int n, struct err *err);
-	/* @version follows again, @ns after it was wanted; or it will not, because of @why. */
+	/* @version is in step again, @ns after it was wanted; or it will not, because of @why. */
 	void (*rejoined)(void *arg, int version, uint64_t ns, const char *why);
 	/* mxm_switch() or mxm_pause() was not done, because of @why. */
 	void (*not_switched)(void *arg, const char *why);

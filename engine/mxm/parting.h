@@ -14,9 +14,10 @@ MUST_CHECK int parting_fds(const struct copy *copy, int leader, int version, str
 /*
  * Shared memory of the leader's processes, all of which are stopped, becomes the twins' own:
  * anonymous memory is copied, and the copies share that; files that are written through memory are
- * mapped as any follower maps them (shadows.h). -ENOTSUP: memory that cannot be copied.
+ * mapped as any follower maps them (shadows.h). -ENOTSUP: memory that cannot be copied. Where the
+ * leader's are not @held, there must be none: -EAGAIN.
  */
 MUST_CHECK int parting_memory(
-	struct group *group, int version, const struct copies *copies, struct err *err);
+	struct group *group, int version, const struct copies *copies, bool held, struct err *err);
 
 #endif

@@ -48,6 +48,7 @@ struct object {
 struct memory {
 	struct group *group;
 	int version;
+	bool held; /* the leader's processes stand still */
 	struct object *v;
 	size_t n;
 };
@@ -281,10 +282,14 @@ static int map_instead(struct task *twin, const struct mapping *m, int there)
 static int part_mapping(struct memory *memory, const struct copy *copy, struct task *twin,
 	const struct mapping *m, struct err *err)
 {
-	struct object *o;
-	int there, rc = find_object(memory, copy, m, &o, err);
+	struct object *o = NULL;
+	int there, rc = 0;
 	long r;
 
+	if (memory->held || !(m->prot & PROT_WRITE))
+		rc = find_object(memory, copy, m, &o, err);
+	if (!memory->held && (o || (m->prot & PROT_WRITE)))
+		return err_set(err, EAGAIN, "it shares memory that is still to be copied");
 	if (rc < 0 || !o)
 		return rc;
 	if (o->anonymous)
@@ -302,7 +307,6 @@ static int part_mapping(struct memory *memory, const struct copy *copy, struct t
 
 static int part_process(struct memory *memory, const struct copy *copy, struct err *err)
 {
-	struct tracee *own = &copy_main(copy)->tracee;
 	struct task twin = { .tuple = copy_main(copy)->tuple,
 		.version = memory->version,
 		.tracee = *copy_twin(copy) };
@@ -311,7 +315,7 @@ static int part_process(struct memory *memory, const struct copy *copy, struct e
 	struct mapping m;
 	int rc;
 
-	snprintf(path, sizeof(path), "/proc/%d/maps", own->tgid);
+	snprintf(path, sizeof(path), "/proc/%d/maps", copy_twin(copy)->tgid);
 	rc = io_read_file(path, MAPS_MAX, &maps, err);
 	rest = maps.data;
 	while (rc == 0 && (line = strsep(&rest, "\n"))) {
@@ -322,9 +326,10 @@ static int part_process(struct memory *memory, const struct copy *copy, struct e
 	return rc;
 }
 
-int parting_memory(struct group *group, int version, const struct copies *copies, struct err *err)
+int parting_memory(
+	struct group *group, int version, const struct copies *copies, bool held, struct err *err)
 {
-	struct memory memory = { .group = group, .version = version };
+	struct memory memory = { .group = group, .version = version, .held = held };
 	int rc = 0;
 
 	shadows_forget_copies(group->mxm, version);

@@ -28,8 +28,7 @@
 static const char several[] =
 	"the program has several processes that share no memory, which cannot be stopped together";
 
-/* Finer than event_clock(): how long a recovery takes is told. */
-static uint64_t now_ns(void)
+uint64_t rejoin_clock(void)
 {
 	struct timespec ts;
 
@@ -40,7 +39,7 @@ static uint64_t now_ns(void)
 void rejoin_want_locked(struct mxm *mxm, int version)
 {
 	mxm->versions[version].awaits_ends = false;
-	__atomic_store_n(&mxm->versions[version].wanted_ns, now_ns(), __ATOMIC_RELEASE);
+	__atomic_store_n(&mxm->versions[version].wanted_ns, rejoin_clock(), __ATOMIC_RELEASE);
 	pthread_cond_signal(&mxm->hurry);
 	list_for_each (at, &mxm->groups)
 		group_poke(container_of(at, struct group, link));
@@ -68,7 +67,7 @@ static void ask_for_switch(struct mxm *mxm, bool pauses)
 {
 	pthread_mutex_lock(&mxm->lock);
 	mxm->pauses = pauses;
-	__atomic_store_n(&mxm->switch_ns, now_ns(), __ATOMIC_RELEASE);
+	__atomic_store_n(&mxm->switch_ns, rejoin_clock(), __ATOMIC_RELEASE);
 	list_for_each (at, &mxm->groups)
 		group_poke(container_of(at, struct group, link));
 	pthread_mutex_unlock(&mxm->lock);
@@ -168,47 +167,34 @@ static bool can_be_stopped(const struct task *task)
 }
 
 /*
- * Stopped: it goes on by making the call that it was in once more, from the start. An interrupt
- * that is pending is used up on the way.
+ * From its stop to a place between two calls. One that it was in is made once more, from the start;
+ * an interrupt that is pending is used up on the way. -EAGAIN: it was at something else; served
+ * later.
  */
-static int rewind_call(struct task *task, bool at_entry)
-{
-	struct user_regs_struct *regs = tracee_touch(&task->tracee);
-	uint64_t nr;
-	long r;
-	int rc;
-
-	if (!regs)
-		return -ESRCH;
-	nr = regs->orig_rax;
-	rc = tracee_remote(&task->tracee, at_entry, &r, SYS_getpid, 0, 0, 0, 0, 0, 0);
-	if (rc == 0)
-		tracee_retry_call(&task->tracee, nr);
-	return rc;
-}
-
-/* From its stop to a place between two calls. -EAGAIN: it was at something else; served later. */
 static int settle(struct task *task, const struct stop *stop)
 {
+	const bool at_entry = stop->kind == STOP_SECCOMP;
 	struct user_regs_struct *regs;
 	bool in_call;
+	uint64_t nr;
+	int rc;
 
 	task->tracee.regs_known = false;
 	regs = tracee_regs(&task->tracee);
 	if (!regs)
 		return -ESRCH;
-	in_call = (int64_t)regs->orig_rax >= 0 && call_was_broken_off((int64_t)regs->rax);
+	nr = regs->orig_rax;
+	in_call = (int64_t)nr >= 0 && call_was_broken_off((int64_t)regs->rax);
 	if (task->state == TASK_CALLING && (stop->kind != STOP_EXIT_CALL || !in_call))
 		return -EAGAIN;
-	if (task->state == TASK_RUNNING && stop->kind != STOP_SECCOMP && stop->kind != STOP_NEW)
+	if (task->state == TASK_RUNNING && !at_entry && stop->kind != STOP_NEW)
 		return -EAGAIN;
-	if (stop->kind == STOP_SECCOMP)
-		return rewind_call(task, true);
-	if (!in_call)
-		return 0;
 	if (task->state == TASK_CALLING)
 		special_restore_args(task);
-	return rewind_call(task, false);
+	rc = agent_take_counter(task, at_entry);
+	if (rc == 0 && (at_entry || in_call))
+		tracee_retry_call(&task->tracee, nr);
+	return rc;
 }
 
 /*
@@ -234,7 +220,7 @@ static int hold(struct group *group, struct task *task)
 	int rc;
 
 	if (task->state == TASK_READY)
-		return 0;
+		return agent_take_counter(task, false);
 	rc = tracee_interrupt(&task->tracee);
 	if (rc == 0)
 		rc = tracee_wait_for(task->tracee.tid, &stop);
@@ -328,7 +314,7 @@ static void give_up(struct mxm *mxm, int version, const char *why)
 	pthread_mutex_unlock(&mxm->lock);
 	if (!since)
 		return; /* another group's monitor has said so */
-	mxm->ops->rejoined(mxm->ops_arg, version, now_ns() - since, why);
+	mxm->ops->rejoined(mxm->ops_arg, version, rejoin_clock() - since, why);
 }
 
 /* The next try comes later and later. */
@@ -363,12 +349,18 @@ static void put_off(struct group *group, int version, uint64_t now, int rc, cons
 		give_up(group->mxm, version, err->text);
 }
 
+void rejoin_failed(struct group *group, int version, int rc, const struct err *err)
+{
+	group->rejoin.wary = true;
+	put_off(group, version, rejoin_clock(), rc, err);
+}
+
 void rejoin_over(struct group *group)
 {
 	const int version = wanted(group);
 	cleanup_free char *why = NULL;
 
-	if (version < 0)
+	if (remake_over(group) || version < 0)
 		return;
 	why = xasprintf("the program ended before%s%s", group->rejoin.why[0] ? ": " : "",
 		group->rejoin.why);
@@ -412,13 +404,14 @@ static void attend_switch(struct group *group)
 {
 	struct mxm *mxm = group->mxm;
 	const uint64_t since = __atomic_load_n(&mxm->switch_ns, __ATOMIC_ACQUIRE);
-	const uint64_t now = since ? now_ns() : 0;
+	const uint64_t now = since ? rejoin_clock() : 0;
 	const int follower = group->followers ? __builtin_ctz(group->followers) : -1;
 	const int lost = mxm->pauses ? follower : group->leader;
 	struct err err = { 0 };
 	int rc;
 
-	if (!since || group->bereft || now < group->rejoin.next_ns || list_is_empty(&group->tuples))
+	if (!since || group->bereft || group->remaking || now < group->rejoin.next_ns ||
+		list_is_empty(&group->tuples))
 		return;
 	rc = check_switch(group, lost, mxm->pauses ? group->leader : follower, &err);
 	if (rc == -EAGAIN && now - since < ANALYSIS_NS) {
@@ -436,20 +429,21 @@ void rejoin_attend(struct group *group)
 {
 	cleanup_copies struct copies copies = { 0 };
 	const int version = wanted(group);
-	const uint64_t now = version < 0 ? 0 : now_ns();
+	const uint64_t now = version < 0 ? 0 : rejoin_clock();
 	struct err err = { 0 };
 	const char *why;
 	uint64_t since;
 	int rc;
 
 	attend_switch(group);
-	if (version < 0 || now < group->rejoin.next_ns || group->followers ||
+	if (version < 0 || now < group->rejoin.next_ns || group->followers || group->remaking ||
 		list_is_empty(&group->tuples) || group->nstashed)
 		return;
 	if (group->rejoin.want_ns != group->mxm->versions[version].wanted_ns) {
 		group->rejoin.want_ns = group->mxm->versions[version].wanted_ns;
 		group->rejoin.begun_ns = group->rejoin.want_ns;
 		group->rejoin.why[0] = '\0';
+		group->rejoin.wary = false;
 	}
 	if (group->bereft || !list_is_empty(&group->stream) || is_alive_in(group, version)) {
 		await_end(group, version, now, "what was left of the lost version has not ended");
@@ -475,11 +469,9 @@ void rejoin_attend(struct group *group)
 		postpone(group, version, now, "its threads cannot be stopped between two calls");
 		return;
 	}
-	rc = remake(group, version, &copies, &err);
-	if (rc == 0) {
+	rc = remake(group, version, since, &copies, &err);
+	if (rc == 0)
 		group->rejoin.pause_ns = 0;
-		group->mxm->ops->rejoined(group->mxm->ops_arg, version, now_ns() - since, NULL);
-	} else {
+	else
 		put_off(group, version, now, rc, &err);
-	}
 }

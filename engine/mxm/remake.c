@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mxm/remake.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -17,8 +19,28 @@
 #include "mxm/positions.h"
 #include "mxm/settings.h"
 #include "mxm/posix_timers.h"
+#include "mxm/rejoin.h"
 #include "mxm/reroot.h"
+#include "mxm/ring.h"
 #include "mxm/standins.h"
+
+/* So near, a version is in step: what lies between takes no longer than a reply. */
+#define NEAR_EVENTS 16
+#define NEAR_BYTES  4096
+/* It is waited for once it has come so far, whatever the leader has done meanwhile. */
+#define CHASE_EVENTS 4096
+#define CHASE_BYTES  AGENT_RING_SIZE
+
+struct remaking {
+	int version, from;
+	uint64_t since_ns; /* when it was wanted back */
+	bool held;	   /* the leader stands still for all of it */
+	struct copies copies;
+	unsigned step; /* the next one of those that make them ready */
+	int process, thread;
+	bool runs;		   /* they are ready */
+	uint64_t published, taken; /* then */
+};
 
 /* What is known of the version's process is what is known of the leader's. */
 static void copy_proc(struct mxm *mxm, struct proc *proc, int leader, int version)
@@ -61,7 +83,7 @@ static void enrol_thread(struct group *group, int version, struct copy_thread *t
 	baton_lose(task);
 }
 
-/* The copies become the version's processes, and follow. */
+/* The copies become the version's processes: what the leader does from here on is for them, too. */
 static void enrol(struct group *group, int version, const struct copies *copies)
 {
 	struct mxm *mxm = group->mxm;
@@ -76,6 +98,7 @@ static void enrol(struct group *group, int version, const struct copies *copies)
 	standins_enrol(group, version);
 	affinity_gather(group);
 	group->followers |= 1u << version;
+	group->laggards |= 1u << version;
 	group->dropping &= ~(1u << version);
 	group->baton[version] = NULL;
 	group->consumed_ns[version] = event_clock();
@@ -94,20 +117,19 @@ static void enrol(struct group *group, int version, const struct copies *copies)
 	pthread_mutex_unlock(&mxm->lock);
 }
 
-static int check_safe(
-	struct group *group, int version, const struct copies *copies, struct err *err)
+/* The leader's processes, before they are copied. */
+static int check_safe(struct group *group, const struct remaking *r, struct err *err)
 {
-	struct mxm *mxm = group->mxm;
+	const struct mxm *mxm = group->mxm;
 	int rc = 0;
 
-	for (int i = 0; i < copies->n && rc == 0; i++) {
-		const struct copy *copy = &copies->v[i];
+	for (int i = 0; i < r->copies.n && rc == 0; i++) {
+		const struct copy *copy = &r->copies.v[i];
 		cleanup_free struct tracee **list = xreallocarray(NULL, copy->n, sizeof(*list));
 
 		for (int k = 0; k < copy->n; k++)
 			list[k] = &copy->threads[k].task->tracee;
-		rc = mxm->ops->rejoin_safe(
-			mxm->ops_arg, version, group->leader, list, copy->n, err);
+		rc = mxm->ops->rejoin_safe(mxm->ops_arg, r->version, r->from, list, copy->n, err);
 	}
 	return rc;
 }
@@ -145,48 +167,261 @@ static int copy_pgids(const struct copies *copies, struct err *err)
 	return rc;
 }
 
-/* What is the leader's and what is the version's, from here on. */
-static int part(struct group *group, int version, const struct copies *copies, struct err *err)
+/* What only a leader allows that stands still. */
+static int part_held(struct group *group, const struct remaking *r, struct err *err)
 {
-	const int leader = group->leader;
-	int rc = copy_pgids(copies, err);
+	int rc = copy_pgids(&r->copies, err);
 
-	for (int i = 0; i < copies->n && rc == 0; i++) {
-		const struct copy *copy = &copies->v[i];
-		struct tracee *twin = copy_twin(copy);
+	for (int i = 0; i < r->copies.n && rc == 0; i++) {
+		const struct copy *copy = &r->copies.v[i];
 
-		rc = agent_part(copy->proc, leader, version, &copy_main(copy)->tracee, twin, err);
+		rc = agent_give_ring(copy->proc, r->from, &copy_main(copy)->tracee, err);
 		if (rc == 0)
-			rc = parting_fds(copy, leader, version, err);
-		if (rc == 0)
-			rc = reroot(copy_main(copy)->tuple, version, twin, err);
+			rc = parting_fds(copy, r->from, r->version, err);
 	}
-	if (rc == 0)
-		rc = parting_memory(group, version, copies, err);
-	return rc == 0 ? standins_make(group, version, copies, err) : rc;
+	return rc == 0 ? standins_make(group, r->version, &r->copies, err) : rc;
 }
 
-int remake(struct group *group, int version, const struct copies *copies, struct err *err)
+/* A thread each time: the leader's clients wait no longer than for one. */
+static int step_thread(struct group *group, struct remaking *r, struct err *err)
 {
-	struct mxm *mxm = group->mxm;
-	cleanup_free struct tracee **list = xreallocarray(NULL, copies->n, sizeof(*list));
-	int made = 0, rc = check_safe(group, version, copies, err);
+	const struct mxm *mxm = group->mxm;
+	const struct copy *copy = &r->copies.v[r->process];
+	struct copy_thread *thread = &copy->threads[r->thread];
+	struct tracee *twin = &thread->twin;
+	int rc = r->held ? 0
+			 : mxm->ops->rejoin_safe(mxm->ops_arg, r->version, r->from, &twin, 1, err);
 
-	for (; made < copies->n && rc == 0; made++)
-		rc = copy_process(copies->v[made].threads, copies->v[made].n, err);
 	if (rc == 0)
-		rc = part(group, version, copies, err);
-	for (int i = 0; i < copies->n; i++)
-		list[i] = copy_twin(&copies->v[i]);
+		rc = copy_finish(thread, err);
+	if (rc < 0)
+		return rc;
+	if (++r->thread == copy->n) {
+		r->thread = 0;
+		r->process++;
+	}
+	return r->process < r->copies.n;
+}
+
+static int step_part(struct group *group, struct remaking *r, struct err *err)
+{
+	int rc = 0;
+
+	(void)group;
+	for (int i = 0; i < r->copies.n && rc == 0; i++) {
+		const struct copy *copy = &r->copies.v[i];
+		struct tracee *twin = copy_twin(copy);
+
+		rc = agent_part(copy->proc, r->from, r->version, twin, err);
+		if (rc == 0)
+			rc = reroot(copy_main(copy)->tuple, r->version, twin, err);
+	}
+	return rc;
+}
+
+static int step_memory(struct group *group, struct remaking *r, struct err *err)
+{
+	return parting_memory(group, r->version, &r->copies, r->held, err);
+}
+
+static int step_functions(struct group *group, struct remaking *r, struct err *err)
+{
+	const struct mxm *mxm = group->mxm;
+	cleanup_free struct tracee **list = xreallocarray(NULL, r->copies.n, sizeof(*list));
+
+	for (int i = 0; i < r->copies.n; i++)
+		list[i] = copy_twin(&r->copies.v[i]);
+	return mxm->ops->rejoin_made(mxm->ops_arg, r->version, r->from, list, r->copies.n, err);
+}
+
+/* What makes the copies ready to run. 1: the step is to be gone on with. */
+static int (*const steps[])(struct group *group, struct remaking *r, struct err *err) = {
+	step_thread,
+	step_part,
+	step_memory,
+	step_functions,
+};
+
+static bool is_made(const struct remaking *r)
+{
+	return r->step == ARRAY_SIZE(steps);
+}
+
+static int make_step(struct group *group, struct remaking *r, struct err *err)
+{
+	int rc = steps[r->step](group, r, err);
+
+	r->step += rc == 0;
+	return rc;
+}
+
+/* Memory that processes share is copied while they stand still. */
+static bool must_hold(const struct group *group, const struct copies *copies)
+{
+	const struct proc *proc = copies->v[0].proc;
+
+	return copies->n > 1 || proc->shares_memory || proc->maps_written_files || proc->nshadows ||
+	       group->rejoin.wary;
+}
+
+static void free_remaking(struct remaking *r)
+{
+	copies_free(&r->copies);
+	free(r);
+}
+
+/* All of it while the leader stands still, or what cannot wait. */
+static int copy_all(struct group *group, struct remaking *r, int *made, struct err *err)
+{
+	int rc = r->held ? check_safe(group, r, err) : 0;
+
+	for (*made = 0; *made < r->copies.n && rc == 0; *made += rc == 0)
+		rc = copy_process(r->copies.v[*made].threads, r->copies.v[*made].n, err);
 	if (rc == 0)
-		rc = mxm->ops->rejoin_made(
-			mxm->ops_arg, version, group->leader, list, copies->n, err);
+		rc = part_held(group, r, err);
+	while (r->held && rc >= 0 && !is_made(r))
+		rc = make_step(group, r, err);
+	return rc;
+}
+
+int remake(
+	struct group *group, int version, uint64_t since_ns, struct copies *copies, struct err *err)
+{
+	struct remaking *r = xzalloc(sizeof(*r));
+	int made, rc;
+
+	*r = (struct remaking){ .version = version,
+		.from = group->leader,
+		.since_ns = since_ns,
+		.held = must_hold(group, copies),
+		.copies = *copies };
+	*copies = (struct copies){ 0 };
+	rc = copy_all(group, r, &made, err);
 	if (rc == 0) {
-		enrol(group, version, copies);
+		enrol(group, version, &r->copies);
+		group->remaking = r;
 		return 0;
 	}
 	standins_undo(group, version);
 	for (int i = 0; i < made; i++)
-		copy_kill(copies->v[i].threads, copies->v[i].n);
+		copy_kill(r->copies.v[i].threads, r->copies.v[i].n);
+	free_remaking(r);
 	return rc;
+}
+
+bool remake_holds(const struct group *group, int version)
+{
+	return group->remaking && !group->remaking->runs && group->remaking->version == version;
+}
+
+bool remake_is_busy(const struct group *group)
+{
+	return group->remaking && !group->remaking->runs;
+}
+
+static void forget(struct group *group)
+{
+	free_remaking(group->remaking);
+	group->remaking = NULL;
+}
+
+/* Was it let go meanwhile, for another reason? */
+static bool is_lost(const struct group *group, const struct remaking *r)
+{
+	return r->version != group->leader && !(group->followers & (1u << r->version));
+}
+
+/* The copies are let go, as a version that nobody has heard of. */
+static void give_back(struct group *group, const struct err *err, int rc)
+{
+	struct mxm *mxm = group->mxm;
+	const struct remaking r = *group->remaking;
+
+	pthread_mutex_lock(&mxm->lock);
+	mxm->versions[r.version].alive = false;
+	mxm->versions[r.version].wanted_ns = r.since_ns;
+	pthread_mutex_unlock(&mxm->lock);
+	forget(group);
+	rejoin_failed(group, r.version, rc, err);
+	drop_check(group);
+}
+
+/* They run, as of the moment at which they were made. */
+static void let_run(struct group *group, struct remaking *r)
+{
+	for (int i = 0; i < r->copies.n; i++) {
+		const struct copy *copy = &r->copies.v[i];
+
+		for (int k = 0; k < copy->n; k++) {
+			const struct copy_thread *thread = &copy->threads[k];
+			struct task *task = group_find(group, thread->twin.tid);
+			bool interrupted = task && task->tracee.interrupted;
+
+			if (!task)
+				continue;
+			task->tracee = thread->twin;
+			task->tracee.interrupted |= interrupted;
+		}
+	}
+	r->runs = true;
+	r->published = group->published;
+	r->taken = ring_taken(group, r->version);
+}
+
+void remake_go_on(struct group *group)
+{
+	struct remaking *r = group->remaking;
+	struct err err = { 0 };
+	int rc = 0;
+
+	if (is_lost(group, r)) {
+		forget(group);
+		return;
+	}
+	if (!is_made(r))
+		rc = make_step(group, r, &err);
+	if (rc < 0)
+		give_back(group, &err, rc);
+	else if (is_made(r))
+		let_run(group, r);
+}
+
+/* Is it so near that the leader may wait for it? */
+static bool is_in_step(struct group *group, const struct remaking *r)
+{
+	if (group->published - r->published > CHASE_EVENTS ||
+		ring_taken(group, r->version) - r->taken > CHASE_BYTES)
+		return true;
+	return group->lag <= NEAR_EVENTS && ring_lag(group, r->version) <= NEAR_BYTES;
+}
+
+void remake_attend(struct group *group)
+{
+	const struct remaking *r = group->remaking;
+	struct mxm *mxm = group->mxm;
+
+	if (!r || !r->runs)
+		return;
+	if (is_lost(group, r)) {
+		forget(group);
+		return;
+	}
+	if (!group->bereft && r->version != group->leader && !is_in_step(group, r))
+		return;
+	group->laggards &= ~(1u << r->version);
+	agent_refresh(group);
+	mxm->ops->rejoined(mxm->ops_arg, r->version, rejoin_clock() - r->since_ns, NULL);
+	forget(group);
+}
+
+bool remake_over(struct group *group)
+{
+	struct mxm *mxm = group->mxm;
+
+	if (!group->remaking)
+		return false;
+	mxm->ops->rejoined(mxm->ops_arg, group->remaking->version,
+		rejoin_clock() - group->remaking->since_ns, "the program ended before");
+	forget(group);
+	return true;
 }

@@ -134,6 +134,16 @@ bool ring_is_drained(struct group *group, int version)
 	return !group->ring || !group->ring->marks || read_of(group, version) == head_of(group);
 }
 
+uint64_t ring_lag(struct group *group, int version)
+{
+	return ring_is_drained(group, version) ? 0 : head_of(group) - read_of(group, version);
+}
+
+uint64_t ring_taken(struct group *group, int version)
+{
+	return group->ring ? read_of(group, version) : 0;
+}
+
 bool ring_waits(const struct tuple *tuple, int version)
 {
 	struct group *group = tuple->group;

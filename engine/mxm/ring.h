@@ -41,6 +41,10 @@ bool ring_waits(const struct tuple *tuple, int version);
 /* Has @version taken everything? True where there is no ring. */
 bool ring_is_drained(struct group *group, int version);
 
+/* Bytes that @version has still to take; and how many it has taken so far. */
+uint64_t ring_lag(struct group *group, int version);
+uint64_t ring_taken(struct group *group, int version);
+
 /*
  * What follower @version comes to next: the events of the stream and the ring in their order. @skip
  * says of a task that its events are passed over. NULL: nothing, or a record that its agent takes.

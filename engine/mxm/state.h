@@ -356,6 +356,7 @@ struct group {
 	bool started;
 	int leader;
 	unsigned followers; /* bits of versions that follow in this group */
+	unsigned laggards;  /* of those, whom the leader does not wait for: remake.h */
 	struct list tuples;
 	struct list stream; /* published events, oldest first, until all followers consumed them */
 	struct list ready;  /* complete events of the leader, in the order of completion */
@@ -391,16 +392,19 @@ struct group {
 	unsigned former; /* versions that led, and have come to their ends */
 	struct stop stash[64];
 	int nstashed;
-	struct list arrivals; /* tasks that other monitors hand over; under mxm->lock */
-	unsigned expected;    /* tuples that are on their way here; under mxm->lock */
-	uint64_t over_ns;     /* when it ended */
-	struct ring *ring;    /* of its agents, NULL: none yet */
+	struct list arrivals;	   /* tasks that other monitors hand over; under mxm->lock */
+	unsigned expected;	   /* tuples that are on their way here; under mxm->lock */
+	uint64_t over_ns;	   /* when it ended */
+	struct ring *ring;	   /* of its agents, NULL: none yet */
+	struct remaking *remaking; /* a version that is coming back, NULL: none */
+	unsigned unmade;	   /* stops since a step was made of that */
 	struct {
 		uint64_t want_ns;  /* the version's wanted_ns that this is about */
 		uint64_t begun_ns; /* since when a moment is looked for */
 		char why[256];	   /* what stood in the way at the last try */
 		uint64_t next_ns;  /* no earlier try */
 		uint64_t pause_ns; /* between the next two */
+		bool wary;	   /* a copy was made in vain: it is looked more closely first */
 	} rejoin;
 	struct list standins;
 	pid_t *orphans; /* stopped children whose parent's stop is to come */

@@ -134,7 +134,7 @@ int tracee_poll_for(pid_t tid, struct stop *ret_stop)
 
 	if (got < 0)
 		return -errno;
-	return got == 0 ? -EAGAIN : decode(tid, status, ret_stop);
+	return got == 0 ? -EAGAIN : decode(got, status, ret_stop);
 }
 
 struct user_regs_struct *tracee_regs(struct tracee *t)

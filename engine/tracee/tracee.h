@@ -106,7 +106,10 @@ MUST_CHECK int tracee_wait(struct stop *ret_stop);
 /* As tracee_wait() for the tracee @tid alone; goes on after signals. */
 MUST_CHECK int tracee_wait_for(pid_t tid, struct stop *ret_stop);
 
-/* As tracee_wait_for(), without waiting: -EAGAIN where it has not stopped. */
+/*
+ * As tracee_wait_for(), without waiting: -EAGAIN where it has not stopped. @tid -1: any tracee of
+ * this engine thread.
+ */
 MUST_CHECK int tracee_poll_for(pid_t tid, struct stop *ret_stop);
 
 /* Continues a stopped tracee with its registers as changed, and with signal @sig if not 0. */
