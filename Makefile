@@ -124,6 +124,9 @@ check-heavy: all victims ## what takes half an hour: 10,000 requests a server an
 	@BUILD=$(BUILD) TEST_TIMEOUT=3600 MX_REQUESTS=10000 MX_CRASHES=17 scripts/run-tests \
 		tests/mxm_servers.bats tests/mxm_crash.bats
 
+check-recoveries: all ## redis: 100,000 commands beside one that runs alone, 1,000 crashes, each version with the bug and as leader
+	@BUILD=$(BUILD) MX_CRASHES=1000 bats --filter '^redis: the' tests/rem.bats
+
 RUNS ?= 2000
 check-random: all ## programs made at random that crash: RUNS=2000, SEED=N
 	@tests/random_faults.py $(BUILD)/mx $(RUNS) $(SEED)
@@ -220,7 +223,7 @@ help: ## this list
 
 include $(wildcard tests/*/*.mk tests/*/*/*.mk)
 
-.PHONY: all unit victims benches deps check check-unit check-bats check-heavy check-random check-bugs check-ring check-soak check-package asan lint format demo bench bench-rem bench-start bench-stop bench-takeover docs install clean help
+.PHONY: all unit victims benches deps check check-unit check-bats check-heavy check-random check-recoveries check-bugs check-ring check-soak check-package asan lint format demo bench bench-rem bench-start bench-stop bench-takeover docs install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 

@@ -95,9 +95,20 @@ crash_and_go_on() {
 	crash_and_go_on "$good_victim" "$bad_victim" --map "$BATS_TEST_TMPDIR/map"
 }
 
+# What the engine holds: kilobytes, and descriptors.
+engine_holds() {
+	local pid kb=0 fds=0
+
+	for pid in "$SERVER" $(pgrep -P "$SERVER"); do
+		kb=$((kb + $(awk '/^VmRSS/ { print $2 }' "/proc/$pid/status")))
+		fds=$((fds + $(find "/proc/$pid/fd" -mindepth 1 | wc -l)))
+	done
+	echo "$kb $fds"
+}
+
 # redis_goes_on OLD NEW OPTIONS...: thousands of mixed commands, among them those that crash.
 redis_goes_on() {
-	local port native
+	local port native kb fds before
 	port=$(free_port)
 	native=$(free_port)
 	PAIR_OPTIONS="--stats --max-recoveries 1000000 ${*:3}"
@@ -110,11 +121,18 @@ redis_goes_on() {
 	[[ $(redis-cli -p "$port" hmget color red) = *WRONGTYPE* ]]
 	wait_until 30 recovered_times 1
 	redis-cli -p "$port" flushall
+	read -r kb fds < <(engine_holds)
+	before="$kb $fds"
 	run python3 "$ROOT/tests/mixed.py" "$port" "$native" $((crashes * 100)) $RANDOM 100 "$LOG"
 	echo "$output"
 	[ "$status" = 0 ] || fail "$(tail -n 5 "$LOG")"
 	[ "$(events divergence)" = 0 ]
 	[ "$(events crash) $(recoveries)" = "$((crashes + 1)) $((crashes + 1))" ] || fail "$(tail -n 5 "$LOG")"
+	# It has warmed up, and does not grow with each: of 1,000 a page each would be too much.
+	wait_until 20 redis-cli -p "$port" ping
+	read -r kb fds < <(engine_holds)
+	[ "$kb" -le $((${before% *} + 2048 + crashes)) ] && [ "$fds" -le $((${before#* } + 2)) ] ||
+		fail "the engine's kilobytes and descriptors: $before, $kb $fds"
 	# Both are alive, threads and all, and no process more.
 	[ "$(version_pids | wc -l)" = 2 ]
 	for pid in $(version_pids); do
