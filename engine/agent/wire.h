@@ -124,7 +124,7 @@ struct agent_control {
 	/* The engine's. */
 	_Alignas(64) uint32_t attention; /* enum agent_attention */
 	uint32_t followers;		 /* whose `read` the leader minds, bit by bit */
-	uint32_t awaited; /* for whom it waits at barriers */
+	uint32_t awaited;		 /* for whom it waits at barriers */
 	uint32_t many;	/* other threads have lately needed the turn of one that waits */
 	uint32_t spins; /* versions have a CPU each: how often one looks before it sleeps */
 	/* For who sleeps. */
