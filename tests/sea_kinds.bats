@@ -97,6 +97,54 @@ programs() {
 	[ "$(jq '.objects[0].summary.changed' map.json)" = 0 ]
 }
 
+@test "a part that the compiler split off in one version is not taken for the whole" {
+	cat >a.src.c <<-'C'
+		#include <stdio.h>
+		#include <stdlib.h>
+		struct bits { char pad[40]; char *at; int left; };
+		struct context { long n; struct bits bits; };
+		__attribute__((noinline)) static int before(int x) { return printf("before %d\n", x * 7); }
+		#ifdef SPLIT
+		__attribute__((noinline)) static int part(struct context *c, int max)
+		{
+			int i, cmax = max - 1;
+		#else
+		__attribute__((noinline)) static int whole(struct context *c, int max)
+		{
+			int i, cmax = max - 1;
+			if (!cmax) return 0;
+		#endif
+			if (!atoi(&c->bits.at[3])) return 0;
+			i = 1;
+			if (i == cmax) return i;
+			if (!atoi(&c->bits.at[4])) return i;
+			for (i = 2; i < cmax; i++)
+				if (!abs(rand() + c->bits.left)) break;
+			return i;
+		}
+		#ifdef SPLIT
+		static inline int whole(struct context *c, int max) { return max == 1 ? 0 : part(c, max); }
+		#endif
+		__attribute__((noinline)) static int after(int x) { return printf("after %d\n", x * 9); }
+		int main(int argc, char **argv)
+		{
+			struct context c = { .bits.at = argv[0] };
+			int n = before(argc) + whole(&c, argc) + after(argc) + whole(&c, argc + 2);
+			return printf("%d %s\n", n, argv[0]);
+		}
+	C
+	gcc -O2 -o old.full a.src.c
+	gcc -O2 -DSPLIT -o new.full a.src.c
+	for side in old new; do
+		strip -o $side.stripped $side.full
+	done
+	addr=$(nm old.full | awk '$3 == "whole" { print $1 }')
+	run -0 "$MX" analyze -f "0x$addr" old.stripped new.stripped
+	[[ $output = *"no partner is known"* ]] || fail "$output"
+	run -0 "$MX" analyze --json old.stripped new.stripped
+	[ "$(jq '.objects[0].summary.only_old, .objects[0].summary.only_new' <<<"$output" | xargs)" = "1 1" ]
+}
+
 @test "constant tables that begin alike are not the same" {
 	cat >a.src.c <<-'C'
 		static const int weights[] = { 10, 20, 30, 40, 50 };

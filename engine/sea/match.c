@@ -9,8 +9,9 @@
 
 #include "base/xalloc.h"
 
-#define ENOUGH_INSNS 6 /* content says little about a function that is shorter */
-#define MAX_ROUNDS   64
+#define ENOUGH_INSNS  6 /* content says little about a function that is shorter */
+#define MANY_LITERALS 4 /* strings and imports of which no other function uses the same */
+#define MAX_ROUNDS    64
 
 void sea_name_base(const char *name, struct str *ret)
 {
@@ -246,8 +247,9 @@ static uint64_t key_exact(const struct sea_match *m, enum sea_side side, uint32_
 	return f->n_insn >= 2 * ENOUGH_INSNS ? f->exact | 1 : 0;
 }
 
-/* The strings and imports as a set; order and number of uses may change. */
-static uint64_t key_literals(const struct sea_match *m, enum sea_side side, uint32_t func)
+/* The strings and imports as a set; order and number of uses may change. How many to @ret_n. */
+static uint64_t hash_literals(
+	const struct sea_match *m, enum sea_side side, uint32_t func, uint32_t *ret_n)
 {
 	const struct sea_func *f = &m->im[side]->funcs[func];
 	uint64_t sum = 0, mix = 0;
@@ -265,7 +267,31 @@ static uint64_t key_literals(const struct sea_match *m, enum sea_side side, uint
 		mix ^= c * 0x9e3779b97f4a7c15ull;
 		n++;
 	}
-	return n >= 2 ? (sum ^ mix >> 7) | 1 : 0;
+	*ret_n = n;
+	return (sum ^ mix >> 7) | 1;
+}
+
+static uint64_t key_literals(const struct sea_match *m, enum sea_side side, uint32_t func)
+{
+	uint32_t n;
+	uint64_t h = hash_literals(m, side, func, &n);
+
+	return n >= MANY_LITERALS ? h : 0;
+}
+
+/* Few are shared by a function and the part of it that was split off, or is another one's. */
+static uint64_t key_few_literals(const struct sea_match *m, enum sea_side side, uint32_t func)
+{
+	uint32_t n;
+	uint64_t h = hash_literals(m, side, func, &n);
+
+	return n >= 2 && n < MANY_LITERALS ? h : 0;
+}
+
+static void match_literals(struct sea_match *m, unsigned conf)
+{
+	match_unique(m, key_literals, SEA_BY_LITERALS, conf, 50);
+	match_unique(m, key_few_literals, SEA_BY_LITERALS, conf, 75);
 }
 
 /*
@@ -362,13 +388,13 @@ int sea_match_run(struct sea_image *old_im, struct sea_image *new_im, struct sea
 	match_roots(m);
 	match_unique(m, key_context, SEA_BY_CONTENT, 98, 0);
 	match_unique(m, key_exact, SEA_BY_CODE, 95, 0);
-	match_unique(m, key_literals, SEA_BY_LITERALS, 90, 50);
+	match_literals(m, 90);
 	for (int round = 0; made && round < MAX_ROUNDS && !sea_budget_spent(budget); round++) {
 		made = 0;
 		for (uint32_t n; (n = sea_propagate(m)) && !sea_budget_spent(budget);)
 			made += n;
 		match_unique(m, key_context, SEA_BY_CONTENT, 97, 0);
-		match_unique(m, key_literals, SEA_BY_LITERALS, 88, 50);
+		match_literals(m, 88);
 		match_unique(m, key_linked, SEA_BY_CONTENT, 96, 0);
 		made += sea_match_order(m);
 	}

@@ -17,6 +17,7 @@
 #define MAX_SLOTS	 4096 /* of one table of pointers */
 #define SHORT_FUNC	 24   /* instructions */
 #define ENOUGH_FOR_SHAPE 8    /* instructions below which shape says little */
+#define ALIKE		 75   /* percent of the instructions, for a place alone to tell */
 
 void sea_vote_add(struct sea_votes *v, struct sea_vote vote)
 {
@@ -374,7 +375,7 @@ static uint32_t close_gap(struct sea_match *m, uint32_t o, uint32_t no, uint32_t
 	/* The only one on either side that is left, and much alike. */
 	if (!g.made && no == 1 && nn == 1 && sea_may_pair(m, o, n) &&
 		m->im[0]->funcs[o].n_insn >= ENOUGH_FOR_SHAPE &&
-		m->im[1]->funcs[n].n_insn >= ENOUGH_FOR_SHAPE && sea_similarity(m, o, n) >= 60) {
+		m->im[1]->funcs[n].n_insn >= ENOUGH_FOR_SHAPE && sea_similarity(m, o, n) >= ALIKE) {
 		sea_pair(m, o, n, SEA_BY_ORDER, 85);
 		g.made++;
 	}
