@@ -307,11 +307,16 @@ int launch(struct mxm *mxm, struct group *group, struct err *err)
 {
 	struct order order = { .group = group, .err = err };
 	struct err own = { 0 };
-	int rc = pthread_create(&group->thread, NULL, monitor_launch, &order);
+	int rc;
 
+	/* With the lock, so that the ticker does not look past it: nothing would wake that later.
+	 */
+	pthread_mutex_lock(&mxm->lock);
+	rc = pthread_create(&group->thread, NULL, monitor_launch, &order);
+	group->started = rc == 0;
+	pthread_mutex_unlock(&mxm->lock);
 	if (rc)
 		return err_errno(err, rc, "cannot start a monitor thread");
-	group->started = true;
 	/* Capabilities are a thread's: only the one that launches needs it, and not for long. */
 	rc = give_up_chroot(mxm, &own);
 	pthread_mutex_lock(&mxm->lock);
