@@ -56,11 +56,10 @@ void agent_hold(struct task *task);
  * ring. */
 MUST_CHECK int agent_give_ring(struct proc *proc, int version, struct tracee *own, struct err *err);
 /*
- * @copy is a copy of a process of @from's, and is to be @version's: of the ring and the control
- * pages it may write to its own page only. It is stopped in user mode.
+ * @copy, of a process that had an agent, is to be @version's: of the ring and the control pages it
+ * may write to its own page only. It is stopped in user mode.
  */
-MUST_CHECK int agent_part(
-	const struct proc *proc, int from, int version, struct tracee *copy, struct err *err);
+MUST_CHECK int agent_part(int version, struct tracee *copy, struct err *err);
 /* @version's process is a copy of the leader's now, and so is its agent. All are stopped; when all
  * processes have been copied comes agent_refresh(). */
 void agent_copied(struct group *group, struct proc *proc, int version);

@@ -76,9 +76,9 @@ int agent_give_ring(struct proc *proc, int version, struct tracee *own, struct e
 	return rc < 0 ? err_errno(err, -rc, "giving the agents' ring") : 0;
 }
 
-int agent_part(const struct proc *proc, int from, int version, struct tracee *copy, struct err *err)
+int agent_part(int version, struct tracee *copy, struct err *err)
 {
-	int rc = proc->agents[from] ? agent_protect_ring(copy, version, false) : 0;
+	int rc = agent_protect_ring(copy, version, false);
 
 	return rc < 0 ? err_errno(err, -rc, "parting the agents' ring") : 0;
 }

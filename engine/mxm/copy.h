@@ -22,6 +22,7 @@ struct copy {
 	struct proc *proc;
 	struct copy_thread *threads;
 	int n;
+	bool has_agent; /* it had one when it was copied */
 };
 
 /* All that are to be copied at once. */

@@ -24,12 +24,12 @@
 #include "mxm/ring.h"
 #include "mxm/standins.h"
 
-/* So near, a version is in step: what lies between takes no longer than a reply. */
-#define NEAR_EVENTS 16
-#define NEAR_BYTES  4096
+/* So near, a version is in step: a client that waits for what lies between hardly notices. */
+#define NEAR_EVENTS 32
+#define NEAR_BYTES  8192
 /* It is waited for once it has come so far, whatever the leader has done meanwhile. */
-#define CHASE_EVENTS 4096
-#define CHASE_BYTES  AGENT_RING_SIZE
+#define CHASE_EVENTS 256
+#define CHASE_BYTES  (256ul << 10)
 
 struct remaking {
 	int version, from;
@@ -173,8 +173,9 @@ static int part_held(struct group *group, const struct remaking *r, struct err *
 	int rc = copy_pgids(&r->copies, err);
 
 	for (int i = 0; i < r->copies.n && rc == 0; i++) {
-		const struct copy *copy = &r->copies.v[i];
+		struct copy *copy = &r->copies.v[i];
 
+		copy->has_agent = copy->proc->agents[r->from] != NULL;
 		rc = agent_give_ring(copy->proc, r->from, &copy_main(copy)->tracee, err);
 		if (rc == 0)
 			rc = parting_fds(copy, r->from, r->version, err);
@@ -212,7 +213,8 @@ static int step_part(struct group *group, struct remaking *r, struct err *err)
 		const struct copy *copy = &r->copies.v[i];
 		struct tracee *twin = copy_twin(copy);
 
-		rc = agent_part(copy->proc, r->from, r->version, twin, err);
+		if (copy->has_agent)
+			rc = agent_part(r->version, twin, err);
 		if (rc == 0)
 			rc = reroot(copy_main(copy)->tuple, r->version, twin, err);
 	}

@@ -36,6 +36,10 @@ struct recovery {
 		struct splice *splice; /* in the version's process, NULL: none */
 		bool in;	       /* it runs on what was put in */
 	} versions[2];
+	struct {
+		pid_t pid;
+		struct objects objects;
+	} looked;	/* at the last process whose stacks were; 0: none */
 	cpu_set_t cpus; /* of who has made it */
 	int memfd;	/* where a new map comes to; -1: none was begun */
 	int complaints; /* what the analyser says, and its end */
@@ -56,9 +60,17 @@ struct recovery *recovery_new(const struct recovery_config *config)
 	return r;
 }
 
+static void forget_looked(struct recovery *r)
+{
+	objects_free(&r->looked.objects);
+	r->looked.objects = (struct objects){ 0 };
+	r->looked.pid = 0;
+}
+
 /* What is known of the two programs. */
 static void forget(struct recovery *r)
 {
+	forget_looked(r);
 	for (int v = 0; v < 2; v++) {
 		splice_free(r->versions[v].splice);
 		r->versions[v].splice = NULL;
@@ -298,12 +310,17 @@ static int know_files(struct recovery *r, struct tracee *const *ts, int n_ts, st
 static int check_safe(
 	struct recovery *r, int from, struct tracee *const *threads, int n, struct err *err)
 {
-	cleanup_objects struct objects objects = { 0 };
-	int rc = objects_find(r->files, r->map, threads[0], &objects, err);
+	int rc = 0;
 
+	/* One that is looked at thread by thread stands still meanwhile. */
+	if (r->looked.pid != threads[0]->tgid) {
+		forget_looked(r);
+		rc = objects_find(r->files, r->map, threads[0], &r->looked.objects, err);
+		r->looked.pid = rc == 0 ? threads[0]->tgid : 0;
+	}
 	for (int i = 0; i < n && rc == 0; i++)
-		rc = safe_point(
-			r->unwinder, r->map, &objects, r->versions[from].splice, threads[i], err);
+		rc = safe_point(r->unwinder, r->map, &r->looked.objects, r->versions[from].splice,
+			threads[i], err);
 	return rc;
 }
 
@@ -439,6 +456,7 @@ static int prepare(struct recovery *r, int from, struct tracee *const *ts, int n
 	struct crowd crowd;
 	int rc = know_files(r, ts, n, err);
 
+	forget_looked(r);
 	if (rc == 0)
 		rc = find_crowd(r, ts, n, &crowd, err);
 	if (rc < 0)
@@ -467,6 +485,7 @@ static int convert(
 	struct crowd crowd;
 	int rc = find_crowd(r, ts, n, &crowd, err);
 
+	forget_looked(r);
 	if (rc < 0)
 		return rc;
 	rc = exchange(r, r->versions[from].splice, in, &crowd, &splice, err);
