@@ -158,6 +158,30 @@ def events(log):
         return []
 
 
+def engines_of(mx):
+    """What `mx run` has made: it ends as soon as the program's status is known, they later."""
+    try:
+        with open(f"/proc/{mx}/task/{mx}/children", encoding="utf-8") as file:
+            return file.read().split()
+    except OSError:
+        return []
+
+
+def is_there(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            return file.read().rpartition(")")[2].split()[0] not in "XZ"
+    except OSError:
+        return False
+
+
+def stay(pids, seconds):
+    end = time.monotonic() + seconds
+    while any(is_there(pid) for pid in pids) and time.monotonic() < end:
+        time.sleep(0.002)
+    return any(is_there(pid) for pid in pids)
+
+
 def once(mx, seed, counts, reasons):
     rng = random.Random(seed)
     folder = tempfile.mkdtemp(prefix="mx-random.")
@@ -174,12 +198,14 @@ def once(mx, seed, counts, reasons):
         stdout=open(os.path.join(folder, "out"), "wb"),
         stderr=subprocess.STDOUT,
     )
+    engines = []
     try:
         for n in numbers:
             run.stdin.write(f"{n}\n".encode())
             run.stdin.flush()
             if n == number and rng.randrange(4):
                 time.sleep(rng.random() * 0.1)
+        engines = engines_of(run.pid)
         run.stdin.close()
     except BrokenPipeError:
         pass  # It ended early: its status and its output say so.
@@ -188,6 +214,8 @@ def once(mx, seed, counts, reasons):
     except subprocess.TimeoutExpired:
         run.send_signal(signal.SIGKILL)
         status = "none: it did not end"
+    if stay(engines, 30):
+        status = f"{status}, but the engine stays"
     with open(os.path.join(folder, "out"), encoding="utf-8", errors="replace") as file:
         got = file.read()
     told = events(log)
