@@ -252,7 +252,9 @@ void affinity_tick(struct group *group)
 		return;
 	}
 	spread_talkers(group);
-	if (group->spread_for_talk ? events > TALKS : group->spread && events + asked > TALKS)
+	if (group->spread_for_talk && events > TALKS)
+		spread_in_vain(group);
+	else if (group->spread && !group->spread_for_talk && events + asked > TALKS)
 		gather(group);
 	else if (!group->spread && events + asked <= COMPUTES && computes(group, group->leader))
 		spread(group, group->cpu + 1);
