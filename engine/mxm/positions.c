@@ -259,6 +259,22 @@ static enum wanted follower_goes(
 	return WANTED_ANSWER;
 }
 
+/* Has the leader done nothing since that could have changed a file? */
+static bool is_newest(const struct task *task, const struct event *event)
+{
+	const struct group *group = task->tuple->group;
+
+	list_for_each (at, &group->tuples) {
+		const struct tuple *tuple = container_of(at, struct tuple, link);
+		const struct task *t = &tuple->tasks[group->leader];
+
+		if (t->state != TASK_ABSENT && t->state != TASK_ASKING &&
+			(t->state != TASK_RUNNING || tuple->proc->agents[group->leader]))
+			return false;
+	}
+	return event->link.next == &group->stream;
+}
+
 /* Where the follower's seek would lead, beside one of the leader's that was made. */
 static int64_t our_target(const struct task *task, const struct event *event)
 {
@@ -272,7 +288,9 @@ static int64_t our_target(const struct task *task, const struct event *event)
 	case SEEK_CUR:
 		return own < 0 ? UNKNOWN : own + (int64_t)a[1];
 	case SEEK_END:
-		return size_of(task, (int)a[0]) + (int64_t)a[1];
+		return reads_only(task, (int)a[0]) || is_newest(task, event)
+			       ? size_of(task, (int)a[0]) + (int64_t)a[1]
+			       : UNKNOWN;
 	}
 	return UNKNOWN;
 }

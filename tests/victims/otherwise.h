@@ -323,10 +323,9 @@ static void vectors(void)
 	MUST(close(fd));
 }
 
-/* Once each: a file that is written meanwhile has another end for who comes later. */
 static void seeks(void)
 {
-	int fd = text_file(O_RDWR);
+	int fd = text_file(O_RDONLY);
 
 	MUST(NEW ? lseek(fd, 0, SEEK_END) : lseek(fd, sizeof(TEXT) - 1, SEEK_SET));
 	MUST(NEW ? lseek(fd, -9, SEEK_CUR) : lseek(fd, sizeof(TEXT) - 10, SEEK_SET));
@@ -386,7 +385,7 @@ static void close_order(void)
 
 static void close_many(void)
 {
-	int a = text_file(O_RDONLY), b = text_file(O_RDWR);
+	int a = MUST(fcntl(1, F_DUPFD, 50)), b = MUST(fcntl(1, F_DUPFD, 50));
 
 	if (NEW) {
 		MUST(syscall(SYS_close_range, a, b, 0));
@@ -522,7 +521,8 @@ static void x_settings(const char *what)
 
 static void x_files(const char *what)
 {
-	int fd = text_file(O_RDWR), other = MUST(open("other", O_RDWR | O_CREAT, 0600));
+	int fd = MUST(fcntl(text_file(O_RDWR), F_DUPFD, 50));
+	int other = MUST(fcntl(MUST(open("other", O_RDWR | O_CREAT, 0600)), F_DUPFD, 51));
 
 	if (!strcmp(what, "x-chmod-other"))
 		MUST(NEW ? fchmod(other, 0640) : chmod("text", 0640));
