@@ -16,6 +16,11 @@
 #define UNUSED		  __attribute__((unused))
 #define ARRAY_SIZE(a)	  (sizeof(a) / sizeof((a)[0]))
 
+static inline size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
 static inline void cleanup_free_fn(void *p)
 {
 	free(*(void **)p);

@@ -39,6 +39,8 @@ bool canon_vector_len(const struct str *in, uint64_t *ret_len);
  * whether it has some for an address. */
 const char *canon_message_payload(const struct str *in, uint64_t *ret_len);
 bool canon_message_room(const struct str *in, uint64_t *ret_len, bool *ret_address);
+/* Appends a block of outputs. */
+void canon_put_block(struct str *out, const void *data, uint32_t len);
 /* The bytes that a call has read, where they are all that it brings or the first of it. NULL: it
  * reads none. */
 const char *canon_read(const struct call *call, const struct str *out, size_t *ret_len);

@@ -7,7 +7,7 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 
-#include "base/xalloc.h"
+#include "mxm/by_fd.h"
 #include "mxm/fds.h"
 #include "mxm/files.h"
 #include "mxm/group.h"
@@ -19,37 +19,24 @@
 
 /* A descriptor on which a follower's O_NONBLOCK is not the leader's. */
 struct apart {
-	struct list link; /* proc->apart */
-	int version, fd;
-	bool nonblock; /* the follower's */
-	int others;    /* OTHER_MODES, of both */
+	struct by_fd of; /* proc->apart */
+	bool nonblock;	 /* the follower's */
+	int others;	 /* OTHER_MODES, of both */
 };
 
 static struct apart *apart_of(const struct proc *proc, int version, int fd)
 {
-	list_for_each (at, &proc->apart) {
-		struct apart *a = container_of(at, struct apart, link);
-
-		if (a->version == version && a->fd == fd)
-			return a;
-	}
-	return NULL;
+	return (struct apart *)by_fd_find(&proc->apart, version, fd);
 }
 
 static void together(struct apart *a)
 {
-	list_remove(&a->link);
-	free(a);
+	by_fd_free(&a->of);
 }
 
 void modes_forget(struct proc *proc, int version, int fd)
 {
-	list_for_each_safe (at, &proc->apart) {
-		struct apart *a = container_of(at, struct apart, link);
-
-		if ((version < 0 || a->version == version) && (fd < 0 || a->fd == fd))
-			together(a);
-	}
+	by_fd_forget(&proc->apart, version, fd, by_fd_free);
 }
 
 struct setting {
@@ -117,13 +104,11 @@ void modes_share(struct task *task, const struct event *event)
 	if (!((ours ^ theirs) & O_NONBLOCK))
 		return;
 	for (int k = 0; k < event->nfds; k++) {
-		struct apart *a = xzalloc(sizeof(*a));
+		struct apart *a =
+			by_fd_add(&proc->apart, sizeof(*a), task->version, event->fds[k].num);
 
-		a->version = task->version;
-		a->fd = event->fds[k].num;
 		a->nonblock = (ours & O_NONBLOCK) != 0;
 		a->others = event->call.nr == SYS_openat ? (int)(theirs & OTHER_MODES) : 0;
-		list_append(&proc->apart, &a->link);
 	}
 }
 
@@ -230,7 +215,7 @@ bool modes_are_asked(const struct task *task)
 bool modes_tell(const struct task *task, int64_t *ret_result)
 {
 	const struct apart *a = asked_of(task);
-	int now = a ? present_modes(task, a->fd) : -1;
+	int now = a ? present_modes(task, a->of.fd) : -1;
 
 	if (now < 0)
 		return false;
@@ -285,10 +270,10 @@ static int set_nonblock(struct task *task, const struct apart *a)
 	long now, r = 0;
 	int rc;
 
-	rc = tracee_remote(&task->tracee, at_entry, &now, SYS_fcntl, a->fd, F_GETFL, 0, 0, 0, 0);
+	rc = tracee_remote(&task->tracee, at_entry, &now, SYS_fcntl, a->of.fd, F_GETFL, 0, 0, 0, 0);
 	task->at_entry_stop = false;
 	if (rc == 0 && now >= 0)
-		rc = tracee_remote(&task->tracee, false, &r, SYS_fcntl, a->fd, F_SETFL,
+		rc = tracee_remote(&task->tracee, false, &r, SYS_fcntl, a->of.fd, F_SETFL,
 			a->nonblock ? now | O_NONBLOCK : now & ~O_NONBLOCK, 0, 0, 0);
 	return rc < 0 ? rc : now < 0 ? (int)now : (int)r;
 }
@@ -299,12 +284,12 @@ bool modes_take_over(struct task *task)
 	bool set = false;
 
 	list_for_each_safe (at, &task->tuple->proc->apart) {
-		struct apart *a = container_of(at, struct apart, link);
+		struct apart *a = container_of(at, struct apart, of.link);
 		int rc = 0;
 
-		if (a->version != task->version) {
+		if (a->of.version != task->version) {
 			/* A follower's, which may have been let go. */
-			if (!mxm->versions[a->version].alive)
+			if (!mxm->versions[a->of.version].alive)
 				together(a);
 			continue;
 		}

@@ -19,10 +19,11 @@
 /* A list of interfaces is not longer. */
 #define IFCONF_MAX (1 << 20)
 
-static void put_block(struct str *out, const void *data, uint32_t len)
+void canon_put_block(struct str *out, const void *data, uint32_t len)
 {
 	str_append(out, &len, sizeof(len));
-	str_append(out, data, len);
+	if (len)
+		str_append(out, data, len);
 }
 
 static int take_memory(struct task *task, uint64_t at, uint64_t len, struct str *out)
@@ -71,14 +72,14 @@ static int take_message(
 	if (rc < 0)
 		return rc;
 	name_len = m.msg_namelen;
-	put_block(out, &name_len, sizeof(name_len));
+	canon_put_block(out, &name_len, sizeof(name_len));
 	rc = take_memory(
 		task, (uint64_t)m.msg_name, name_len < name_room ? name_len : name_room, out);
 	if (rc == 0)
 		rc = take_memory(
 			task, (uint64_t)m.msg_control, m.msg_control ? m.msg_controllen : 0, out);
-	put_block(out, &m.msg_controllen, sizeof(m.msg_controllen));
-	put_block(out, &m.msg_flags, sizeof(m.msg_flags));
+	canon_put_block(out, &m.msg_controllen, sizeof(m.msg_controllen));
+	canon_put_block(out, &m.msg_flags, sizeof(m.msg_flags));
 	if (rc == 0)
 		rc = take_vector(task, (uint64_t)m.msg_iov, m.msg_iovlen, len, out);
 	return rc;
@@ -95,7 +96,7 @@ static int take_messages(
 
 		if (rc < 0)
 			return rc;
-		put_block(out, &len, sizeof(len));
+		canon_put_block(out, &len, sizeof(len));
 		if (arg->kind == ARG_MMSG_OUT)
 			rc = take_message(task, at, sizeof(struct sockaddr_storage), len, out);
 		if (rc < 0)
@@ -138,7 +139,7 @@ static int take_polls(struct task *task, int i, uint64_t count, struct str *out)
 	if (rc < 0)
 		return rc;
 	for (uint32_t k = 0; k < n; k++)
-		put_block(out, &p[k].revents, sizeof(p[k].revents));
+		canon_put_block(out, &p[k].revents, sizeof(p[k].revents));
 	return 0;
 }
 
@@ -150,7 +151,7 @@ static int take_ifconf(struct task *task, uint64_t at, struct str *out)
 
 	if (rc < 0)
 		return rc;
-	put_block(out, &conf.ifc_len, sizeof(conf.ifc_len));
+	canon_put_block(out, &conf.ifc_len, sizeof(conf.ifc_len));
 	return take_memory(task, (uint64_t)conf.ifc_buf,
 		conf.ifc_len > 0 && conf.ifc_len <= IFCONF_MAX ? (uint64_t)conf.ifc_len : 0, out);
 }

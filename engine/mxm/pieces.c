@@ -28,11 +28,6 @@
 /* The most of a file that is read for a follower at once; a longer read is told a short count. */
 #define REST_MAX (1u << 20)
 
-static size_t least(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
 /* What takes the bytes away, or writes them. */
 static bool moves(const struct call *call, const struct str *in, struct transfer *ret)
 {

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#include "base/xalloc.h"
+#include "mxm/by_fd.h"
 #include "mxm/canon.h"
 #include "mxm/group.h"
 #include "mxm/install.h"
@@ -18,37 +18,24 @@
 
 /* A file on which a follower's position is not the leader's, or has not been. */
 struct parted {
-	struct list link; /* proc->parted */
-	int version, fd;
-	int64_t own;  /* the follower's */
-	int64_t lead; /* the leader's, as of the last event that the follower had; or UNKNOWN */
+	struct by_fd of; /* proc->parted */
+	int64_t own;	 /* the follower's */
+	int64_t lead;	 /* the leader's, as of the last event that the follower had; or UNKNOWN */
 };
 
 static struct parted *parted_of(const struct proc *proc, int version, int fd)
 {
-	list_for_each (at, &proc->parted) {
-		struct parted *p = container_of(at, struct parted, link);
-
-		if (p->version == version && p->fd == fd)
-			return p;
-	}
-	return NULL;
+	return (struct parted *)by_fd_find(&proc->parted, version, fd);
 }
 
 static void rejoined(struct parted *p)
 {
-	list_remove(&p->link);
-	free(p);
+	by_fd_free(&p->of);
 }
 
 void positions_forget(struct proc *proc, int version, int fd)
 {
-	list_for_each_safe (at, &proc->parted) {
-		struct parted *p = container_of(at, struct parted, link);
-
-		if ((version < 0 || p->version == version) && (fd < 0 || p->fd == fd))
-			rejoined(p);
-	}
+	by_fd_forget(&proc->parted, version, fd, by_fd_free);
 }
 
 /* calls */
@@ -341,13 +328,10 @@ enum wanted positions_judge(
 
 static struct parted *part(struct task *task, int fd, int64_t own, int64_t lead)
 {
-	struct parted *p = xzalloc(sizeof(*p));
+	struct parted *p = by_fd_add(&task->tuple->proc->parted, sizeof(*p), task->version, fd);
 
-	p->version = task->version;
-	p->fd = fd;
 	p->own = own;
 	p->lead = lead;
-	list_append(&task->tuple->proc->parted, &p->link);
 	return p;
 }
 
@@ -408,7 +392,7 @@ void positions_in_pieces(struct task *task)
 bool positions_differ(const struct proc *proc)
 {
 	list_for_each (at, &proc->parted) {
-		const struct parted *p = container_of(at, struct parted, link);
+		const struct parted *p = container_of(at, struct parted, of.link);
 
 		if (p->own != p->lead)
 			return true;
@@ -544,17 +528,17 @@ bool positions_take_over(struct task *task)
 	bool set = false;
 
 	list_for_each_safe (at, &task->tuple->proc->parted) {
-		struct parted *p = container_of(at, struct parted, link);
+		struct parted *p = container_of(at, struct parted, of.link);
 		long r = 0;
 		int rc;
 
-		if (p->version != task->version) {
+		if (p->of.version != task->version) {
 			/* A follower's, which may have been let go. */
-			if (!mxm->versions[p->version].alive)
+			if (!mxm->versions[p->of.version].alive)
 				rejoined(p);
 			continue;
 		}
-		rc = tracee_remote(&task->tracee, task->at_entry_stop, &r, SYS_lseek, p->fd,
+		rc = tracee_remote(&task->tracee, task->at_entry_stop, &r, SYS_lseek, p->of.fd,
 			(uint64_t)p->own, SEEK_SET, 0, 0, 0);
 		task->at_entry_stop = false;
 		set = true;

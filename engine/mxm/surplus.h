@@ -8,11 +8,11 @@
 #ifndef MX_MXM_SURPLUS_H
 #define MX_MXM_SURPLUS_H
 
+#include "mxm/by_fd.h"
 #include "mxm/state.h"
 
 struct surplus {
-	struct list link; /* proc->surplus */
-	int version, fd;
+	struct by_fd of; /* proc->surplus */
 	struct str bytes;
 };
 

@@ -24,11 +24,6 @@ struct side {
 	const struct str *in;
 };
 
-static size_t minimum(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
 /* a file */
 
 struct subject {
@@ -190,7 +185,7 @@ static bool same_signal(const struct side *a, const struct side *b)
 
 /* timers */
 
-/* After how many seconds the alarm comes: setitimer's form is put_block()'s. */
+/* After how many seconds the alarm comes: setitimer's form is that of put_block() in canon.c. */
 static bool seconds_of(const struct call *call, const struct str *in, uint64_t *ret)
 {
 	const size_t head = sizeof(uint32_t) + 2 + sizeof(uint64_t);
@@ -230,7 +225,7 @@ static bool same_accept(const struct side *a, const struct side *b)
 		(x[1] && !x[2]) || (y[1] && !y[2]) || (int)x[0] != (int)y[0] ||
 		a->in->len < without || b->in->len < without)
 		return false;
-	str_append(&ours, b->in->data, minimum(y[1] ? with : without, b->in->len));
+	str_append(&ours, b->in->data, least(y[1] ? with : without, b->in->len));
 	str_append(&ours, a->in->data + a->in->len - sizeof(uint32_t), sizeof(uint32_t));
 	return (ours.len == b->in->len && memcmp(ours.data, b->in->data, ours.len) == 0) ||
 	       rules_same_flags(a->call, &ours, b->call, b->in, modes_may_part(a->task, b->call));
@@ -266,12 +261,6 @@ enum relation synonyms_relate(const struct task *task, const struct event *event
 
 /* translations */
 
-static void put_block(struct str *out, const void *data, uint32_t len)
-{
-	str_append(out, &len, sizeof(len));
-	str_append(out, data, len);
-}
-
 static void put_peer(const struct task *task, const struct event *event, struct str *out)
 {
 	struct sockaddr_storage peer;
@@ -279,8 +268,8 @@ static void put_peer(const struct task *task, const struct event *event, struct 
 
 	if (!event->nfds || getpeername(event->fds[0].fd, (struct sockaddr *)&peer, &len) < 0)
 		len = 0; /* it has gone already */
-	put_block(out, &peer, (uint32_t)minimum(len, task->lens[1]));
-	put_block(out, &len, sizeof(len));
+	canon_put_block(out, &peer, (uint32_t)least(len, task->lens[1]));
+	canon_put_block(out, &len, sizeof(len));
 }
 
 int synonyms_translate(const struct task *task, const struct event *event, struct str *ret_out,
@@ -293,8 +282,8 @@ int synonyms_translate(const struct task *task, const struct event *event, struc
 		if (ours->args[1]) {
 			put_peer(task, event, ret_out);
 		} else {
-			put_block(ret_out, NULL, 0);
-			put_block(ret_out, NULL, 0);
+			canon_put_block(ret_out, NULL, 0);
+			canon_put_block(ret_out, NULL, 0);
 		}
 		return 1;
 	}
@@ -304,7 +293,7 @@ int synonyms_translate(const struct task *task, const struct event *event, struc
 	}
 	if (ours->nr == SYS_setitimer && theirs->nr == SYS_alarm) {
 		old.it_value.tv_sec = event->result;
-		put_block(ret_out, &old, ours->args[2] ? sizeof(old) : 0);
+		canon_put_block(ret_out, &old, ours->args[2] ? sizeof(old) : 0);
 		*ret_result = 0;
 		return 1;
 	}

@@ -15,11 +15,6 @@
 #include "mxm/late.h"
 #include "mxm/vectors.h"
 
-static size_t least(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
 static bool receives(uint64_t flags, struct transfer *ret)
 {
 	ret->now = flags & MSG_DONTWAIT;

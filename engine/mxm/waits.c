@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 
 #include "base/xalloc.h"
+#include "mxm/canon.h"
 #include "mxm/canon_shape.h"
 #include "mxm/vectors.h"
 
@@ -252,13 +253,6 @@ static bool take_block(struct reader *r, void *ret, size_t len)
 	return take(r, &n, sizeof(n)) && n == len && take(r, ret, len);
 }
 
-static void put_block(struct str *out, const void *data, uint32_t len)
-{
-	str_append(out, &len, sizeof(len));
-	if (len)
-		str_append(out, data, len);
-}
-
 /* What the leader was told, in poll's words, into @w, which is its own. */
 static bool read_answer(const struct str *out, struct wait *w)
 {
@@ -314,7 +308,7 @@ static int64_t put_polls(struct wait *ours, const struct wait *theirs, struct st
 		want->got = !theirs->sets ? theirs->wants[i].got
 					  : in_polls_words(told_of(theirs, want->fd), want->events);
 		count += want->got != 0;
-		put_block(out, &want->got, sizeof(want->got));
+		canon_put_block(out, &want->got, sizeof(want->got));
 	}
 	return count;
 }
@@ -337,7 +331,7 @@ static int64_t put_sets(struct wait *ours, const struct wait *theirs, struct str
 			set[want->fd / 8] |= (uint8_t)(1u << (want->fd % 8));
 			count++;
 		}
-		put_block(out, set, ours->has_set[k] ? (uint32_t)ours->nbytes : 0);
+		canon_put_block(out, set, ours->has_set[k] ? (uint32_t)ours->nbytes : 0);
 	}
 	return count;
 }
@@ -349,7 +343,7 @@ static void put_time(
 	const int64_t over[2] = { 0, 0 };
 
 	if (task->call.nr != SYS_poll)
-		put_block(out, over, ours->has_time && result == 0 ? sizeof(over) : 0);
+		canon_put_block(out, over, ours->has_time && result == 0 ? sizeof(over) : 0);
 }
 
 int waits_translate(const struct task *task, const struct event *event, struct str *ret_out,
