@@ -27,7 +27,9 @@ setup() {
 }
 
 @test "signals to itself, alarms, files by name and by descriptor, vectors" {
-	harmless same-call signals alarms by-name vectors
+	harmless same-call signals alarms vectors
+	# In a stream the leader's agent may have closed a file before the follower uses it otherwise.
+	MODES='lockstep barrier' harmless same-call by-name
 }
 
 @test "what is set, and set back: sigaction, umask, limits; memory of its own" {
@@ -37,8 +39,10 @@ setup() {
 
 @test "seeks by other words, files mapped or read while agents are at work, sleeps until a time" {
 	harmless position seeks
-	harmless file-read mapped read-more
+	harmless file-read read-more
 	harmless sleep until
+	MODES='lockstep barrier' harmless file-read mapped
+	MODES='lockstep barrier' harmless look looks
 }
 
 @test "descriptors closed in another order, or many at once" {

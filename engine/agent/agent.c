@@ -507,7 +507,8 @@ static int follow(struct agent_slot *slot, const struct agent_row *row, const st
 	if (in_len > size - sizeof(*record) || out_len > size - sizeof(*record) - in_len)
 		return SLOW;
 	if (((row->flags & AGENT_OPENS) && result >= AGENT_LATE_FDS) ||
-		((row->flags & AGENT_CLOSES) && (uint32_t)a[0] >= AGENT_LATE_FDS))
+		((row->flags & AGENT_CLOSES) &&
+			((uint32_t)a[0] >= AGENT_LATE_FDS || !process->late.fds[(uint32_t)a[0]])))
 		return SLOW;
 	source.bad = 0;
 	source.at = (uint8_t *)(record + 1) + in_len;

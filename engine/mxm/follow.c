@@ -73,6 +73,8 @@ void follow_make_alone(struct task *task, const struct event *event)
 {
 	int64_t own;
 
+	if (late_fetch(task, event))
+		return;
 	if (!rules_is_look(&task->call) && reads_rule(task, &task->call)) {
 		reads_go_alone(task, event);
 		return;

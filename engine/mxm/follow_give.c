@@ -173,10 +173,11 @@ void follow_consume(struct task *task, struct event *event)
 	}
 	task->event = event;
 	rules_learn_clock(task, event);
-	late_note(task, event);
 	/* Nobody but the leader ever held what its agent has closed. */
-	if (event->call.nr == SYS_close && (event->recorded || event->harvested))
+	if (event->call.nr == SYS_close && (event->recorded || event->harvested) &&
+		(event->harvested || late_is(task, (int)event->call.args[0])))
 		how = FOLLOW_SKIP;
+	late_note(task, event);
 	if (special && special->follow && special->follow(task, event, &how) < 0) {
 		follow_vanish(task);
 		return;

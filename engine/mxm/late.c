@@ -166,12 +166,28 @@ bool late_is_due(const struct event *event, int version)
 	return event->nlate && !(event->late_given & (1u << version));
 }
 
+/* The task has them when its call is made again. */
+static void put_before(struct task *task, const struct event *event, const struct newfd *fds, int n)
+{
+	bool runs;
+	int rc = install_before(task, fds, n, &runs);
+
+	if (rc < 0 && rc != -ESRCH) {
+		drop_diverged(task, NULL, (struct event *)event, "descriptor");
+		return;
+	}
+	baton_take(task);
+	task->at_entry_stop = false;
+	task_enter(task, TASK_RUNNING);
+	if (rc == 0 && !runs)
+		task_resume(task, RESUME_RUN, 0);
+}
+
 void late_give(struct task *task, struct event *event)
 {
 	const struct proc *proc = task->tuple->proc;
 	cleanup_free struct newfd *fds = xreallocarray(NULL, event->nlate, sizeof(*fds));
-	int n = 0, rc;
-	bool runs;
+	int n = 0;
 
 	event->late_given |= 1u << task->version;
 	for (int i = 0; i < event->nlate; i++) {
@@ -182,16 +198,34 @@ void late_give(struct task *task, struct event *event)
 		if (!proc->unshared_fds[task->version][fd])
 			fds[n++] = event->late[i].newfd;
 	}
-	rc = install_before(task, fds, n, &runs);
-	if (rc < 0 && rc != -ESRCH) {
-		drop_diverged(task, NULL, event, "descriptor");
-		return;
+	put_before(task, event, fds, n);
+}
+
+bool late_fetch(struct task *task, const struct event *event)
+{
+	const struct sys_row *row = task->call.row;
+	struct newfd newfd = { .num = -1 };
+	uint64_t entry = 0;
+
+	for (int i = 0; i < row->nargs && !entry; i++) {
+		if (row->args[i].kind == ARG_FD) {
+			late_stop(task);
+			newfd.num = (int)task->call.args[i];
+			entry = entry_of(task, newfd.num);
+		}
 	}
-	baton_take(task);
-	task->at_entry_stop = false;
-	task_enter(task, TASK_RUNNING);
-	if (rc == 0 && !runs)
-		task_resume(task, RESUME_RUN, 0);
+	if (!entry)
+		return false;
+	newfd.cloexec = entry & AGENT_LATE_CLOEXEC;
+	newfd.fd = late_copy(task, newfd.num);
+	if (newfd.fd < 0) {
+		drop_diverged(task, NULL, (struct event *)event, "descriptor");
+		return true;
+	}
+	write_entry(task, newfd.num, 0);
+	put_before(task, event, &newfd, 1);
+	close(newfd.fd);
+	return true;
 }
 
 void late_note(struct task *task, const struct event *event)
@@ -345,6 +379,11 @@ static void keep_event(void *arg, const struct event *event)
 void late_part_ways(struct task *follower)
 {
 	each_event(follower, keep_event, follower->tuple->proc);
+}
+
+bool late_is(const struct task *task, int fd)
+{
+	return entry_of(task, fd) != 0;
 }
 
 bool late_is_file(const struct task *task, int fd)

@@ -41,6 +41,11 @@ void late_settle(struct task *task, struct event *event);
 bool late_is_due(const struct event *event, int version);
 /* Gives them to @task, which is at a call's entry: it runs, and makes that call again. */
 void late_give(struct task *task, struct event *event);
+/*
+ * @task is to make a call alone, with a descriptor that is late: it gets it first, and makes the
+ * call again; where the leader has closed it since, that is a divergence. False: none is.
+ */
+bool late_fetch(struct task *task, const struct event *event);
 /* The engine gives @task, not its agent, what the leader's agent did with a descriptor. */
 void late_note(struct task *task, const struct event *event);
 
@@ -55,7 +60,9 @@ bool late_is_there(struct task *follower);
 /* The follower parts from its leader: what was to be given to it with events is kept for it. */
 void late_part_ways(struct task *follower);
 
-/* Is @fd late in @task's process? For a file that is read in pieces. */
+/* Is @fd late in @task's process: a number that it has no descriptor for yet? */
+bool late_is(const struct task *task, int fd);
+/* The same, and a regular file? For one that is read in pieces. */
 bool late_is_file(const struct task *task, int fd);
 /* A copy of what is late in a follower's process, while the leader has it; -EBADF: it has not. */
 MUST_CHECK int late_copy(const struct task *task, int fd);

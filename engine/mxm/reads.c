@@ -101,6 +101,8 @@ static bool may_go_alone(struct task *task, const struct event *event)
 
 	if (file == FILE_OTHER || file == FILE_RANDOM)
 		return file == FILE_RANDOM;
+	if (late_is(task, fd))
+		return false;
 	if (task->call.nr == SYS_mmap)
 		return file == FILE_READ_ONLY;
 	if (!is_sequential(&task->call))

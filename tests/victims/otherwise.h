@@ -361,6 +361,20 @@ static void read_more(void)
 	printf("read\n");
 }
 
+/* A look at what the leader's agent, by then, has opened. */
+static void looks(void)
+{
+	static int times;
+	struct stat st = { 0 };
+	int fd = MUST(open("text", O_RDONLY));
+
+	MUST(read(fd, buf, 10));
+	if (NEW && times++)
+		OUGHT(fstat(fd, &st) == 0 && st.st_size == sizeof(TEXT) - 1);
+	MUST(close(fd));
+	printf("looked\n");
+}
+
 static void until(void)
 {
 	struct timespec ts;
@@ -560,7 +574,7 @@ static const struct {
 	{ "action", action, TIMES }, { "creation", creation, TIMES }, { "limit", limit, TIMES },
 	{ "own-memory", own_memory, TIMES }, { "by-name", by_name, TIMES },
 	{ "vectors", vectors, TIMES }, { "seeks", seeks, 1 }, { "mapped", mapped, TIMES },
-	{ "read-more", read_more, TIMES }, { "until", until, TIMES },
+	{ "read-more", read_more, TIMES }, { "looks", looks, TIMES }, { "until", until, TIMES },
 	{ "close-order", close_order, TIMES }, { "close-many", close_many, TIMES } };
 
 int main(int argc, char **argv)
