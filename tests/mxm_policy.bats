@@ -139,6 +139,35 @@ sys.exit(command.wait())'
 	[ -e precious ]
 }
 
+@test "a version that has no CPU to compute on is not late" {
+	need gcc chrt
+	local pid hogs=() i
+	printf '%s\n' '#include <stdio.h>' 'int main(void) { char line[64]; while (fgets(line, sizeof(line), stdin)) {' \
+		'for (volatile long i = 0; i < 200000000; i++);' 'fputs(line, stdout); fflush(stdout); } return 0; }' >computes.c
+	gcc -O2 -o computes-old computes.c
+	cp computes-old computes-new
+	mkfifo lines
+	start sh -c 'exec "$@" <"$0"' lines "$MX" run --log "$LOG" --leader old --patience 1 ./computes-old ./computes-new --
+	exec 7>lines
+	echo one >&7
+	wait_until 60 grep -qx one "$SERVER_LOG"
+	for pid in $(version_pids); do
+		[ "$(readlink "/proc/$pid/exe")" != "$PWD/computes-new" ] || chrt -i -p 0 "$pid"
+	done
+	for ((i = 0; i < 2 * $(nproc); i++)); do
+		sh -c 'while :; do :; done' 7>&- &
+		hogs+=($!)
+	done
+	echo two >&7
+	# Longer than the patience, and far from what is enough of it for anyone.
+	sleep 3
+	kill "${hogs[@]}"
+	wait_until 60 grep -qx two "$SERVER_LOG"
+	exec 7>&-
+	wait "$SERVER"
+	[ "$(events divergence)" = 0 ] || fail "$(cat "$LOG")"
+}
+
 @test "a version that computes for ever is let go after the patience" {
 	rm -f "$LOG"
 	SECONDS=0

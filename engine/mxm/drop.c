@@ -241,8 +241,7 @@ static bool has_ended_unheard(const struct task *task)
 	return task->tracee.tid == task->tracee.tgid && task_proc_state(task) == 'Z';
 }
 
-/* May what one of the old leader's tasks still does matter to the next one? */
-static bool is_at_work(const struct group *group)
+bool drop_is_at_work(const struct group *group)
 {
 	const bool until_gone = kept_has_locks(group);
 
@@ -497,7 +496,7 @@ void drop_check(struct group *group)
 		forget_former(group);
 	if (!group->bereft)
 		return;
-	if (is_at_work(group)) {
+	if (drop_is_at_work(group)) {
 		if (!group->ring || !group->ring->marks)
 			flush_leader(group); /* what was harvested since */
 		return;
@@ -517,94 +516,4 @@ void drop_check(struct group *group)
 		mxm->versions[mxm->leader].identity = false;
 		succeed(group, mxm->leader);
 	}
-}
-
-static void note_standstill(struct group *group, int version)
-{
-	struct mxm *mxm = group->mxm;
-	cleanup_str struct str text = STR_INIT;
-
-	group_describe(group, &text);
-	mxm->ops->note(mxm->ops_arg, "standstill", version, 0, str_text(&text));
-}
-
-/* The leader waits at a barrier, and a follower does not come. */
-static bool keeps_leader_waiting(struct group *group, uint64_t patience, uint64_t now)
-{
-	list_for_each (at, &group->tuples) {
-		struct tuple *tuple = container_of(at, struct tuple, link);
-		struct task *leader = &tuple->tasks[group->leader];
-		unsigned late;
-
-		if (leader->state != TASK_ASKING || !leader->event || leader->event->executed ||
-			now - leader->since_ns < patience)
-			continue;
-		late = group->followers & ~(leader->event->vetted | leader->event->excused);
-		for (int v = 0; v < group->mxm->config.nversions; v++) {
-			if (!(late & (1u << v)))
-				continue;
-			note_standstill(group, v);
-			drop_diverged(&tuple->tasks[v], leader, leader->event, "late");
-			return true;
-		}
-	}
-	return false;
-}
-
-/* A follower's own wait for its child lasts as long as the child does. */
-static bool waits_in_kernel(const struct task *task)
-{
-	return task->state == TASK_CALLING && !task->local_call;
-}
-
-/*
- * The leader is gone, and of the version that drains its stream no task can take another step: the
- * one that the next event is for asks for something else, or waits in a futex for those that have
- * no event and are to lead first. Nothing is to be waited for then.
- */
-static bool stands_for_good(struct group *group, int version)
-{
-	bool expects;
-
-	if (!group->bereft || is_at_work(group) || group->baton[version] || group->nstashed)
-		return false;
-	pthread_mutex_lock(&group->mxm->lock);
-	expects = handover_expects_locked(group);
-	pthread_mutex_unlock(&group->mxm->lock);
-	list_for_each (at, &group->tuples) {
-		const struct task *task = &container_of(at, struct tuple, link)->tasks[version];
-
-		expects |= task->state != TASK_ABSENT && task->state != TASK_ASKING &&
-			   !follow_is_held_up(task);
-	}
-	return !expects;
-}
-
-/* Events wait for a follower, and it takes none of them. */
-static void drop_stuck(struct group *group, uint64_t patience, uint64_t now)
-{
-	for (int v = 0; v < group->mxm->config.nversions; v++) {
-		struct event *event = event_next(group, v);
-
-		if (ring_progress(group, v))
-			group->consumed_ns[v] = now;
-		if (!event || (!stands_for_good(group, v) &&
-				      (!patience || now - group->consumed_ns[v] < patience ||
-					      waits_in_kernel(&event->tuple->tasks[v]))))
-			continue;
-		note_standstill(group, v);
-		drop_diverged(&event->tuple->tasks[v], NULL, event, "late");
-		return;
-	}
-}
-
-void drop_late(struct group *group)
-{
-	uint64_t patience = group->mxm->config.patience * 1000000000ul, now = event_clock();
-
-	if (!group->followers)
-		return;
-	if (patience && !group->bereft && keeps_leader_waiting(group, patience, now))
-		return;
-	drop_stuck(group, patience, now);
 }

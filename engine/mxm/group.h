@@ -175,13 +175,19 @@ void drop_print_asked(struct str *out, const struct event *event);
 void drop_check(struct group *group);
 /* Is it to stay where it was interrupted, since its version is about to lead? */
 bool drop_wants_still(const struct task *task);
-/* A follower that keeps the leader waiting for longer than the configured patience. */
-void drop_late(struct group *group);
+/* May what one of the old leader's tasks still does matter to the next one? */
+bool drop_is_at_work(const struct group *group);
+
 /* Marks @version as let go everywhere. With or without the lock held by the caller. */
 void drop_version(struct mxm *mxm, int version);
 void drop_version_locked(struct mxm *mxm, int version);
 /* Ends what is left of all versions, where nothing is to be said of it any more. */
 void drop_rest(struct mxm *mxm);
+
+/* drop_late.c */
+
+/* Lets a follower go that keeps the leader waiting for longer than the configured patience. */
+void drop_late(struct group *group);
 
 /* kept.c */
 

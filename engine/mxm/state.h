@@ -216,6 +216,8 @@ struct task {
 	int nheld, held_room;
 	uint64_t signalled_cpu_ns; /* its process's CPU time when a signal last broke into it */
 	uint64_t since_ns;	   /* when it entered its state */
+	uint64_t waited_since_ns;  /* what its version is waited for since, and */
+	uint64_t waited_cpu_ns;	   /* the CPU time that its process had had by the first look */
 	uint64_t saved_args[6];	   /* what the program put there, while args_changed */
 	bool args_changed;
 	struct rlimit stack_limit; /* the program's own, while an execve runs under another */
