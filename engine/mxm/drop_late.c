@@ -7,9 +7,10 @@
 #include "mxm/handover.h"
 #include "mxm/ring.h"
 
-/* Of the patience: less than this part of it in CPU time is too little; so many times of it are
+/* Of the patience: less than this part of it in CPU time is too little, so many times of it are
  * enough. */
-#define STARVED 8
+#define PART_OF_CPU 4
+#define TIMES	    8
 
 static void note_standstill(struct group *group, int version)
 {
@@ -35,8 +36,8 @@ static bool is_late(struct task *task, uint64_t since, uint64_t patience, uint64
 	}
 	if (now - since < patience)
 		return false;
-	return now - since >= patience * STARVED ||
-	       task_cpu_time(task) - task->waited_cpu_ns >= patience / STARVED ||
+	return now - since >= patience * TIMES ||
+	       task_cpu_time(task) - task->waited_cpu_ns >= patience / PART_OF_CPU ||
 	       thread_state((holder ? holder : task)->tracee.tid) != 'R';
 }
 
