@@ -65,8 +65,6 @@ void baton_tick(struct group *group);
 void baton_claim(struct group *group, int version);
 /* CPU time of its process in ns; 0: it is gone. */
 uint64_t task_cpu_time(const struct task *task);
-/* As proc(5) has it: 'S', 'Z' …; '\0': it is gone. */
-char thread_state(pid_t tid);
 char task_proc_state(const struct task *task);
 
 /* lead.c */

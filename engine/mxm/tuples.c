@@ -245,19 +245,6 @@ uint64_t task_cpu_time(const struct task *task)
 	return ts.tv_sec * 1000000000ul + ts.tv_nsec + 1;
 }
 
-char thread_state(pid_t tid)
-{
-	cleanup_str struct str stat = STR_INIT;
-	char path[64];
-	const char *at;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
-	if (io_read_file(path, 4096, &stat, NULL) < 0)
-		return '\0';
-	at = strrchr(str_text(&stat), ')');
-	return at && at[1] == ' ' ? at[2] : '\0';
-}
-
 char task_proc_state(const struct task *task)
 {
 	return thread_state(task->tracee.tid);

@@ -116,13 +116,32 @@ int tracee_wait(struct stop *ret_stop)
 	return decode(tid, status, ret_stop);
 }
 
+char thread_state(pid_t tid)
+{
+	cleanup_str struct str stat = STR_INIT;
+	char path[64];
+	const char *at;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
+	if (io_read_file(path, 4096, &stat, NULL) < 0)
+		return '\0';
+	at = strrchr(str_text(&stat), ')');
+	return at && at[1] == ' ' ? at[2] : '\0';
+}
+
 int tracee_wait_for(pid_t tid, struct stop *ret_stop)
 {
 	int status;
 
 	while (waitpid(tid, &status, __WALL | __WNOTHREAD) < 0) {
+		int rc;
+
 		if (errno != EINTR)
 			return -errno;
+		if (thread_state(tid) != 'Z')
+			continue;
+		rc = tracee_poll_for(tid, ret_stop);
+		return rc == -EAGAIN ? -ESRCH : rc;
 	}
 	return decode(tid, status, ret_stop);
 }

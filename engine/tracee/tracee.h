@@ -103,7 +103,14 @@ MUST_CHECK int tracee_seize(pid_t tid, struct err *err);
  */
 MUST_CHECK int tracee_wait(struct stop *ret_stop);
 
-/* As tracee_wait() for the tracee @tid alone; goes on after signals. */
+/* As proc(5) has it: 'S', 'Z' …; '\0': it is gone. */
+char thread_state(pid_t tid);
+
+/*
+ * As tracee_wait() for the tracee @tid alone; goes on after signals. -ESRCH, when a signal comes:
+ * it is a main thread that has ended, of which nothing is heard before all others of its process
+ * have.
+ */
 MUST_CHECK int tracee_wait_for(pid_t tid, struct stop *ret_stop);
 
 /*
