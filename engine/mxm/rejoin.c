@@ -230,7 +230,7 @@ static int hold(struct group *group, struct task *task)
 		return rc;
 	rc = settle(task, &stop);
 	if (rc < 0) {
-		if (rc == -EAGAIN)
+		if (rc == -EAGAIN || stop.kind == STOP_GONE)
 			group_stash(group, &stop);
 		return rc;
 	}

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "agent/wire.h"
 
@@ -50,17 +51,25 @@ static int run_to_stop(struct tracee *t, enum resume_how how, struct stop *ret_s
 	return ret_stop->kind == STOP_GONE || ret_stop->kind == STOP_DYING ? -ESRCH : 0;
 }
 
-/* Runs on until the exit of a call. Other stops on the way are passed over. */
+/*
+ * Runs on until the exit of a call. Other stops on the way are passed over. A child that it has
+ * made, and does not live to tell of, ends with it: nobody else knows of that.
+ */
 static int run_to_exit(struct tracee *t)
 {
 	struct __ptrace_syscall_info info;
 	struct stop stop;
+	pid_t child = 0;
 	int rc;
 
 	for (;;) {
 		rc = run_to_stop(t, RESUME_TO_EXIT, &stop);
+		if (rc < 0 && child)
+			syscall(SYS_kill, child, SIGKILL);
 		if (rc < 0)
 			return rc;
+		if (stop.kind == STOP_FORK)
+			child = stop.child;
 		if (stop.kind != STOP_EXIT_CALL)
 			continue;
 		if (ptrace(PTRACE_GET_SYSCALL_INFO, t->tid, sizeof(info), &info) < 0)
