@@ -175,12 +175,21 @@ refusals() {
 @test "programs that share most of their code are told apart by what they say, under any name" {
 	cd "$BATS_TEST_TMPDIR"
 	local i
-	for i in "mv cp" "head tail" "chmod chown" "mkdir rmdir" "date touch"; do
-		cp "$(command -v ${i% *})" one
-		cp "$(command -v ${i#* })" two
+	for i in "mv cp" "head tail" "chmod chown" "mkdir rmdir" "date touch" \
+		"[ true" "expand false" "tsort sha1sum" "basenc tty"; do
+		cp "$(type -P "${i% *}")" one
+		cp "$(type -P "${i#* }")" two
 		run -3 "$MX" analyze one two
 		[[ $output = *"not the same program"*"to the letter"*"of main's"* ]] || fail "$i: $output"
 	done
+}
+
+@test "a program of a few functions is no version of a large one, though their mains look alike" {
+	local one two
+	one=$(type -P tty) two=$(PATH=$PATH:/usr/sbin:/sbin type -P swaplabel)
+	run -3 "$MX" analyze "$one" "$two"
+	[[ $output = *"not the same program: "*"functions correspond"* ]] || fail "$output"
+	run -3 "$MX" analyze "$two" "$one"
 }
 
 @test "one source made into two programs is told apart by the names that they give themselves" {

@@ -18,6 +18,7 @@
 #include "sea/outlook.h"
 
 #define FEW_FUNCS     20 /* percent of the smaller version's functions that correspond */
+#define OTHER_SIZE    5	 /* percent of the larger version's, for the same */
 #define SAME_STRINGS  60 /* percent of strings that only versions of one program share */
 #define OTHER_STRINGS 33 /* percent that versions do not go below, years apart */
 #define OTHER_MAIN    40 /* the same for the strings of main alone */
@@ -25,6 +26,7 @@
 #define ENOUGH	      24 /* strings of a side, for them to say something */
 #define ENOUGH_OWN    10 /* the same where main's speak as well */
 #define ENOUGH_MAIN   8
+#define ENOUGH_LETTER 6	 /* of main's, and of the program's own, beside a library's code */
 #define OWN_PART      20 /* percent of all strings that are the program's own, for the same */
 #define NEAR_OWN      60 /* percent of the strings of both sides that neighbours do not go below */
 #define NEAR_MAIN     50 /* the same for the strings of main alone */
@@ -217,10 +219,13 @@ static bool says_other_things(const struct kinship *k, bool letter)
 	unsigned own = overlap(k->own);
 
 	for (int s = 0; s < 2; s++)
-		if (k->own[s].n < ENOUGH_OWN || k->main[s].n < ENOUGH_MAIN)
+		if (k->own[s].n < ENOUGH_LETTER || k->main[s].n < ENOUGH_LETTER)
 			return false;
 	if (letter && overlap(k->main) < NEAR_MAIN && own < NEAR_OWN)
 		return true;
+	for (int s = 0; s < 2; s++)
+		if (k->own[s].n < ENOUGH_OWN || k->main[s].n < ENOUGH_MAIN)
+			return false;
 	return own < FAR && overlap(k->main) < FAR &&
 	       (share(k->own) < SAME_STRINGS || share(k->main) < SAME_STRINGS);
 }
@@ -248,7 +253,9 @@ static char *decide(struct sea_analysis *a, const struct kinship *k)
 {
 	uint32_t least = k->funcs[0] < k->funcs[1] ? k->funcs[0] : k->funcs[1];
 	uint32_t shared = count_shared(&k->all[0], &k->all[1]);
-	bool few = (uint64_t)k->alike * 100 < (uint64_t)least * FEW_FUNCS || (!k->alike && least);
+	uint32_t most = k->funcs[0] > k->funcs[1] ? k->funcs[0] : k->funcs[1];
+	bool few = (uint64_t)k->alike * 100 < (uint64_t)least * FEW_FUNCS ||
+		   (uint64_t)k->alike * 100 < (uint64_t)most * OTHER_SIZE || (!k->alike && least);
 
 	if (few && shares_names(k, least) && !has_other_main(k)) {
 		str_printf(&a->notes,
