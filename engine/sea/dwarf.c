@@ -75,7 +75,7 @@ static bool is_record(Dwarf_Die *die)
 }
 
 /* The type behind typedefs, qualifiers and arrays; with @through also behind pointers. */
-static bool peel(Dwarf_Die *type, bool through, bool *ret_pointer)
+static bool peel(Dwarf_Die *type, bool through)
 {
 	for (int depth = 0; depth < MAX_DEPTH; depth++) {
 		Dwarf_Attribute attr;
@@ -87,8 +87,6 @@ static bool peel(Dwarf_Die *type, bool through, bool *ret_pointer)
 			tag == DW_TAG_volatile_type || tag == DW_TAG_restrict_type ||
 			tag == DW_TAG_atomic_type || tag == DW_TAG_array_type ||
 			(pointer && through)) {
-			if (pointer && ret_pointer)
-				*ret_pointer = true;
 			if (!dwarf_attr_integrate(type, DW_AT_type, &attr) ||
 				!dwarf_formref_die(&attr, type))
 				return false;
@@ -147,7 +145,7 @@ static void describe_members(Dwarf_Die *record, struct str *out, int depth)
 			(unsigned long)number(&child, DW_AT_bit_size));
 		put_clean(out, name ? name : "");
 		inner = type;
-		if (peel(&inner, false, NULL) && is_record(&inner)) {
+		if (peel(&inner, false) && is_record(&inner)) {
 			str_putc(out, ' ');
 			put_clean(out, dwarf_diename(&inner) ?: "");
 			/* A nameless one has no entry of its own to be compared. */
@@ -233,19 +231,30 @@ static void compare(struct layouts t[2], struct str *out)
 	}
 }
 
-/* The layout in @t that differs and that @type is, holds, or (one step) points to; or NULL. */
-static const char *touched(const struct layouts *t, Dwarf_Die *type, int depth)
+/* How far is looked for a layout that differs: into records within records, and through pointers.
+ */
+struct reach {
+	int records, pointers;
+};
+
+/* What a function's own variables and arguments are, hold, or point to at each step. */
+static const struct reach used = { 2, 2 };
+/* What a variable of the program is or holds by value, or points to itself. */
+static const struct reach held = { 4, 0 };
+
+/* The layout in @t that differs and that @type, @depth records deep, leads to; or NULL. */
+static const char *find_changed(
+	const struct layouts *t, Dwarf_Die *type, const struct reach *reach, int depth)
 {
 	Dwarf_Die inner = *type, child;
 	struct layout *l;
-	bool pointer = false;
 
-	if (!peel(&inner, true, &pointer) || !is_record(&inner))
+	if (!peel(&inner, depth <= reach->pointers) || !is_record(&inner))
 		return NULL;
 	l = dwarf_diename(&inner) ? find(t, dwarf_diename(&inner)) : NULL;
 	if (l && l->differs)
 		return l->name;
-	if (depth >= 2 || dwarf_child(&inner, &child) != 0)
+	if (depth == reach->records || dwarf_child(&inner, &child) != 0)
 		return NULL;
 	do {
 		Dwarf_Die member;
@@ -253,32 +262,7 @@ static const char *touched(const struct layouts *t, Dwarf_Die *type, int depth)
 
 		if (dwarf_tag(&child) != DW_TAG_member && dwarf_tag(&child) != DW_TAG_inheritance)
 			continue;
-		if (type_of(&child, &member) && (name = touched(t, &member, depth + 1)))
-			return name;
-	} while (dwarf_siblingof(&child, &child) == 0);
-	return NULL;
-}
-
-/* The layout that differs and that @type is, or holds by value; or NULL. */
-static const char *held(const struct layouts *t, Dwarf_Die *type, int depth)
-{
-	Dwarf_Die inner = *type, child;
-	struct layout *l;
-
-	if (depth > 4 || !peel(&inner, depth == 0, NULL) || !is_record(&inner))
-		return NULL;
-	l = dwarf_diename(&inner) ? find(t, dwarf_diename(&inner)) : NULL;
-	if (l && l->differs)
-		return l->name;
-	if (dwarf_child(&inner, &child) != 0)
-		return NULL;
-	do {
-		Dwarf_Die member;
-		const char *name;
-
-		if (dwarf_tag(&child) != DW_TAG_member && dwarf_tag(&child) != DW_TAG_inheritance)
-			continue;
-		if (type_of(&child, &member) && (name = held(t, &member, depth + 1)))
+		if (type_of(&child, &member) && (name = find_changed(t, &member, reach, depth + 1)))
 			return name;
 	} while (dwarf_siblingof(&child, &child) == 0);
 	return NULL;
@@ -295,7 +279,7 @@ static const char *uses(const struct layouts *t, Dwarf_Die *scope, int depth)
 		int tag = dwarf_tag(&child);
 
 		if ((tag == DW_TAG_variable || tag == DW_TAG_formal_parameter) &&
-			type_of(&child, &type) && (name = touched(t, &type, 0)))
+			type_of(&child, &type) && (name = find_changed(t, &type, &used, 0)))
 			return name;
 		if ((tag == DW_TAG_lexical_block || tag == DW_TAG_inlined_subroutine) &&
 			(name = uses(t, &child, depth + 1)))
@@ -328,7 +312,8 @@ static void take_variable(const struct layouts *t, Dwarf_Die *var, int side, str
 	Dwarf_Word size;
 	const char *name;
 
-	if (!address_of(var, &addr) || !type_of(var, &type) || !(name = held(t, &type, 0)))
+	if (!address_of(var, &addr) || !type_of(var, &type) ||
+		!(name = find_changed(t, &type, &held, 0)))
 		return;
 	if (dwarf_aggregate_size(&type, &size) < 0)
 		size = 1;
