@@ -16,9 +16,10 @@
 #include "base/xalloc.h"
 #include "sea/fields.h"
 
-#define MAX_ALONE 512 /* instructions of a function that are held against the other's */
-#define MAX_ALIGN 16  /* of what structures hold */
-#define MARGIN	  64  /* bytes in which fields may have moved before the first that was seen to */
+#define MAX_ALONE 512  /* instructions of a function that are held against the other's */
+#define MAX_REFS  4096 /* of a function that one is held against */
+#define MAX_ALIGN 16   /* of what structures hold */
+#define MARGIN	  64   /* bytes in which fields may have moved before the first that was seen to */
 
 /* A function, and what of it the other version has. */
 struct own {
@@ -108,7 +109,7 @@ static bool extends_variable(const struct own *own, uint32_t insn)
 
 	if (!r || r->kind != SEA_R_WRITE)
 		return false;
-	for (uint32_t i = 0; i < own->f->n_ref; i++) {
+	for (uint32_t i = 0; i < own->f->n_ref && i < MAX_REFS; i++) {
 		const struct sea_ref *other = &im->refs[own->f->ref + i];
 
 		if (other->kind == SEA_R_WRITE && own->shared[other->insn - own->f->insn] &&

@@ -200,7 +200,7 @@ static bool is_string_op(const struct sea_insn *in)
 static bool becomes_count(
 	const struct sea_image *im, const struct sea_func *f, uint32_t insn, int reg)
 {
-	uint32_t end = f->insn + f->n_insn;
+	uint32_t end = f->insn + f->n_insn, from = insn;
 	const struct sea_ref *call;
 
 	for (uint32_t i = insn + 1; i < end && i < insn + NEAR_USE; i++) {
@@ -213,14 +213,16 @@ static bool becomes_count(
 		if (!in->writes || in->mem_size)
 			continue;
 		/* Without optimisation numbers are made in one register and used in another. */
-		if (in->id == X86_INS_MOV && in->from && sea_general_reg(in->from) == reg)
-			return becomes_count(im, f, i, sea_general_reg(in->reg));
-		if (sea_general_reg(in->reg) == reg)
+		if (in->id == X86_INS_MOV && in->from && sea_general_reg(in->from) == reg) {
+			reg = sea_general_reg(in->reg);
+			from = i;
+		} else if (sea_general_reg(in->reg) == reg) {
 			return false;
+		}
 	}
 	if (reg != sea_general_reg(X86_REG_RDX) && reg != sea_general_reg(X86_REG_RSI))
 		return false;
-	call = next_call(im, f, insn);
+	call = next_call(im, f, from);
 	return call && takes_size(im, call);
 }
 

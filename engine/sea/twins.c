@@ -31,13 +31,22 @@ static uint64_t shape_of(const struct sea_image *im, const struct sea_func *f)
 	return h;
 }
 
-static int by_shape(const void *a, const void *b)
+static int by_place(const void *a, const void *b)
+{
+	const struct alone *x = a, *y = b;
+
+	return x->func < y->func ? -1 : x->func > y->func;
+}
+
+static int by_code(const void *a, const void *b)
 {
 	const struct alone *x = a, *y = b;
 
 	if (x->shape != y->shape)
 		return x->shape < y->shape ? -1 : 1;
-	return x->func < y->func ? -1 : x->func > y->func;
+	if (x->exact != y->exact)
+		return x->exact < y->exact ? -1 : 1;
+	return by_place(a, b);
 }
 
 static void find_alone(const struct sea_analysis *a, enum sea_side side, struct alones *ret)
@@ -50,7 +59,7 @@ static void find_alone(const struct sea_analysis *a, enum sea_side side, struct 
 		if (a->m.peer[side][i] == SEA_NONE && im->funcs[i].n_insn)
 			ret->v[ret->n++] = (struct alone){ shape_of(im, &im->funcs[i]),
 				im->funcs[i].exact, i, false };
-	qsort(ret->v, ret->n, sizeof(*ret->v), by_shape);
+	qsort(ret->v, ret->n, sizeof(*ret->v), by_code);
 }
 
 static uint32_t end_of(const struct alones *s, uint32_t from)
@@ -62,20 +71,27 @@ static uint32_t end_of(const struct alones *s, uint32_t from)
 	return end;
 }
 
-/* Takes out what is the same to the last constant; how many are left of either. */
+/*
+ * Takes out what is the same to the last constant, and puts the rest in the order of the places.
+ * How many are left of either.
+ */
 static void meet(struct alone *x, uint32_t n_x, struct alone *y, uint32_t n_y, uint32_t left[2])
 {
 	left[0] = n_x;
 	left[1] = n_y;
-	for (uint32_t i = 0, k = 0; i < n_x; i++) {
-		for (k = 0; k < n_y && (y[k].met || y[k].exact != x[i].exact); k++)
-			;
-		if (k == n_y)
-			continue;
-		x[i].met = y[k].met = true;
-		left[0]--;
-		left[1]--;
+	for (uint32_t i = 0, k = 0; i < n_x && k < n_y;) {
+		if (x[i].exact < y[k].exact) {
+			i++;
+		} else if (x[i].exact > y[k].exact) {
+			k++;
+		} else {
+			x[i++].met = y[k++].met = true;
+			left[0]--;
+			left[1]--;
+		}
 	}
+	qsort(x, n_x, sizeof(*x), by_place);
+	qsort(y, n_y, sizeof(*y), by_place);
 }
 
 static uint32_t next_unmet(const struct alone *v, uint32_t n, uint32_t i)
