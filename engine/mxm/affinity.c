@@ -17,8 +17,10 @@
 #include "mxm/group.h"
 #include "mxm/ring.h"
 
-/* Events between two ticks: at most this many is computing, more than that is talking. */
+/* Events between two ticks: at most this many is computing, more than APART is talking, which is
+ * dearer between two CPUs. */
 #define COMPUTES 4
+#define APART	 16
 #define TALKS	 64
 /* Calls by an agent between two looks at the CPUs: fewer are not worth a CPU. */
 #define TALKS_CALLS 500
@@ -252,9 +254,9 @@ void affinity_tick(struct group *group)
 		return;
 	}
 	spread_talkers(group);
-	if (group->spread_for_talk && events > TALKS)
+	if (group->spread_for_talk && events > APART)
 		spread_in_vain(group);
-	else if (group->spread && !group->spread_for_talk && events + asked > TALKS)
+	else if (group->spread && !group->spread_for_talk && events + asked > APART)
 		gather(group);
 	else if (!group->spread && events + asked <= COMPUTES && computes(group, group->leader))
 		spread(group, group->cpu + 1);
