@@ -223,6 +223,8 @@ static void spread_talkers(struct group *group)
 	if (group->spread_for_talk) {
 		if (since.delay > since.ns / 4 || since.naps > since.asks / 4)
 			spread_in_vain(group);
+		else if (since.calls < TALKS_CALLS)
+			gather(group); /* who talks seldom sleeps in between, and is woken */
 		return;
 	}
 	own = cpus_nth(&mxm->affinity, group->cpu);
