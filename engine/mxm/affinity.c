@@ -21,6 +21,7 @@
  * dearer between two CPUs. */
 #define COMPUTES 4
 #define APART	 16
+#define TICK_NS	 10000000ul
 #define TALKS	 64
 /* Calls by an agent between two looks at the CPUs: fewer are not worth a CPU. */
 #define TALKS_CALLS 500
@@ -175,22 +176,24 @@ static uint64_t delay_of_followers(const struct group *group)
 
 /* What has come about since the last look. */
 struct look {
-	uint64_t ns, calls, asks, naps, delay;
+	uint64_t ns, events, calls, asks, naps, delay;
 };
 
 static struct look look_again(struct group *group)
 {
 	const struct agent_control *c = ring_control(group->ring, group->leader);
 	struct look now = { .ns = event_clock(),
+		.events = group->published,
 		.calls = ring_calls(group->ring, group->leader),
 		.asks = ring_asks(group),
 		.naps = __atomic_load_n(&c->naps, __ATOMIC_RELAXED),
 		.delay = group->spread ? delay_of_followers(group) : 0 };
-	struct look since = { now.ns - group->look.ns, now.calls - group->look.calls,
-		now.asks - group->look.asks, now.naps - group->look.naps,
-		now.delay - group->look.delay };
+	struct look since = { now.ns - group->look.ns, now.events - group->look.events,
+		now.calls - group->look.calls, now.asks - group->look.asks,
+		now.naps - group->look.naps, now.delay - group->look.delay };
 
 	group->look.ns = now.ns;
+	group->look.events = now.events;
 	group->look.calls = now.calls;
 	group->look.asks = now.asks;
 	group->look.naps = now.naps;
@@ -221,7 +224,8 @@ static void spread_talkers(struct group *group)
 		return;
 	since = look_again(group);
 	if (group->spread_for_talk) {
-		if (since.delay > since.ns / 4 || since.naps > since.asks / 4)
+		if (since.delay > since.ns / 4 || since.naps > since.asks / 4 ||
+			since.events > since.ns / TICK_NS * APART)
 			spread_in_vain(group);
 		else if (since.calls < TALKS_CALLS)
 			gather(group); /* who talks seldom sleeps in between, and is woken */
@@ -256,9 +260,7 @@ void affinity_tick(struct group *group)
 		return;
 	}
 	spread_talkers(group);
-	if (group->spread_for_talk && events > APART)
-		spread_in_vain(group);
-	else if (group->spread && !group->spread_for_talk && events + asked > APART)
+	if (group->spread && !group->spread_for_talk && events + asked > APART)
 		gather(group);
 	else if (!group->spread && events + asked <= COMPUTES && computes(group, group->leader))
 		spread(group, group->cpu + 1);

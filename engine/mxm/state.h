@@ -372,7 +372,7 @@ struct group {
 	uint64_t stops_since;
 	bool spread_for_talk; /* ... since one has nothing else to do */
 	struct {
-		uint64_t ns, calls, asks, naps, delay; /* as counted by then */
+		uint64_t ns, events, calls, asks, naps, delay; /* as counted by then */
 		struct cpus_idle idle;
 		uint64_t pause_ns, not_before_ns; /* after one that was in vain */
 	} look;					  /* the last one at the CPUs */
