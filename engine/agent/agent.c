@@ -6,6 +6,8 @@
  */
 #include "agent/asked.h"
 #include "agent/form.h"
+#include "agent/permit.h"
+#include "agent/vdso.h"
 #include "agent/wire.h"
 
 #define SLOW	 1
@@ -528,38 +530,6 @@ static int follow(struct agent_slot *slot, const struct agent_row *row, const st
 	return DONE;
 }
 
-#define NR_GETTIMEOFDAY	 96
-#define NR_TIME		 201
-#define NR_CLOCK_GETTIME 228
-#define VDSO_CLOCKS	 0xf3 /* REALTIME, MONOTONIC, RAW, the coarse ones, BOOTTIME */
-
-/* The vDSO's function for the call; 0: it has none, or would make the call itself. */
-static uint64_t vdso_function(const struct asked *asked, const struct agent_slot *slot)
-{
-	if (!slot->free)
-		return 0;
-	switch (asked->nr) {
-	case NR_CLOCK_GETTIME:
-		return asked->a[0] < 8 && (VDSO_CLOCKS >> asked->a[0] & 1) ? process->clock_gettime
-									   : 0;
-	case NR_GETTIMEOFDAY:
-		return process->gettimeofday;
-	case NR_TIME:
-		return process->time;
-	}
-	return 0;
-}
-
-/* A fault there is led to agent_bail like one here. */
-static int64_t ask_vdso(const struct asked *asked, uint64_t function)
-{
-	int64_t (*ask)(uint64_t, uint64_t) = (int64_t(*)(uint64_t, uint64_t))function;
-	int64_t result = ask(asked->a[0], asked->a[1]);
-
-	/* The others return an int. */
-	return asked->nr == NR_TIME ? result : (int64_t)(int32_t)result;
-}
-
 static int alone(struct agent_slot *slot, const struct asked *asked, int64_t *ret_result)
 {
 	struct agent_control *own = control_of(slot->version);
@@ -567,7 +537,7 @@ static int alone(struct agent_slot *slot, const struct asked *asked, int64_t *re
 	int64_t result;
 
 	if (function) {
-		*ret_result = ask_vdso(asked, function);
+		*ret_result = vdso_ask(asked, function);
 		own->calls++;
 		return DONE;
 	}
@@ -585,61 +555,6 @@ static int alone(struct agent_slot *slot, const struct asked *asked, int64_t *re
 	return DONE;
 }
 
-static int has_bit(const uint64_t bits[16], uint64_t fd)
-{
-	return fd < 1024 && (bits[fd / 64] >> (fd % 64) & 1);
-}
-
-/* None, or an absolute one that does not lead through a folder called anything like proc. */
-static int is_plain_path(const char *path)
-{
-	if (!path || (path[0] && path[0] != '/'))
-		return 0;
-	for (const char *p = path; *p; p++) {
-		if (p[0] == 'p' && p[1] == 'r' && p[2] == 'o' && p[3] == 'c')
-			return 0;
-	}
-	return 1;
-}
-
-static int is_free(const struct asked *asked)
-{
-	uint8_t how = table->free[asked->nr];
-
-	if (how == AGENT_NOT_FREE)
-		return 0;
-	if (how == AGENT_FREE_ALWAYS || process->identity)
-		return 1;
-	return how <= AGENT_FREE_PATH_LAST && is_plain_path((const char *)asked->a[how - 1]);
-}
-
-/* Is it about what all versions have, and what the agent knows enough of? */
-static int is_for_all(const struct agent_row *row, const struct asked *asked, uint32_t mode)
-{
-	for (int i = 0; i < row->nargs; i++) {
-		switch (row->args[i].kind) {
-		case AGENT_FD:
-			if (has_bit(process->private_fds, (uint32_t)asked->a[i]))
-				return 0;
-			break;
-		case AGENT_EVENTS:
-			/* The leader's agent records none that would have to be translated. */
-			if (mode != AGENT_FOLLOW &&
-				!has_bit(process->plain_epolls, (uint32_t)asked->a[0]))
-				return 0;
-			break;
-		case AGENT_PATH:
-			/* /proc/PID is another process to a version whose ids the program does not
-			 * know. */
-			if (mode != AGENT_FOLLOW && !process->identity &&
-				!is_plain_path((const char *)asked->a[i]))
-				return 0;
-			break;
-		}
-	}
-	return 1;
-}
-
 int agent_call(struct agent_frame *f, struct agent_slot *slot);
 
 /* 0: the call is made or taken, its result in rax. Else it goes by ptrace. */
@@ -655,7 +570,7 @@ int agent_call(struct agent_frame *f, struct agent_slot *slot)
 	if (f->rax >= AGENT_CALLS)
 		return SLOW;
 	read_frame(f, &asked);
-	if (mode == AGENT_FREE && is_free(&asked)) {
+	if (mode == AGENT_FREE && permit_free(&asked)) {
 		rc = alone(slot, &asked, &result);
 		goto end;
 	}
@@ -664,7 +579,7 @@ int agent_call(struct agent_frame *f, struct agent_slot *slot)
 	if (!index || index >= AGENT_ROWS)
 		return SLOW;
 	row = &table->rows[index];
-	if (!is_for_all(row, &asked, mode))
+	if (!permit_for_all(row, &asked, mode))
 		return SLOW;
 	/* Of its own ids the program knows others. */
 	if ((row->flags & AGENT_IDS) && !process->identity && mode != AGENT_FOLLOW)
