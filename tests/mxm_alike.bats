@@ -25,8 +25,8 @@ setup() {
 	harmless same-call opens
 }
 
-@test "bytes at a place, by pwrite and pwritev, pread and preadv" {
-	harmless pieces at-place
+@test "bytes at a place, by pwrite and pwritev, pread and preadv; seeks after a read of less" {
+	harmless pieces at-place behind
 }
 
 @test "sleeps by poll and select; a process that is looked for" {

@@ -96,8 +96,8 @@ void follow_make_alone(struct task *task, const struct event *event)
 		task_resume(task, RESUME_TO_EXIT, 0);
 		return;
 	}
-	if (modes_tell(task, &own) || positions_tell(task, &own) || vain_tell(task, event, &own) ||
-		peeks_tell(task, event, &own)) {
+	if (modes_tell(task, &own) || positions_tell(task, event, &own) ||
+		vain_tell(task, event, &own) || peeks_tell(task, event, &own)) {
 		follow_answer(task, own);
 		return;
 	}

@@ -119,6 +119,32 @@ void pieces_keep_unread(struct task *task)
 	}
 }
 
+/*
+ * What was read before a seek to a place is not read after it. A leader that seeks from where it is
+ * goes back first by what it has not asked for. True: its call is made again.
+ */
+static bool leave_behind(struct task *task)
+{
+	const int fd = (int)task->call.args[0];
+	struct surplus *s = surplus_of(task->tuple->proc, task->version, fd);
+	const bool from_here = (uint32_t)task->call.args[2] == SEEK_CUR;
+	long r;
+	int rc;
+
+	if (!s || (from_here && task_follows(task)))
+		return false; /* positions_forbid() */
+	rc = from_here ? tracee_remote(&task->tracee, task->at_entry_stop, &r, SYS_lseek,
+				 (uint64_t)fd, -(uint64_t)s->bytes.len, SEEK_CUR, 0, 0, 0)
+		       : 0;
+	surplus_forget(task->tuple->proc, task->version, fd);
+	if (!from_here || rc < 0)
+		return rc < 0;
+	task->at_entry_stop = false;
+	tracee_retry_call(&task->tracee, task->call.issued);
+	task_resume(task, RESUME_RUN, 0);
+	return true;
+}
+
 bool pieces_serve(struct task *task)
 {
 	struct proc *proc = task->tuple->proc;
@@ -126,6 +152,8 @@ bool pieces_serve(struct task *task)
 	struct transfer t;
 	size_t n;
 
+	if (!list_is_empty(&proc->surplus) && task->call.nr == SYS_lseek)
+		return leave_behind(task);
 	if (list_is_empty(&proc->surplus) || !task->call.row ||
 		!transfer_of(&task->call, &task->in, &t) || t.write)
 		return false;

@@ -13,6 +13,7 @@
 #include "mxm/install.h"
 #include "mxm/reads.h"
 #include "mxm/rules.h"
+#include "mxm/surplus.h"
 
 #define UNKNOWN (-1)
 
@@ -424,6 +425,10 @@ bool positions_forbid(const struct task *task, const struct event *event)
 	const struct call *c = &event->call;
 	bool for_all;
 
+	/* It is behind the leader by what it has not asked for. */
+	if (event->kind == EVENT_CALL && c->nr == SYS_lseek && (uint32_t)c->args[2] == SEEK_CUR &&
+		by_fd_find(&proc->surplus, task->version, (int)c->args[0]))
+		return true;
 	if (!positions_differ(proc) || event->kind != EVENT_CALL || !depends(c) || is_look(c))
 		return false;
 	for_all = c->row->special == SPECIAL_CLONE || c->row->special == SPECIAL_EXEC;
@@ -491,25 +496,43 @@ void positions_follower_read(struct task *task, const struct event *event, int f
 		rejoined(p);
 }
 
-static const struct parted *asked_of(const struct task *task)
+/* What the follower has not asked for of what the leader has read. */
+static const struct surplus *behind_of(const struct task *task, int fd)
 {
-	if (list_is_empty(&task->tuple->proc->parted) || !is_look(&task->call))
-		return NULL;
-	return parted_of(task->tuple->proc, task->version, (int)task->call.args[0]);
+	return (const struct surplus *)by_fd_find(&task->tuple->proc->surplus, task->version, fd);
 }
 
 bool positions_are_asked(const struct task *task)
 {
-	return asked_of(task) != NULL;
+	const int fd = (int)task->call.args[0];
+
+	return is_look(&task->call) &&
+	       (parted_of(task->tuple->proc, task->version, fd) || behind_of(task, fd));
 }
 
-bool positions_tell(const struct task *task, int64_t *ret_result)
+bool positions_tell(const struct task *task, const struct event *event, int64_t *ret_result)
 {
-	const struct parted *p = asked_of(task);
+	const int fd = (int)task->call.args[0];
+	const struct parted *p = parted_of(task->tuple->proc, task->version, fd);
+	const struct surplus *s = behind_of(task, fd);
+	int64_t lead;
 
-	if (p)
+	if (!is_look(&task->call) || (!p && (!s || !event)))
+		return false;
+	if (p) {
 		*ret_result = p->own;
-	return p != NULL;
+		return true;
+	}
+	if ((int)event->call.args[0] != fd || !event->pending)
+		lead = position_before(task, event, fd);
+	else if (is_look(&event->call))
+		lead = event->result;
+	else if (goes(&event->call))
+		lead = (int64_t)event->value - 1;
+	else
+		lead = position_before(task, event, fd);
+	*ret_result = lead - (int64_t)s->bytes.len;
+	return lead >= 0;
 }
 
 void positions_part_ways(struct task *task, const struct event *event)

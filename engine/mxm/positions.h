@@ -36,9 +36,11 @@ void positions_in_pieces(struct task *task);
 /* Is a version at another place of some file than the leader? */
 bool positions_differ(const struct proc *proc);
 
-/* A follower asks for its position (lseek by 0) while it is parted: its own. */
+/* A follower asks for its position (lseek by 0) while it is parted, or has asked for less of what
+ * the leader has read: its own. */
 bool positions_are_asked(const struct task *task);
-bool positions_tell(const struct task *task, int64_t *ret_result);
+/* False: it cannot be known. */
+bool positions_tell(const struct task *task, const struct event *event, int64_t *ret_result);
 
 /* The follower leads from this event on, which is none of its own past: a seek is undone. */
 void positions_part_ways(struct task *task, const struct event *event);

@@ -238,11 +238,17 @@ static enum relation relate_extra_look(struct task *task, const struct event *ev
 
 enum relation follow_relate(struct task *task, const struct event *event, const char **ret_why)
 {
+	int64_t place;
+
 	*ret_why = NULL;
 	if (own_unshared(task->tuple->proc, task->version, event))
 		return REL_PASS_OVER;
-	if (modes_are_asked(task) || positions_are_asked(task))
+	if (modes_are_asked(task))
 		return REL_ALONE;
+	if (positions_are_asked(task)) {
+		*ret_why = "position";
+		return positions_tell(task, event, &place) ? REL_ALONE : REL_NEVER;
+	}
 	if (rules_is_look(&task->call) && rules_is_extra_look(task, event))
 		return relate_extra_look(task, event);
 	/* The same call can be a look, or more than that, by its arguments: rt_sigaction(2),

@@ -100,6 +100,18 @@ static void at_place(int fd)
 	printf("%s\n", buf);
 }
 
+/* One has read less when both seek, or ask where they are. */
+static void behind(int fd)
+{
+	char buf[64] = "";
+
+	MUST(lseek(fd, 0, SEEK_SET));
+	MUST(read(fd, buf, NEW ? 7 : 30));
+	MUST(lseek(fd, 4, SEEK_SET));
+	MUST(read(fd, buf, 5));
+	printf("%.5s at %ld\n", buf, (long)MUST(lseek(fd, 0, SEEK_CUR)));
+}
+
 static void there(int fd)
 {
 	(void)fd;
@@ -322,11 +334,11 @@ static const struct {
 	const char *name;
 	void (*run)(int fd);
 } cases[] = { { "syncs", syncs }, { "nothing", nothing }, { "paths", paths }, { "opens", opens },
-	{ "at-place", at_place }, { "there", there }, { "naps", naps }, { "own-pair", own_pair },
-	{ "own-memory", own_memory }, { "own-null", own_null }, { "own-copy", own_copy },
-	{ "own-watch", own_watch }, { "own-set", own_set }, { "many-looks", many_looks },
-	{ "copies-before-set", copies_before_set }, { "set-for-copy", set_for_copy },
-	{ "rewinds", rewinds } };
+	{ "at-place", at_place }, { "behind", behind }, { "there", there }, { "naps", naps },
+	{ "own-pair", own_pair }, { "own-memory", own_memory }, { "own-null", own_null },
+	{ "own-copy", own_copy }, { "own-watch", own_watch }, { "own-set", own_set },
+	{ "many-looks", many_looks }, { "copies-before-set", copies_before_set },
+	{ "set-for-copy", set_for_copy }, { "rewinds", rewinds } };
 
 int main(int argc, char **argv)
 {
