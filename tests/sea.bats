@@ -439,3 +439,14 @@ refusals() {
 		done
 	done
 }
+
+@test "a map for what is no file is written to it, and it stays what it is" {
+	cd "$BATS_FILE_TMPDIR"
+	"$MX" analyze -o "$BATS_TEST_TMPDIR/map" base.stripped changed.stripped >/dev/null
+	mkfifo "$BATS_TEST_TMPDIR/fifo"
+	timeout 20 cat "$BATS_TEST_TMPDIR/fifo" >"$BATS_TEST_TMPDIR/read" 3>&- &
+	timeout 20 "$MX" analyze -o "$BATS_TEST_TMPDIR/fifo" base.stripped changed.stripped >/dev/null
+	wait $!
+	[ -p "$BATS_TEST_TMPDIR/fifo" ]
+	cmp "$BATS_TEST_TMPDIR/map" "$BATS_TEST_TMPDIR/read"
+}

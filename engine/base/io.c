@@ -70,7 +70,26 @@ static int put_in_place(const char *tmp, const char *path, bool durable)
 	return 0;
 }
 
-static int replace_file(const char *path, const void *data, size_t len, unsigned mode, bool durable,
+/* A device, a pipe: nothing that another file could take the place of. */
+static int write_through(const char *path, const void *data, size_t len, struct err *err)
+{
+	cleanup_close int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	int rc;
+
+	if (fd < 0)
+		return err_errno(err, errno, "open %s", path);
+	rc = io_write_all(fd, data, len);
+	return rc < 0 ? err_errno(err, -rc, "write %s", path) : 0;
+}
+
+static bool is_replaceable(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) < 0 || S_ISREG(st.st_mode) || S_ISDIR(st.st_mode);
+}
+
+static int replace_with(const char *path, const void *data, size_t len, unsigned mode, bool durable,
 	struct err *err)
 {
 	cleanup_free char *tmp = xasprintf("%s.XXXXXX", path);
@@ -93,11 +112,12 @@ static int replace_file(const char *path, const void *data, size_t len, unsigned
 
 int io_replace_file(const char *path, const void *data, size_t len, unsigned mode, struct err *err)
 {
-	return replace_file(path, data, len, mode, true, err);
+	return is_replaceable(path) ? replace_with(path, data, len, mode, true, err)
+				    : write_through(path, data, len, err);
 }
 
 int io_replace_passing_file(
 	const char *path, const void *data, size_t len, unsigned mode, struct err *err)
 {
-	return replace_file(path, data, len, mode, false, err);
+	return replace_with(path, data, len, mode, false, err);
 }

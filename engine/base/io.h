@@ -14,12 +14,15 @@ MUST_CHECK int io_read_file(const char *path, size_t max, struct str *ret, struc
 MUST_CHECK int io_read_fd(int fd, size_t max, struct str *ret, struct err *err);
 /* Writes all of it, going on after short writes and EINTR. Returns 0 or -errno. */
 MUST_CHECK int io_write_all(int fd, const void *data, size_t len);
-/* Replaces the file at @path atomically (temporary file beside it, fsync, rename). */
+/*
+ * Replaces the file at @path atomically (temporary file beside it, fsync, rename). What is no file,
+ * as /dev/stdout or /dev/null, stays what it is, and is written to.
+ */
 MUST_CHECK int io_replace_file(
 	const char *path, const void *data, size_t len, unsigned mode, struct err *err);
 /*
- * As io_replace_file(), for a file that need not outlive a crash of the machine: it does not wait
- * for the disk, which would be most of a container's start.
+ * As io_replace_file(), for a regular file that need not outlive a crash of the machine: it does
+ * not wait for the disk, which would be most of a container's start.
  */
 MUST_CHECK int io_replace_passing_file(
 	const char *path, const void *data, size_t len, unsigned mode, struct err *err);
