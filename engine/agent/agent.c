@@ -26,11 +26,9 @@
 #define OPEN_CHANGES (03 | 0100 | 01000 | 010000000 | 020000000)
 #define FUTEX_WAIT   0
 #define FUTEX_WAKE   1
-#define NAP_NS	     1000000 /* of who is woken seldom, and looks by itself */
-#define NAP_LONG_NS                                                                                \
-	10000000   /* of who is woken: a timer that is due sooner than the kernel's                \
-		      own next one costs as much as the two switches */
-#define NAPS_MAX 2 /* at a barrier, before the engine looks into it */
+#define NAP_NS	     1000000  /* of who is woken seldom, and looks by itself */
+#define NAP_LONG_NS  10000000 /* of who is woken: sooner due timers cost as two switches */
+#define NAPS_MAX     2	      /* at a barrier, before the engine looks into it */
 
 static const struct agent_table *const table = (void *)AGENT_TABLE;
 static struct agent_process *const process = (void *)AGENT_PROCESS;
@@ -263,10 +261,21 @@ static void note_late(uint32_t fd, uint64_t entry)
 	process->late.fds[fd] = entry;
 }
 
+/* Asked of the kernel beside the thread's call, and never taken for that one's result. */
+static int64_t call_beside(struct agent_slot *slot, uint64_t nr, const uint64_t args[6])
+{
+	int64_t result;
+
+	slot->at = ~0ul;
+	slot->in_call = AGENT_IDLE;
+	result = call(nr, args);
+	slot->in_call = AGENT_IDLE;
+	return result;
+}
+
 /*
- * A call with a descriptor was made, at @at of the ring. What is asked of the kernel beside it must
- * not be taken for its own result. Returns the flag of the record, or -1: the number is too high,
- * and the descriptor closed again.
+ * A call with a descriptor was made, at @at of the ring. Returns the flag of the record, or -1: the
+ * number is too high, and the descriptor closed again.
  */
 static int note_descriptor(struct agent_slot *slot, struct agent_control *own,
 	const struct agent_row *row, const struct asked *asked, uint64_t at, int64_t result)
@@ -282,15 +291,11 @@ static int note_descriptor(struct agent_slot *slot, struct agent_control *own,
 	}
 	if (!(row->flags & AGENT_OPENS) || result < 0)
 		return 0;
-	slot->at = ~0ul;
-	slot->in_call = AGENT_IDLE;
 	if (result >= AGENT_LATE_FDS) {
-		call(NR_CLOSE, args);
-		slot->in_call = AGENT_IDLE;
+		call_beside(slot, NR_CLOSE, args);
 		return -1;
 	}
-	is_file = call(NR_FSTAT, args) == 0 && (status[6] & S_IFMT) == S_IFREG;
-	slot->in_call = AGENT_IDLE;
+	is_file = call_beside(slot, NR_FSTAT, args) == 0 && (status[6] & S_IFMT) == S_IFREG;
 	note_late((uint32_t)result, agent_late_entry(at, asked->a[2], is_file));
 	__atomic_add_fetch(&own->late, 1, __ATOMIC_RELAXED);
 	return is_file ? AGENT_OF_FILE : 0;
@@ -300,14 +305,8 @@ static int note_descriptor(struct agent_slot *slot, struct agent_control *own,
 static uint64_t place_left(struct agent_slot *slot, const uint64_t *a)
 {
 	const uint64_t look[6] = { a[0], 0, SEEK_CUR };
-	int64_t at;
+	int64_t at = a[1] || (uint32_t)a[2] != SEEK_CUR ? call_beside(slot, NR_LSEEK, look) : -1;
 
-	if (!a[1] && (uint32_t)a[2] == SEEK_CUR)
-		return 0;
-	slot->at = ~0ul;
-	slot->in_call = AGENT_IDLE;
-	at = call(NR_LSEEK, look);
-	slot->in_call = AGENT_IDLE;
 	return at < 0 ? 0 : (uint64_t)at + 1;
 }
 

@@ -4,12 +4,12 @@
  * calls are let go as they are, but for those whose ids must be translated.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "mxm/agent.h"
+#include "mxm/barrier.h"
 #include "mxm/canon.h"
 #include "mxm/carry.h"
 #include "mxm/events.h"
@@ -25,7 +25,6 @@
 #include "mxm/ready.h"
 #include "mxm/refusals.h"
 #include "mxm/restart.h"
-#include "mxm/rules.h"
 #include "mxm/shadows.h"
 #include "mxm/special.h"
 #include "mxm/special_namespaces.h"
@@ -35,35 +34,6 @@
 /* How far the stream may grow before the leader waits for its followers. */
 #define LAG_EVENTS 4096
 #define LAG_BYTES  (16ul << 20)
-
-/* An open that makes a file, or empties one. */
-static bool opens_to_change(const struct call *call)
-{
-	return call->nr == SYS_openat && (call->args[2] & (O_CREAT | O_TRUNC));
-}
-
-/* Before it is made, every follower must have asked for the same. */
-static bool waits_for_followers(const struct task *task)
-{
-	const struct group *group = task->tuple->group;
-	const struct sys_row *row = task->call.row;
-
-	/* One that is coming back is waited for where a stream is. */
-	switch (group->laggards ? MXM_STREAM : group->mxm->config.sync) {
-	case MXM_LOCKSTEP:
-		return !rules_is_look(&task->call);
-	case MXM_BARRIER:
-		return row->class == SYS_PROCESS
-			       ? row->special != SPECIAL_WAIT
-			       : (row->flags & SYS_BARRIER) != 0 || opens_to_change(&task->call);
-	case MXM_STREAM:
-		/* A follower reads the file itself, and must not find there what is to come. */
-		if ((row->flags & SYS_BARRIER) && task->tuple->proc->maps_written_files)
-			return true;
-		break;
-	}
-	return row->special == SPECIAL_EXIT || row->special == SPECIAL_EXEC;
-}
 
 /* Ids and the data that the engine knows apart must be put right even where no version follows. */
 static bool needs_exit(const struct task *task)
@@ -303,7 +273,7 @@ void lead_asks(struct task *task)
 		if (!keeps_baton(task->call.row))
 			baton_give_up(task);
 		task_enter(task, TASK_ASKING);
-		if (!waits_for_followers(task))
+		if (!barrier_waits(task))
 			make_call(task);
 		return;
 	}
