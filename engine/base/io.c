@@ -66,8 +66,7 @@ static int put_in_place(const char *tmp, const char *path, bool durable)
 {
 	if (durable || renameat2(AT_FDCWD, tmp, AT_FDCWD, path, RENAME_EXCHANGE) < 0)
 		return rename(tmp, path);
-	unlink(tmp);
-	return 0;
+	return unlink(tmp);
 }
 
 /* A device, a pipe: nothing that another file could take the place of. */

@@ -20,15 +20,9 @@
 /* Has it ended, and only waits to be reaped? The kernel refuses such a one with EPERM too. */
 static bool has_ended(pid_t tid)
 {
-	cleanup_str struct str stat = STR_INIT;
-	char path[64];
-	const char *at;
+	const char state = thread_state(tid);
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
-	if (io_read_file(path, 4096, &stat, NULL) < 0)
-		return true;
-	at = strrchr(str_text(&stat), ')');
-	return at && at[1] == ' ' && (at[2] == 'Z' || at[2] == 'X');
+	return !state || state == 'Z' || state == 'X';
 }
 
 int tracee_seize(pid_t tid, struct err *err)
