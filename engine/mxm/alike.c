@@ -138,6 +138,13 @@ bool alike_by_path(const struct task *task, const struct event *event)
 	       memcmp(str_text(&task->in) + p, str_text(&event->in) + q, event->in.len - q) == 0;
 }
 
+bool alike_is_same(const struct task *task, const struct event *event)
+{
+	return event->kind == EVENT_CALL && task->call.nr == event->call.nr &&
+	       task->call.row == event->call.row && task->in.len == event->in.len &&
+	       memcmp(str_text(&task->in), str_text(&event->in), task->in.len) == 0;
+}
+
 bool alike_is_own_memory(const struct call *call)
 {
 	switch (call->nr) {

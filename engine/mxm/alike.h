@@ -5,6 +5,9 @@
 
 #include "mxm/state.h"
 
+/* Does @task, at its entry, ask for the event's call, in its normal form? */
+bool alike_is_same(const struct task *task, const struct event *event);
+
 /*
  * The same bytes at the same place of the same descriptor, by pwrite64 or pwritev, or as many of
  * them by pread64 or preadv. Safe: the kernel moves them in the same way, at once.

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/xalloc.h"
+#include "mxm/early.h"
 #include "mxm/fds.h"
 #include "mxm/pieces.h"
 #include "mxm/ring.h"
@@ -142,6 +143,7 @@ void event_consumed(struct event *event, int version)
 	if ((event->aside & (1u << version)) && event->tuple->tasks[version].aside)
 		event->tuple->tasks[version].aside--;
 	event->tuple->tasks[version].looks = 0;
+	early_settle(&event->tuple->tasks[version], event);
 	ring_consumed(group, event, version);
 	group->consumed_ns[version] = event_clock();
 	if (event->pending)

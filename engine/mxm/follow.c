@@ -8,6 +8,7 @@
 
 #include "mxm/canon.h"
 #include "mxm/closes.h"
+#include "mxm/early.h"
 #include "mxm/events.h"
 #include "mxm/follow.h"
 #include "mxm/group.h"
@@ -81,6 +82,8 @@ void follow_make_alone(struct task *task, const struct event *event)
 	}
 	rules_note(task, event, rules_alone_name(&task->call));
 	task->looks++;
+	if (rules_is_look(&task->call))
+		early_note(task);
 	masks_go_alone(task);
 	settings_go_alone(task);
 	closes_go_alone(task);
@@ -416,8 +419,8 @@ static bool resume_preempted(struct group *group, int version)
 
 /*
  * A task is held up, and another one asks for a look that the leader has not made: it may be the
- * wake, and the leader need not ever make it. Answered now; should the leader make it later, it is
- * passed over.
+ * wake, and the leader need not ever make it. Answered now, unless the leader is on its way to it;
+ * should it make it later, it is passed over.
  */
 static bool answer_look_for_held_up(struct group *group, int version)
 {
@@ -428,7 +431,8 @@ static bool answer_look_for_held_up(struct group *group, int version)
 		struct task *task = &tuple->tasks[version];
 
 		if (task->state != TASK_ASKING || !rules_is_look(&task->call) ||
-			event_waits(tuple, version) || !ring_is_drained(group, version))
+			event_waits(tuple, version) || !ring_is_drained(group, version) ||
+			!early_may(task))
 			continue;
 		follow_make_alone(task, NULL);
 		return true;

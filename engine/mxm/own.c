@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 
+#include "mxm/alike.h"
 #include "mxm/canon.h"
 #include "mxm/canon_shape.h"
 #include "mxm/fds.h"
@@ -365,13 +366,6 @@ bool own_may_now(const struct task *task, int fd)
 
 /* whose */
 
-static bool is_same(const struct task *task, const struct event *event)
-{
-	return event->kind == EVENT_CALL && event->call.nr == task->call.nr &&
-	       event->in.len == task->in.len &&
-	       memcmp(str_text(&event->in), str_text(&task->in), task->in.len) == 0;
-}
-
 static bool has_made(const struct event *maker, int fd)
 {
 	if (own_made(maker) == OWN_COPY)
@@ -395,19 +389,6 @@ static bool is_of_made(const struct task *task, const struct event *event)
 		if ((maker->pending & (1u << task->version)) &&
 			maker->tuple->proc == event->tuple->proc && own_made(maker) != OWN_NOT &&
 			has_made(maker, fd_of(&event->call)))
-			return true;
-	}
-	return false;
-}
-
-/* Does another task of the leader's wait for its followers, or this one after its call? Then it may
- * be that none of its others comes further. */
-static bool leader_waits(const struct group *group, const struct task *leader)
-{
-	list_for_each (at, &group->tuples) {
-		const struct task *t = &container_of(at, struct tuple, link)->tasks[group->leader];
-
-		if (t->settling || (t != leader && t->state == TASK_ASKING && t->event))
 			return true;
 	}
 	return false;
@@ -439,18 +420,18 @@ enum own_turn own_turn(const struct task *task, const struct event *event)
 
 		if (next->tuple != event->tuple || !(next->pending & (1u << task->version)))
 			continue;
-		if (is_same(task, next))
+		if (alike_is_same(task, next))
 			return OWN_LEADERS;
 		if (!left-- || !may_be_leaders_own(task, next))
 			return OWN_FOLLOWERS;
 	}
 	if (leader->event && leader->event != event) {
-		if (is_same(task, leader->event))
+		if (alike_is_same(task, leader->event))
 			return OWN_LEADERS;
 		if (!may_be_leaders_own(task, leader->event))
 			return OWN_FOLLOWERS;
 	}
-	return group->bereft || leader_waits(group, leader) ? OWN_FOLLOWERS : OWN_UNKNOWN;
+	return group->bereft || lead_waits_beside(group, leader) ? OWN_FOLLOWERS : OWN_UNKNOWN;
 }
 
 /* what becomes of them */

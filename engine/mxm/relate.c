@@ -11,6 +11,7 @@
 #include "mxm/follow.h"
 #include "mxm/late.h"
 #include "mxm/masks.h"
+#include "mxm/early.h"
 #include "mxm/modes.h"
 #include "mxm/own.h"
 #include "mxm/peeks.h"
@@ -39,8 +40,7 @@ static const char *mismatch(struct task *task, const struct event *event)
 		rules_note(task, event, RULE_PIECES);
 		return NULL;
 	}
-	if (task->call.row == event->call.row && task->in.len == event->in.len &&
-		memcmp(str_text(&task->in), str_text(&event->in), task->in.len) == 0)
+	if (alike_is_same(task, event))
 		return NULL;
 	if (waits_are_same(&task->call, &task->in, &event->call, &event->in)) {
 		rules_note(task, event, RULE_SAME_CALL);
@@ -228,8 +228,16 @@ static enum relation relate_extra_look(struct task *task, const struct event *ev
 {
 	const char *why;
 
-	if (rules_is_look(&event->call))
-		return rules_look_is_to_come(task, event) ? REL_PASS_OVER : REL_ALONE;
+	if (rules_is_look(&event->call)) {
+		switch (early_turn(task, event)) {
+		case EARLY_COMES:
+			return REL_PASS_OVER;
+		case EARLY_ALONE:
+			return REL_ALONE;
+		case EARLY_UNKNOWN:
+			return REL_UNKNOWN;
+		}
+	}
 	return task->looks >= LOOKS_MANY && own_made(event) == OWN_NOT &&
 			       relate_calls(task, event, &why) == REL_PASS_OVER
 		       ? REL_PASS_OVER

@@ -16,6 +16,7 @@
 #include "mxm/alike.h"
 #include "mxm/canon.h"
 #include "mxm/children.h"
+#include "mxm/early.h"
 #include "mxm/group.h"
 #include "mxm/masks.h"
 #include "mxm/own.h"
@@ -251,33 +252,7 @@ const char *rules_alone_name(const struct call *call)
 
 bool rules_is_extra_look(const struct task *task, const struct event *event)
 {
-	if (!rules_is_look(&task->call))
-		return false;
-	if (task->call.nr != event->call.nr)
-		return true;
-	return task->in.len != event->in.len ||
-	       memcmp(str_text(&task->in), str_text(&event->in), task->in.len) != 0;
-}
-
-#define LOOK_AHEAD 8
-
-bool rules_look_is_to_come(const struct task *task, const struct event *event)
-{
-	const struct group *group = task->tuple->group;
-	int left = LOOK_AHEAD;
-
-	for (struct list *at = event->link.next; at != &group->stream && left--; at = at->next) {
-		const struct event *next = container_of(at, struct event, link);
-
-		if (next->tuple != event->tuple || !(next->pending & (1u << task->version)))
-			continue;
-		if (next->kind != EVENT_CALL || !rules_is_look(&next->call))
-			return false;
-		if (next->call.nr == task->call.nr && next->in.len == task->in.len &&
-			memcmp(str_text(&next->in), str_text(&task->in), task->in.len) == 0)
-			return true;
-	}
-	return false;
+	return rules_is_look(&task->call) && !alike_is_same(task, event);
 }
 
 int rules_clock(const struct call *call, int *ret_arg, size_t *ret_len)
@@ -425,6 +400,7 @@ bool rules_same_copy(const struct call *a, const struct call *b)
 void rules_pass_over(struct task *task, const struct event *event)
 {
 	own_pass_over(task, event);
+	early_pass_over(task, event);
 	rules_learn_clock(task, event);
 }
 

@@ -49,10 +49,6 @@ bool rules_end_sleep(struct task *task);
 const char *rules_alone_name(const struct call *call);
 /* The follower looks, and the event is not the same look. */
 bool rules_is_extra_look(const struct task *task, const struct event *event);
-/* Does @task ask for a look that is the same as one of the leader's a little further on, with
- * nothing but looks before it? Then those before it are passed over, and the answer is the
- * leader's. */
-bool rules_look_is_to_come(const struct task *task, const struct event *event);
 /* Which of the remembered clocks (struct proc) the call reads, into which argument, and how many
  * bytes it is told; -1: none. The engine's one list of such calls. */
 int rules_clock(const struct call *call, int *ret_arg, size_t *ret_len);

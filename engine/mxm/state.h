@@ -179,6 +179,13 @@ struct call {
 	uint64_t args[6];
 };
 
+/* A look, by its normal form; a longer one is not kept. */
+struct early_look {
+	uint64_t nr;
+	uint8_t len;
+	char in[31];
+};
+
 struct held_signal {
 	siginfo_t info;
 	int broke; /* the kernel's code for the call of an agent that it broke into, or 0 */
@@ -232,6 +239,8 @@ struct task {
 			   own.h */
 	unsigned aside; /* follower: events that its agent will not find in the ring */
 	unsigned looks; /* follower: made alone since its last event: relate.c */
+	struct early_look early[8]; /* had alone, which the leader may make later: early.h */
+	unsigned nearly;
 	struct {
 		const struct rule *rule; /* NULL: none is under way */
 		int lead_at, follow_at;	 /* how many of each version's calls there have been */

@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 
+#include "mxm/alike.h"
 #include "mxm/canon.h"
 #include "mxm/files.h"
 #include "mxm/group.h"
@@ -179,13 +180,6 @@ static const char *commute(const struct mxm *mxm, const struct call *a, const st
 	return NULL;
 }
 
-static bool is_same(const struct task *task, const struct event *event)
-{
-	return event->kind == EVENT_CALL && task->call.nr == event->call.nr &&
-	       task->call.row == event->call.row && task->in.len == event->in.len &&
-	       memcmp(str_text(&task->in), str_text(&event->in), task->in.len) == 0;
-}
-
 /* Two descriptors are closed, and nobody notices one of the two. */
 static bool closes_commute(const struct task *task, const struct call *theirs)
 {
@@ -234,7 +228,7 @@ static enum wanted by_order(struct task *task, struct event *event, struct wante
 		if (next->tuple != event->tuple || !(next->pending & (1u << task->version)) ||
 			++n > window)
 			return WANTED_NOT;
-		if (is_same(task, next)) {
+		if (alike_is_same(task, next)) {
 			ret->later = next;
 			return WANTED_LATER;
 		}
@@ -244,7 +238,8 @@ static enum wanted by_order(struct task *task, struct event *event, struct wante
 	/* The leader has not got so far. It must not be waiting for this follower. */
 	if (group->bereft ||
 		(leader->state == TASK_ASKING && leader->event && !leader->event->executed &&
-			!is_same(task, leader->event) && !may_pass(task, leader->event, &window)))
+			!alike_is_same(task, leader->event) &&
+			!may_pass(task, leader->event, &window)))
 		return WANTED_NOT;
 	return WANTED_HOLD;
 }
@@ -253,8 +248,8 @@ bool wanted_while_held(const struct task *task, const struct event *event)
 {
 	int window;
 
-	return task->held_back &&
-	       (is_same(task, event) || may_pass((struct task *)task, event, &window) != NULL);
+	return task->held_back && (alike_is_same(task, event) ||
+					  may_pass((struct task *)task, event, &window) != NULL);
 }
 
 /* sequences */
