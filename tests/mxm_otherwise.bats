@@ -50,6 +50,22 @@ setup() {
 	harmless closed-already close-many
 }
 
+again() {
+	old=$(victim again_old)
+	new=$(victim again_new)
+	"$@"
+}
+
+@test "what is set already, a file that is there, places that ask for nothing, another while" {
+	again harmless nothing-to-do own creation
+	again harmless same-call places
+	again harmless sleep patience
+}
+
+@test "harmful: options, places and priorities that change; files made or emptied; more to wait for, or forever" {
+	again harmful x-option x-option-off x-elsewhere x-nicer x-creates x-empties x-more x-forever
+}
+
 @test "harmful: other bytes, lengths, flags, descriptors in the message, another address, another socket" {
 	harmful x-message-bytes x-message-length x-message-rights x-message-flags x-message-to x-message-socket
 	harmful x-peek

@@ -54,6 +54,6 @@ setup() {
 	harmful x-nonblock-never x-nonblock-late x-nonblock-off x-append x-fionbio
 }
 
-@test "harmful: waits for more, for longer, with another mask, for something else" {
+@test "harmful: waits for more, forever or not at all, with another mask, for something else" {
 	harmful x-poll-more x-poll-time x-poll-mask x-select-other x-epoll-time
 }

@@ -140,7 +140,7 @@ static int own_ids(struct task *task)
 static bool is_renamed(const struct task *task, const struct event *event)
 {
 	return task->call.nr == event->call.nr ||
-	       waits_are_same(&task->call, &task->in, &event->call, &event->in);
+	       waits_rule(&task->call, &task->in, &event->call, &event->in);
 }
 
 void follow_forget(struct task *task, int fd)

@@ -60,9 +60,10 @@ bool foresee_same(const struct foreseen *a, const struct foreseen *b, const char
 	const struct call x = call_of(a), y = call_of(b);
 	size_t first, len;
 
-	*ret_rule = NULL;
-	if (waits_are_same(&x, &a->in, &y, &b->in) ||
-		(a->nr != b->nr && clones_are_same(&x, &a->in, &y, &b->in))) {
+	*ret_rule = waits_rule(&x, &a->in, &y, &b->in);
+	if (*ret_rule)
+		return true;
+	if (a->nr != b->nr && clones_are_same(&x, &a->in, &y, &b->in)) {
 		*ret_rule = RULE_SAME_CALL;
 		return true;
 	}

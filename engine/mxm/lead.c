@@ -29,6 +29,7 @@
 #include "mxm/special.h"
 #include "mxm/special_namespaces.h"
 #include "mxm/told.h"
+#include "mxm/vain.h"
 #include "mxm/wanted.h"
 
 /* How far the stream may grow before the leader waits for its followers. */
@@ -270,6 +271,7 @@ void lead_asks(struct task *task)
 		if (task->call.row->special != SPECIAL_EXIT)
 			late_settle(task, task->event);
 		positions_note(task, task->event);
+		vain_note(task, task->event);
 		if (!keeps_baton(task->call.row))
 			baton_give_up(task);
 		task_enter(task, TASK_ASKING);

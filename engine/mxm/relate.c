@@ -27,6 +27,8 @@
 /* Why the follower's call is not the event's; NULL: it is, or a rule makes it so. */
 static const char *mismatch(struct task *task, const struct event *event)
 {
+	const char *rule;
+
 	if (task->call.row != event->call.row && rules_same_copy(&task->call, &event->call)) {
 		rules_note(task, event, RULE_FLAGS);
 		return NULL;
@@ -42,8 +44,13 @@ static const char *mismatch(struct task *task, const struct event *event)
 	}
 	if (alike_is_same(task, event))
 		return NULL;
-	if (waits_are_same(&task->call, &task->in, &event->call, &event->in)) {
-		rules_note(task, event, RULE_SAME_CALL);
+	rule = waits_rule(&task->call, &task->in, &event->call, &event->in);
+	if (rule) {
+		rules_note(task, event, rule);
+		return NULL;
+	}
+	if (vain_creation(task, event)) {
+		rules_note(task, event, RULE_NOTHING);
 		return NULL;
 	}
 	if (task->call.nr != event->call.nr)

@@ -21,6 +21,7 @@
 #include "mxm/masks.h"
 #include "mxm/own.h"
 #include "mxm/settings.h"
+#include "mxm/vain.h"
 
 /* The most X's of a template: mkstemp(3) has 6, mktemp(1) 10. */
 #define RANDOM_CHARS 16
@@ -241,7 +242,7 @@ const char *rules_alone_name(const struct call *call)
 		return RULE_NAME;
 	if (alike_is_own_memory(call))
 		return RULE_MEMORY;
-	if (call->nr == SYS_unlinkat || call->nr == SYS_mkdirat)
+	if (vain_has(call))
 		return RULE_NOTHING;
 	if (children_rule(call))
 		return RULE_CHILD;

@@ -347,6 +347,7 @@ struct event {
 	bool settles;	 /* the leader goes on when every follower has had it */
 	bool gathers;	 /* it maps what another group has mapped: the task goes there */
 	bool executed;
+	bool vain;	      /* at its entry, its call was to change nothing: vain.h */
 	bool async;	      /* EVENT_SIGNAL: may break into user mode, */
 	uint64_t computed_ns; /* when the leader had used so much CPU time since the last one */
 	uint64_t reached_cpu_ns[MXM_VERSIONS_MAX]; /* a follower's when this was its next event */

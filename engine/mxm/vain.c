@@ -3,12 +3,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "mxm/canon.h"
 #include "mxm/files.h"
+#include "mxm/install.h"
 
 static bool is_one(const struct call *call)
 {
@@ -85,9 +88,134 @@ static int asked(const struct task *task, const struct event *event)
 	return refusal(task, event, &task->call, str_text(&name));
 }
 
+/* values */
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* What a name that the task's call has in argument @arg leads to. */
+static bool find(const struct task *task, int dirfd, int arg, struct stat *ret)
+{
+	cleanup_str struct str name = STR_INIT;
+	char path[FILES_PLACE_SIZE];
+
+	if (tracee_read_str((struct tracee *)&task->tracee, raddr(task->call.args[arg]), PATH_MAX,
+		    &name) < 0 ||
+		!name.len)
+		return false;
+	files_place(task, dirfd, str_text(&name), path);
+	return stat(path, ret) == 0;
+}
+
+static bool is_there(const struct task *task, int fd)
+{
+	cleanup_close int copy = -1;
+	struct stat here, there;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/cwd", task->tracee.tid);
+	if (stat(path, &here) < 0)
+		return false;
+	if (fd < 0)
+		return find(task, AT_FDCWD, 0, &there) && same_file(&here, &there);
+	copy = install_copy(task, fd);
+	return copy >= 0 && fstat(copy, &there) == 0 && same_file(&here, &there);
+}
+
+static bool has_priority(const struct task *task)
+{
+	int now;
+
+	errno = 0;
+	now = getpriority(PRIO_PROCESS, (id_t)task->tracee.tid);
+	return errno == 0 && now == (int)task->call.args[2];
+}
+
+static bool sets(const struct call *call)
+{
+	switch (call->nr) {
+	case SYS_chdir:
+	case SYS_fchdir:
+		return true;
+	case SYS_setpriority:
+		return call->args[0] == PRIO_PROCESS && !(uint32_t)call->args[1];
+	}
+	return false;
+}
+
+/* At its entry: does the task's process have what the call would set? */
+static bool has(const struct task *task)
+{
+	switch (task->call.nr) {
+	case SYS_chdir:
+		return is_there(task, -1);
+	case SYS_fchdir:
+		return (int)task->call.args[0] >= 0 && is_there(task, (int)task->call.args[0]);
+	case SYS_setpriority:
+		return has_priority(task);
+	}
+	return false;
+}
+
+/* creations */
+
+static bool creates(const struct call *call)
+{
+	return call->nr == SYS_openat && (call->args[2] & O_CREAT);
+}
+
+static bool creates_alone(const struct call *a, const struct call *b)
+{
+	return creates(a) && !(a->args[2] & O_EXCL) && b->nr == SYS_openat && !creates(b);
+}
+
+/* Of two normal forms: but for the mode, and what stands before it, the flags. */
+static bool opens_the_same(const struct call *maker, const struct str *its_in,
+	const struct call *other, const struct str *in)
+{
+	const uint64_t idle = O_CREAT | O_CLOEXEC;
+	const size_t word = sizeof(uint32_t);
+
+	return ((maker->args[2] ^ other->args[2]) & ~idle) == 0 && in->len > word &&
+	       its_in->len == in->len + word && memcmp(its_in->data, in->data, in->len - word) == 0;
+}
+
+bool vain_creation(const struct task *task, const struct event *event)
+{
+	const struct task *leader = &task->tuple->tasks[task->tuple->group->leader];
+	const bool made = event->pending != 0;
+	struct stat st;
+
+	if (creates_alone(&event->call, &task->call))
+		return event->vain && (!made || event->result >= 0) &&
+		       opens_the_same(&event->call, &event->in, &task->call, &task->in);
+	if (!creates_alone(&task->call, &event->call) ||
+		!opens_the_same(&task->call, &task->in, &event->call, &event->in))
+		return false;
+	return made ? event->result >= 0
+		    : leader->event == event && find(leader, (int)leader->call.args[0], 1, &st);
+}
+
+/* what is done */
+
+void vain_note(struct task *task, struct event *event)
+{
+	struct stat st;
+
+	event->vain = creates(&task->call) ? find(task, (int)task->call.args[0], 1, &st)
+					   : sets(&task->call) && has(task);
+}
+
+bool vain_has(const struct call *call)
+{
+	return is_one(call) || sets(call);
+}
+
 bool vain_asks(const struct task *task, const struct event *event)
 {
-	return asked(task, event) != 0;
+	return sets(&task->call) ? has(task) : asked(task, event) != 0;
 }
 
 bool vain_was(const struct task *task, const struct event *event)
@@ -95,6 +223,8 @@ bool vain_was(const struct task *task, const struct event *event)
 	const struct task *leader = &task->tuple->tasks[task->tuple->group->leader];
 	char name[PATH_MAX];
 
+	if (sets(&event->call))
+		return event->vain && (!event->pending || event->result >= 0);
 	if (!is_one(&event->call))
 		return false;
 	if (event->pending)

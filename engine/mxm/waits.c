@@ -10,6 +10,7 @@
 #include "base/xalloc.h"
 #include "mxm/canon.h"
 #include "mxm/canon_shape.h"
+#include "mxm/rules.h"
 #include "mxm/vectors.h"
 
 #define WANTS_MAX 4096
@@ -181,7 +182,7 @@ static bool as_sets(const struct wait *w, struct wait *ret)
 	for (uint32_t i = 0; i < w->n; i++) {
 		uint16_t events = w->wants[i].events, asked = 0;
 
-		if (w->wants[i].fd == (uint32_t)-1)
+		if ((int32_t)w->wants[i].fd < 0)
 			continue;
 		if (events & (POLLIN | POLLRDNORM))
 			asked |= POLLIN;
@@ -197,22 +198,47 @@ static bool as_sets(const struct wait *w, struct wait *ret)
 	return true;
 }
 
-static bool same_wants(const struct wait *a, const struct wait *b, bool in_order)
+/* The next place at or after @i that asks for something: poll(2) passes the others over. */
+static uint32_t asking(const struct wait *w, uint32_t i)
 {
-	if (a->n != b->n || a->for_ns != b->for_ns)
-		return false;
-	for (uint32_t i = 0; i < a->n; i++) {
-		uint32_t k = i;
+	while (i < w->n && (int32_t)w->wants[i].fd < 0)
+		i++;
+	return i;
+}
 
-		for (k = in_order ? i : 0; !in_order && k < b->n; k++) {
-			if (b->wants[k].fd == a->wants[i].fd)
-				break;
-		}
-		if (k == b->n || a->wants[i].fd != b->wants[k].fd ||
-			a->wants[i].events != b->wants[k].events)
+static bool same_want(const struct want *a, const struct want *b)
+{
+	return a->fd == b->fd && a->events == b->events;
+}
+
+static bool same_polls(const struct wait *a, const struct wait *b)
+{
+	uint32_t i = asking(a, 0), k = asking(b, 0);
+
+	while (i < a->n && k < b->n && same_want(&a->wants[i], &b->wants[k])) {
+		i = asking(a, i + 1);
+		k = asking(b, k + 1);
+	}
+	return i == a->n && k == b->n;
+}
+
+static bool same_sets(const struct wait *a, const struct wait *b)
+{
+	for (uint32_t i = 0; i < a->n; i++) {
+		uint32_t k = 0;
+
+		while (k < b->n && !same_want(&a->wants[i], &b->wants[k]))
+			k++;
+		if (k == b->n)
 			return false;
 	}
-	return true;
+	return a->n == b->n;
+}
+
+/* Both wait, and not forever; or neither does. */
+static bool may_last(int64_t a_ns, int64_t b_ns)
+{
+	return a_ns == b_ns || (a_ns > 0 && b_ns > 0 && a_ns != FOREVER && b_ns != FOREVER);
 }
 
 static bool is_identical(
@@ -222,25 +248,41 @@ static bool is_identical(
 	       memcmp(str_text(in_a), str_text(in_b), in_a->len) == 0;
 }
 
-bool waits_are_same(
+/* Of the same set, with the same room. */
+static bool same_epolls(const struct call *a, const struct call *b)
+{
+	return a->nr == SYS_epoll_wait && b->nr == SYS_epoll_wait &&
+	       (int)a->args[0] == (int)b->args[0] && (int)a->args[2] == (int)b->args[2] &&
+	       (int)a->args[3] > 0 && (int)b->args[3] > 0;
+}
+
+const char *waits_rule(
 	const struct call *a, const struct str *in_a, const struct call *b, const struct str *in_b)
 {
 	struct wait x = { 0 }, y = { 0 }, sets = { 0 };
+	const char *rule = NULL;
 	bool same = false;
 
-	if (!is_wait(a->nr) || !is_wait(b->nr) || is_identical(a, in_a, b, in_b))
-		return false;
-	if (wait_read(a, in_a, &x) && wait_read(b, in_b, &y)) {
-		if (x.sets == y.sets)
-			same = same_wants(&x, &y, !x.sets);
+	if (is_identical(a, in_a, b, in_b))
+		return NULL;
+	if (same_epolls(a, b))
+		return RULE_SLEEP;
+	if (!is_wait(a->nr) || !is_wait(b->nr))
+		return NULL;
+	if (wait_read(a, in_a, &x) && wait_read(b, in_b, &y) && may_last(x.for_ns, y.for_ns)) {
+		rule = x.for_ns == y.for_ns ? RULE_SAME_CALL : RULE_SLEEP;
+		if (!x.sets && !y.sets)
+			same = same_polls(&x, &y);
+		else if (x.sets && y.sets)
+			same = same_sets(&x, &y);
 		else
 			same = as_sets(x.sets ? &y : &x, &sets) &&
-			       same_wants(&sets, x.sets ? &x : &y, false);
+			       same_sets(&sets, x.sets ? &x : &y);
 	}
 	wait_free(&x);
 	wait_free(&y);
 	wait_free(&sets);
-	return same;
+	return same ? rule : NULL;
 }
 
 /* answers */
@@ -300,13 +342,18 @@ static uint16_t in_polls_words(uint16_t told, uint16_t asked)
 
 static int64_t put_polls(struct wait *ours, const struct wait *theirs, struct str *out)
 {
+	uint32_t k = asking(theirs, 0);
 	int64_t count = 0;
 
 	for (uint32_t i = 0; i < ours->n; i++) {
 		struct want *want = &ours->wants[i];
 
-		want->got = !theirs->sets ? theirs->wants[i].got
-					  : in_polls_words(told_of(theirs, want->fd), want->events);
+		if (theirs->sets) {
+			want->got = in_polls_words(told_of(theirs, want->fd), want->events);
+		} else if ((int32_t)want->fd >= 0 && k < theirs->n) {
+			want->got = theirs->wants[k].got;
+			k = asking(theirs, k + 1);
+		}
 		count += want->got != 0;
 		canon_put_block(out, &want->got, sizeof(want->got));
 	}

@@ -11,8 +11,12 @@
 
 #include "mxm/state.h"
 
-/* Do two calls wait for the same, by different names, or with more room for numbers in the sets? */
-bool waits_are_same(
+/*
+ * By which rule do two calls wait for the same: by different names, with more room for numbers, or
+ * places that ask for none (RULE_SAME_CALL); or for another while (RULE_SLEEP), which is the
+ * leader's. NULL: they do not, or are one call.
+ */
+const char *waits_rule(
 	const struct call *a, const struct str *in_a, const struct call *b, const struct str *in_b);
 
 /*
