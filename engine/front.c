@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/near.h"
 #include "base/xalloc.h"
 #include "cmd.h"
 #include "control.h"
@@ -153,7 +154,7 @@ static int engine(struct front *f, int status_fd)
 	p.d = d;
 	p.sigfd = signalfd(-1, &set, SFD_CLOEXEC);
 	director_on_end(d, report_end, &p);
-	if (p.sigfd >= 0 && pthread_create(&thread, NULL, passer, &p) == 0)
+	if (p.sigfd >= 0 && near_thread(&thread, passer, &p) == 0)
 		pthread_detach(thread);
 	rc = director_wait(d);
 	control_close(control);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/near.h"
 #include "hook/job.h"
 
 /* An analysis needs about ten times the size of the larger program. */
@@ -88,11 +89,14 @@ int worker_run(
 	size_t len = 0;
 	bool in_time;
 	int fds[2], status = 0;
+	cpu_set_t cpus;
 	pid_t child;
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return err_errno(err, errno, "pipe");
+	near_begin(&cpus);
 	child = fork();
+	near_end(&cpus);
 	if (child == 0) {
 		close(fds[0]);
 		run_child(fds[1], work, arg, seconds);

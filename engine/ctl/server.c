@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "base/io.h"
+#include "base/near.h"
 #include "base/xalloc.h"
 #include "ctl/address.h"
 #include "ctl/wire.h"
@@ -379,7 +380,7 @@ int ctl_server_start(struct ctl_server *s, const struct ctl_ops *ops, void *arg,
 	/* No signal that is meant for the engine may end up here. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&s->thread, NULL, run, s);
+	rc = near_thread(&s->thread, run, s);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (rc)
 		return err_errno(err, rc, "control socket: cannot start a thread");

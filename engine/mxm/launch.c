@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 
 #include "base/io.h"
+#include "base/near.h"
 #include "mxm/filter.h"
 #include "mxm/group.h"
 #include "mxm/ids.h"
@@ -307,12 +308,15 @@ int launch(struct mxm *mxm, struct group *group, struct err *err)
 {
 	struct order order = { .group = group, .err = err };
 	struct err own = { 0 };
+	cpu_set_t cpus;
 	int rc;
 
 	/* With the lock, so that the ticker does not look past it: nothing would wake that later.
 	 */
 	pthread_mutex_lock(&mxm->lock);
+	near_begin(&cpus);
 	rc = pthread_create(&group->thread, NULL, monitor_launch, &order);
+	near_end(&cpus);
 	group->started = rc == 0;
 	pthread_mutex_unlock(&mxm->lock);
 	if (rc)

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "base/io.h"
+#include "base/near.h"
 #include "base/xalloc.h"
 #include "mxm/events.h"
 #include "mxm/group.h"
@@ -104,7 +105,7 @@ static int start_ticker(struct mxm *mxm, struct err *err)
 	sigaction(SIGRTMIN, &sa, NULL);
 	tsc_init();
 	mxm->ticking = true;
-	rc = pthread_create(&mxm->ticker, NULL, ticker, mxm);
+	rc = near_thread(&mxm->ticker, ticker, mxm);
 	if (rc) {
 		mxm->ticking = false;
 		return err_errno(err, rc, "cannot start a thread");
@@ -134,6 +135,7 @@ int mxm_start(const struct mxm_config *config, const struct mxm_ops *ops, void *
 	list_init(&mxm->dead_ids);
 	list_init(&mxm->dead_tuples);
 	sched_getaffinity(0, sizeof(mxm->affinity), &mxm->affinity);
+	mxm->next_cpu = cpus_index(&mxm->affinity, sched_getcpu());
 	mxm->for_good = config->nversions == 1;
 	for (int v = 0; v < config->nversions; v++) {
 		struct version *version = &mxm->versions[v];

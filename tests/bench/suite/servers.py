@@ -11,8 +11,8 @@ import tempfile
 import time
 from contextlib import ExitStack
 
-from suite.running import (BUILD, MX, QUIET, TIMEOUT, Failed, await_server, command_for, copies, free_port,
-                           fresh_folder, on_cpu, start, stop, which)
+from suite.running import (BUILD, MX, QUIET, TIMEOUT, Failed, await_server, command_for, copies, family,
+                           free_port, fresh_folder, on_cpu, start, stop, which)
 
 
 def page(folder, size):
@@ -185,13 +185,22 @@ def promote(control, wrap):
     subprocess.run(wrap([MX, "promote", "--control", control]), check=True, timeout=TIMEOUT, **QUIET)
 
 
+def home(server):
+    """The CPU that it was put on, or where the engine has put both versions to begin with."""
+    for pid in family(server.pid):
+        cpus = os.sched_getaffinity(pid)
+        if len(cpus) == 1:
+            return cpus.pop()
+    raise Failed("the server is on no CPU of its own")
+
+
 def run_server(part, mode, cpus, remote):
     """Requests a second by load, as the mean of as many servers as the mode has. Pinned (@cpus), each server
-    has a CPU, with its client; the versions under MX are placed by the engine, the leader on the first one."""
+    has a CPU, with its client; the versions under MX are placed by the engine, and the client on the leader's."""
     make, loads = (REMOTE if remote else SERVERS)[part]
     wrap = USERS.get(part, lambda command: command)
     with ExitStack() as cleanup:
-        ports = []
+        ports, homes = [], []
         for i in range(copies(mode)):
             port, folder = free_port(), fresh_folder()
             control = os.path.join(folder, "control")
@@ -201,13 +210,14 @@ def run_server(part, mode, cpus, remote):
             await_server(port, server)
             READY.get(part, lambda _: None)(port)
             ports.append(begin_relay(port, cleanup) if remote else port)
+            homes.append(home(server) if cpus else None)
         if mode == "promoted":
             warm = loads[0]
             warm.end(warm.begin(ports[0], None))
             promote(control, wrap)
         rates = {}
         for load in loads:
-            clients = [load.begin(port, cpus[i] if cpus else None) for i, port in enumerate(ports)]
+            clients = [load.begin(port, cpu) for port, cpu in zip(ports, homes)]
             rates[load.name] = statistics.mean(load.end(client) for client in clients)
         return rates
 
