@@ -7,6 +7,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/near.h"
+#include "base/sealed.h"
+
 static int check_delegate(const struct config *config, struct err *err)
 {
 	if (!config->delegate)
@@ -55,41 +58,46 @@ static void be_quiet(void)
 		dup2(fd, i);
 }
 
+/* Only returns on failure, with errno. Runs in the parent's memory. */
+static void become(const struct config *config, char **argv, int sealed)
+{
+	if (sealed >= 0)
+		fexecve(sealed, argv, environ);
+	execv(config->delegate, argv);
+}
+
 static int run(
 	const struct config *config, char **argv, bool quiet, int *ret_status, struct err *err)
 {
+	cleanup_close int sealed = -1;
+	volatile int failed = 0;
 	sigset_t all, before;
-	int status, pipe_fd[2], failed = 0;
+	cpu_set_t cpus;
 	pid_t child;
-	int rc = check_delegate(config, err);
+	int status, rc = check_delegate(config, err);
 
 	if (rc < 0)
 		return rc;
-	if (pipe2(pipe_fd, O_CLOEXEC) < 0)
-		return err_errno(err, errno, "pipe");
+	sealed = sealed_copy(config->delegate);
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &before);
-	child = fork();
+	near_begin(&cpus);
+	child = vfork();
 	if (child == 0) {
 		sigprocmask(SIG_SETMASK, &before, NULL);
+		near_end(&cpus);
 		if (quiet)
 			be_quiet();
-		execv(config->delegate, argv);
+		become(config, argv, sealed);
 		failed = errno;
-		if (write(pipe_fd[1], &failed, sizeof(failed)) < 0)
-			_exit(126);
 		_exit(127);
 	}
-	close(pipe_fd[1]);
+	near_end(&cpus);
 	if (child < 0) {
 		rc = err_errno(err, errno, "fork");
-		close(pipe_fd[0]);
 		sigprocmask(SIG_SETMASK, &before, NULL);
 		return rc;
 	}
-	if (read(pipe_fd[0], &failed, sizeof(failed)) <= 0)
-		failed = 0;
-	close(pipe_fd[0]);
 	if (!failed)
 		forward(child, &all);
 	while (waitpid(child, &status, 0) < 0 && errno == EINTR)

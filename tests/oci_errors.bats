@@ -221,6 +221,23 @@ bundle() {
 	done
 }
 
+@test "a delegate runs from a sealed copy, which it need not make itself, but for a script" {
+	command -v runc >/dev/null || skip "no runc to make a bundle with"
+	bundle
+	make_shim mx-operator "\"delegate\": \"$BUILD/victims/sealed\""
+	[ "$("$shims/mx-operator" run --bundle "$bundle" "mx-test-$$")" = sealed ]
+	printf '#!/bin/sh\necho "script: $*"; exit 3\n' >"$BATS_TEST_TMPDIR/delegate"
+	chmod 755 "$BATS_TEST_TMPDIR/delegate"
+	make_shim mx-operator "\"delegate\": \"$BATS_TEST_TMPDIR/delegate\""
+	run "$shims/mx-operator" run --bundle "$bundle" "mx-test-$$"
+	[ "$status" = 3 ]
+	[ "$output" = "script: run --bundle $bundle mx-test-$$" ]
+	# What is no container of MX's runs as if the shim were not there.
+	jq 'del(.annotations)' "$bundle/config.json.mx-original" >"$bundle/config.json"
+	make_shim mx-operator "\"delegate\": \"$BUILD/victims/sealed\""
+	[ "$("$shims/mx-operator" run --bundle "$bundle" "mx-test-$$")" = open ]
+}
+
 @test "config.json is malformed: the delegate's own answer" {
 	local d
 	command -v runc >/dev/null || skip "no runc to make a bundle with"
