@@ -13,16 +13,19 @@
 #define SPEC_MAX    (16u << 20)
 #define KEPT_SUFFIX ".mx-original"
 
-int spec_load(const char *bundle, const char *name, struct json **ret_spec, struct err *err)
+int spec_load(const char *bundle, const char *name, struct json **ret_spec, bool *ret_edited,
+	struct err *err)
 {
 	cleanup_free char *path = xasprintf("%s/%s", bundle, name);
 	cleanup_free char *kept = xasprintf("%s" KEPT_SUFFIX, path);
 	cleanup_json struct json *spec = NULL;
 	int rc = json_read_file(path, SPEC_MAX, &spec, err);
+	bool edited;
 
 	if (rc < 0)
 		return rc;
-	if (spec_annotation(spec, SPEC_STATE_MARK)) {
+	edited = spec_annotation(spec, SPEC_STATE_MARK) != NULL;
+	if (edited) {
 		json_free(take_ptr(spec));
 		rc = json_read_file(kept, SPEC_MAX, &spec, err);
 		if (rc == -ENOENT)
@@ -36,6 +39,7 @@ int spec_load(const char *bundle, const char *name, struct json **ret_spec, stru
 	if (json_type(spec) != JSON_OBJECT)
 		return err_set(err, EINVAL, "%s: is no object", path);
 	*ret_spec = take_ptr(spec);
+	*ret_edited = edited;
 	return 0;
 }
 
@@ -63,28 +67,24 @@ bool spec_mentions(const char *bundle, const char *name, const char *text)
 	}
 }
 
-int spec_save(const char *bundle, const char *name, const struct json *spec, struct err *err)
+int spec_save(
+	const char *bundle, const char *name, const struct json *spec, bool edited, struct err *err)
 {
 	cleanup_free char *path = xasprintf("%s/%s", bundle, name);
 	cleanup_free char *kept = xasprintf("%s" KEPT_SUFFIX, path);
 	cleanup_str struct str original = STR_INIT, text = STR_INIT;
-	cleanup_json struct json *before = NULL;
 	struct stat st;
-	int rc = io_read_file(path, SPEC_MAX, &original, err);
+	int rc = 0;
 
-	if (rc < 0)
-		return rc;
 	if (stat(path, &st) < 0)
 		return err_errno(err, errno, "%s", path);
-	rc = json_parse(str_text(&original), original.len, &before, err);
-	if (rc < 0)
-		return rc;
-	if (!spec_annotation(before, SPEC_STATE_MARK)) {
+	if (!edited)
+		rc = io_read_file(path, SPEC_MAX, &original, err);
+	if (rc == 0 && !edited)
 		rc = io_replace_passing_file(
 			kept, original.data, original.len, st.st_mode & 0777, err);
-		if (rc < 0)
-			return rc;
-	}
+	if (rc < 0)
+		return rc;
 	json_print(spec, &text);
 	return io_replace_passing_file(path, text.data, text.len, st.st_mode & 0777, err);
 }

@@ -18,18 +18,19 @@
 
 /*
  * Reads @name (normally config.json) of the bundle. Where the file is one that spec_save() has
- * written, the original is read, so that editing is done once however often a bundle is used.
+ * written (*@ret_edited), the original is read, so that editing is done once however often a bundle
+ * is used.
  */
-MUST_CHECK int spec_load(
-	const char *bundle, const char *name, struct json **ret_spec, struct err *err);
+MUST_CHECK int spec_load(const char *bundle, const char *name, struct json **ret_spec,
+	bool *ret_edited, struct err *err);
 /*
  * Whether the file's bytes have @text in them, whatever else they are: for a file that spec_load()
  * could not read. False if it cannot be read at all.
  */
 bool spec_mentions(const char *bundle, const char *name, const char *text);
-/* Keeps a copy of the file as it is beside it and replaces it atomically. */
-MUST_CHECK int spec_save(
-	const char *bundle, const char *name, const struct json *spec, struct err *err);
+/* Keeps a copy of the file as it is beside it, unless it is @edited, and replaces it atomically. */
+MUST_CHECK int spec_save(const char *bundle, const char *name, const struct json *spec, bool edited,
+	struct err *err);
 
 /* The annotation's text, or NULL. */
 const char *spec_annotation(const struct json *spec, const char *key);

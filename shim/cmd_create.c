@@ -23,6 +23,7 @@ struct job {
 	const struct config *config;
 	struct options options;
 	struct json *spec;
+	bool edited;  /* the file was the shim's, from an earlier start */
 	char *bundle; /* absolute */
 	char *config_name;
 	const char *config_dir; /* of config_name: the bundle, or "" where the name is a path */
@@ -76,7 +77,7 @@ static int is_ours(struct job *job, struct err *err)
 	if (!job->bundle || !job->config_name || !job->line->id)
 		return 0;
 	job->config_dir = job->config_name[0] == '/' ? "" : job->bundle;
-	if (spec_load(job->config_dir, job->config_name, &job->spec, &own) < 0)
+	if (spec_load(job->config_dir, job->config_name, &job->spec, &job->edited, &own) < 0)
 		return may_ask_for_mx(job) ? err_set(err, own.code, "%s", own.text) : 0;
 	if (spec_is_sandbox(job->spec))
 		return 0;
@@ -170,7 +171,8 @@ static int prepare(struct job *job, struct err *err)
 		.mark = mark,
 	};
 	rc = edit_spec(job->spec, &edit, err);
-	return rc < 0 ? rc : spec_save(job->config_dir, job->config_name, job->spec, err);
+	return rc < 0 ? rc
+		      : spec_save(job->config_dir, job->config_name, job->spec, job->edited, err);
 }
 
 /* What the hook could not do, in its own words: a runtime only says that some hook failed. */
