@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/io.h"
@@ -67,26 +66,58 @@ bool spec_mentions(const char *bundle, const char *name, const char *text)
 	}
 }
 
-int spec_save(
-	const char *bundle, const char *name, const struct json *spec, bool edited, struct err *err)
+/* By another name for it; where the file system has none, by a copy. */
+static int keep(const char *path, const char *kept, mode_t mode, struct err *err)
+{
+	cleanup_str struct str text = STR_INIT;
+	int rc;
+
+	if (unlink(kept) < 0 && errno != ENOENT)
+		return err_errno(err, errno, "remove %s", kept);
+	if (link(path, kept) == 0)
+		return 0;
+	rc = io_read_file(path, SPEC_MAX, &text, err);
+	return rc < 0 ? rc : io_replace_passing_file(kept, text.data, text.len, mode, err);
+}
+
+int spec_save(const char *bundle, const char *name, const struct json *spec, bool edited,
+	struct stat *ret_saved, struct err *err)
 {
 	cleanup_free char *path = xasprintf("%s/%s", bundle, name);
 	cleanup_free char *kept = xasprintf("%s" KEPT_SUFFIX, path);
-	cleanup_str struct str original = STR_INIT, text = STR_INIT;
+	cleanup_str struct str text = STR_INIT;
 	struct stat st;
-	int rc = 0;
+	int rc;
 
 	if (stat(path, &st) < 0)
 		return err_errno(err, errno, "%s", path);
-	if (!edited)
-		rc = io_read_file(path, SPEC_MAX, &original, err);
-	if (rc == 0 && !edited)
-		rc = io_replace_passing_file(
-			kept, original.data, original.len, st.st_mode & 0777, err);
+	rc = edited ? 0 : keep(path, kept, st.st_mode & 0777, err);
 	if (rc < 0)
 		return rc;
 	json_print(spec, &text);
-	return io_replace_passing_file(path, text.data, text.len, st.st_mode & 0777, err);
+	rc = io_replace_passing_file(path, text.data, text.len, st.st_mode & 0777, err);
+	if (rc == 0 && stat(path, ret_saved) < 0)
+		return err_errno(err, errno, "%s", path);
+	if (rc < 0 && !edited)
+		unlink(kept);
+	return rc;
+}
+
+int spec_restore(const char *bundle, const char *name, const struct stat *saved, struct err *err)
+{
+	cleanup_free char *path = xasprintf("%s/%s", bundle, name);
+	cleanup_free char *kept = xasprintf("%s" KEPT_SUFFIX, path);
+	struct stat st;
+	int rc;
+
+	if (stat(path, &st) < 0 || st.st_dev != saved->st_dev || st.st_ino != saved->st_ino ||
+		st.st_mtim.tv_sec != saved->st_mtim.tv_sec ||
+		st.st_mtim.tv_nsec != saved->st_mtim.tv_nsec)
+		rc = unlink(kept);
+	else
+		rc = io_put_in_place(kept, path);
+	/* Whoever asked for the container may have removed it, and its folder, by now. */
+	return rc < 0 && errno != ENOENT ? err_errno(err, errno, "restore %s", path) : 0;
 }
 
 const char *spec_annotation(const struct json *spec, const char *key)

@@ -6,6 +6,7 @@
 #ifndef MX_OCI_SPEC_H
 #define MX_OCI_SPEC_H
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "oci/json.h"
@@ -28,9 +29,17 @@ MUST_CHECK int spec_load(const char *bundle, const char *name, struct json **ret
  * could not read. False if it cannot be read at all.
  */
 bool spec_mentions(const char *bundle, const char *name, const char *text);
-/* Keeps a copy of the file as it is beside it, unless it is @edited, and replaces it atomically. */
+/* Keeps the file as it is beside it, unless it is @edited, and replaces it atomically. @ret_saved
+ * tells the new one from others. */
 MUST_CHECK int spec_save(const char *bundle, const char *name, const struct json *spec, bool edited,
-	struct err *err);
+	struct stat *ret_saved, struct err *err);
+/*
+ * Puts what was kept in its place again, once the runtime has read the edited file: engines read it
+ * too, and tell (podman inspect) and give (podman exec) what they find there. Only the kept file is
+ * removed where somebody else has replaced the edited one.
+ */
+MUST_CHECK int spec_restore(
+	const char *bundle, const char *name, const struct stat *saved, struct err *err);
 
 /* The annotation's text, or NULL. */
 const char *spec_annotation(const struct json *spec, const char *key);

@@ -23,8 +23,10 @@ struct job {
 	const struct config *config;
 	struct options options;
 	struct json *spec;
-	bool edited;  /* the file was the shim's, from an earlier start */
-	char *bundle; /* absolute */
+	bool edited; /* the file was the shim's already, of a start that was broken off */
+	bool is_saved;
+	struct stat saved; /* what it is now */
+	char *bundle;	   /* absolute */
 	char *config_name;
 	const char *config_dir; /* of config_name: the bundle, or "" where the name is a path */
 	char *state;		/* set once the container's state exists */
@@ -171,8 +173,11 @@ static int prepare(struct job *job, struct err *err)
 		.mark = mark,
 	};
 	rc = edit_spec(job->spec, &edit, err);
-	return rc < 0 ? rc
-		      : spec_save(job->config_dir, job->config_name, job->spec, job->edited, err);
+	if (rc == 0)
+		rc = spec_save(job->config_dir, job->config_name, job->spec, job->edited,
+			&job->saved, err);
+	job->is_saved = rc == 0;
+	return rc;
 }
 
 /* What the hook could not do, in its own words: a runtime only says that some hook failed. */
@@ -190,6 +195,15 @@ static void forget(struct job *job)
 
 	if (job->state && state_remove(job->state, job->config, &err) < 0)
 		report_warning(err.text);
+}
+
+static void restore(struct job *job)
+{
+	struct err err = { 0 };
+
+	if (job->is_saved && spec_restore(job->config_dir, job->config_name, &job->saved, &err) < 0)
+		report_warning(err.text);
+	job->is_saved = false;
 }
 
 static int fail(struct job *job, off_t mark, const char *text)
@@ -219,7 +233,7 @@ static int start(struct job *job, bool waits_for_end)
 	cleanup_str struct str failure = STR_INIT;
 	struct err err = { 0 };
 	off_t mark;
-	int status;
+	int status, rc;
 
 	if (prepare(job, &err) < 0)
 		return fail(job, -1, err.text);
@@ -228,7 +242,9 @@ static int start(struct job *job, bool waits_for_end)
 	if (teller_start(job->config, job->state, &err) < 0)
 		report_warning(err.text);
 	keep_layout();
-	if (delegate_run(job->config, job->line->argv, &status, &err) < 0)
+	rc = delegate_run(job->config, job->line->argv, &status, &err);
+	restore(job);
+	if (rc < 0)
 		return fail(job, mark, err.text);
 	if (status != 0 && read_failure(job->state, &failure)) {
 		fail(job, mark, failure.data);

@@ -233,7 +233,8 @@ bundle() {
 	[ "$status" = 3 ]
 	[ "$output" = "script: run --bundle $bundle mx-test-$$" ]
 	# What is no container of MX's runs as if the shim were not there.
-	jq 'del(.annotations)' "$bundle/config.json.mx-original" >"$bundle/config.json"
+	jq 'del(.annotations)' "$bundle/config.json" >"$bundle/edited"
+	mv "$bundle/edited" "$bundle/config.json"
 	make_shim mx-operator "\"delegate\": \"$BUILD/victims/sealed\""
 	[ "$("$shims/mx-operator" run --bundle "$bundle" "mx-test-$$")" = open ]
 }
@@ -329,30 +330,75 @@ bundle() {
 	done
 }
 
-@test "a bundle that is used again is edited once" {
-	local d
+# spying DELEGATE COMMAND...: a shim whose delegate first runs the command.
+spying() {
+	printf '#!/bin/bash\n%s\nexec %s "$@"\n' "${*:2}" "$(PATH=$PATH:/usr/sbin command -v "$1")" >"$BATS_TEST_TMPDIR/spying"
+	chmod 755 "$BATS_TEST_TMPDIR/spying"
+	make_shim mx-operator "\"delegate\": \"$BATS_TEST_TMPDIR/spying\""
+}
+
+@test "a bundle can be used again, and its config.json is what it was" {
+	local d seen=$BATS_TEST_TMPDIR/seen
 	command -v runc >/dev/null || skip "no runc to make a bundle with"
 	bundle
+	cp "$bundle/config.json" "$BATS_TEST_TMPDIR/before"
 	for d in $(delegates); do
+		spying "$d" cp "$bundle/config.json" "$seen"
 		for _ in 1 2 3; do
-			run "$shims/mx-$d" run --bundle "$bundle" "mx-test-$$"
+			run "$shims/mx-operator" run --bundle "$bundle" "mx-test-$$"
 			echo "$output"
 			[ "$output" = new ]
-			[ "$(jq '[.mounts[] | select(.destination == "/.mx")] | length' "$bundle/config.json")" = 1 ]
-			[ "$(jq '.hooks.prestart | length' "$bundle/config.json")" = 1 ]
+			[ "$(jq '[.mounts[] | select(.destination == "/.mx")] | length' "$seen")" = 1 ]
+			[ "$(jq '.hooks.prestart | length' "$seen")" = 1 ]
+			cmp "$bundle/config.json" "$BATS_TEST_TMPDIR/before"
+			[ ! -e "$bundle/config.json.mx-original" ]
 		done
+		"$shims/mx-$d" create --bundle "$bundle" "mx-test-$$"
+		cmp "$bundle/config.json" "$BATS_TEST_TMPDIR/before"
+		"$shims/mx-$d" delete --force "mx-test-$$"
 	done
 }
 
-@test "fields that nobody knows survive the edit, and numbers as they were" {
+@test "a start that was broken off leaves a bundle that can be used" {
+	local d
 	command -v runc >/dev/null || skip "no runc to make a bundle with"
 	bundle
+	cp "$bundle/config.json" "$BATS_TEST_TMPDIR/before"
+	for d in $(delegates); do
+		spying "$d" 'kill -KILL $PPID; exit 1;'
+		run "$shims/mx-operator" run --bundle "$bundle" "mx-test-$$"
+		[ "$status" = 137 ]
+		! cmp -s "$bundle/config.json" "$BATS_TEST_TMPDIR/before"
+		[ "$("$shims/mx-$d" run --bundle "$bundle" "mx-test-$$" 2>/dev/null)" = new ]
+		cmp "$bundle/config.json" "$BATS_TEST_TMPDIR/before"
+		[ ! -e "$bundle/config.json.mx-original" ]
+	done
+}
+
+@test "a config.json that somebody has replaced meanwhile stays" {
+	command -v runc >/dev/null || skip "no runc to make a bundle with"
+	bundle
+	printf '#!/bin/sh\nrunc "$@"; echo theirs >%q/new; mv %q/new %q/config.json\n' "$bundle" "$bundle" "$bundle" \
+		>"$BATS_TEST_TMPDIR/delegate"
+	chmod 755 "$BATS_TEST_TMPDIR/delegate"
+	make_shim mx-operator "\"delegate\": \"$BATS_TEST_TMPDIR/delegate\""
+	[ "$("$shims/mx-operator" run --bundle "$bundle" "mx-test-$$")" = new ]
+	[ "$(cat "$bundle/config.json")" = theirs ]
+	[ ! -e "$bundle/config.json.mx-original" ]
+}
+
+@test "fields that nobody knows survive the edit, and numbers as they were" {
+	local seen=$BATS_TEST_TMPDIR/seen
+	command -v runc >/dev/null || skip "no runc to make a bundle with"
+	bundle
+	spying runc cp "$bundle/config.json" "$seen"
 	jq '.future = {"a": [1, null, true, "\u0000x€"]} | .linux.x = 1' "$bundle/config.json" |
 		sed 's/"x": 1$/"x": 18446744073709551615.00/' >"$bundle/edited"
 	mv "$bundle/edited" "$bundle/config.json"
-	run "$shims/mx-runc" run --bundle "$bundle" "mx-test-$$"
-	grep -q '"x":18446744073709551615.00' "$bundle/config.json"
-	[ "$(jq -c .future "$bundle/config.json")" = "$(jq -c .future "$bundle/config.json.mx-original")" ]
+	run "$shims/mx-operator" run --bundle "$bundle" "mx-test-$$"
+	[ "$output" = new ]
+	grep -q '"x":18446744073709551615.00' "$seen"
+	[ "$(jq -c .future "$bundle/config.json")" = "$(jq -c .future "$seen")" ]
 }
 
 @test "an option that lacks its value is the delegate's to refuse, but for mx-shim's own" {

@@ -100,6 +100,25 @@ each() {
 	each test:new sh -c 'grep ^Cap /proc/self/status'
 }
 
+# exec_capped RUNTIME PODMAN-ARGUMENT...: what a program has that is executed in a container without capabilities.
+exec_capped() {
+	podman --runtime "$1" run -d --name c1 --cap-drop=all "${@:2}" test:new sleep 60 >/dev/null
+	podman exec c1 grep ^Cap /proc/self/status
+	podman exec --user 1000 c1 grep ^Cap /proc/self/status
+	inspected c1
+	remove c1
+}
+
+@test "--cap-drop=all: the capabilities of what is executed, and what inspect tells of them" {
+	local d want got
+	for d in $(delegates); do
+		want=$(exec_capped "$d")
+		got=$(exec_capped "mx-$d" "${mx_flags[@]}")
+		diff <(echo "$want") <(echo "$got")
+		[[ $want = *"CapBnd:"*0000000000000000* ]]
+	done
+}
+
 @test "--security-opt no-new-privileges" {
 	each --security-opt no-new-privileges test:new grep NoNewPrivs /proc/self/status
 }

@@ -255,16 +255,7 @@ no_zombies() {
 
 inspect_steps() {
 	start --label a=b -e C=D -v "$BATS_FILE_TMPDIR:/data:ro" -p 127.0.0.1::80 test:daemon daemon || return
-	podman inspect c1 | jq -S '.[0] | del(.Id, .Created, .Name, .OCIRuntime, .ExecIDs,
-		.State.Pid, .State.ConmonPid, .State.StartedAt, .State.FinishedAt, .State.CgroupPath,
-		.State.CheckpointedAt, .State.RestoredAt, .OCIConfigPath, .ResolvConfPath, .HostnamePath,
-		.HostsPath, .StaticDir, .ConmonPidFile, .PidFile, .NetworkSettings, .GraphDriver, .LockNumber,
-		.Config.Hostname, .Config.CreateCommand, .Config.Annotations, .HostConfig.PortBindings,
-		.HostConfig.Annotations, .HostConfig.CgroupParent, .HostConfig.LogConfig.Path,
-		.HostConfig.ContainerIDFile)
-		| .Config.Env |= (map(select(startswith("HOSTNAME=") | not)) | sort)
-		| .Mounts |= map(select(.Destination != "/.mx/old"))
-		| .HostConfig.Binds |= map(select(test("/.mx/old") | not))'
+	inspected c1
 }
 @test "inspect" { each inspect_steps; }
 

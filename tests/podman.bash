@@ -84,15 +84,44 @@ podman_teardown() {
 	umount -l "$BATS_FILE_TMPDIR/podman" 2>/dev/null || :
 }
 
-# in_both DELEGATE PODMAN-ARGUMENT...: `podman run` alone and with two versions; output and exit
-# status must be the same. In the arguments, @NAME@ becomes a name that differs.
+# inspected CONTAINER: podman inspect without what is of one container alone (ids, times, places), and without
+# what asks for two versions.
+inspected() {
+	podman inspect "$1" | jq -S '.[0] // empty | del(.Id, .Created, .Name, .OCIRuntime, .ExecIDs,
+		.State.Pid, .State.ConmonPid, .State.StartedAt, .State.FinishedAt, .State.CgroupPath,
+		.State.CheckpointedAt, .State.RestoredAt, .OCIConfigPath, .ResolvConfPath, .HostnamePath,
+		.HostsPath, .StaticDir, .ConmonPidFile, .PidFile, .NetworkSettings, .LockNumber,
+		.GraphDriver.Data, .Config.Hostname, .Config.CreateCommand, .HostConfig.PortBindings,
+		.HostConfig.CgroupParent, .HostConfig.LogConfig.Path, .HostConfig.ContainerIDFile)
+		| .Config.Annotations |= with_entries(select(.key | test("^io[.]mx[.]old|cri-o.Created$") | not))
+		| .Config.Env |= (map(select(startswith("HOSTNAME=") | not)) | sort)
+		| .Mounts |= map(select(.Destination != "/.mx/old"))
+		| .HostConfig.Binds |= map(select(test("/.mx/old") | not))'
+}
+
+# remove CONTAINER: what podman does behind a container goes on when `podman run` has returned, and it cannot be
+# removed until that is done.
+remove() {
+	local end=$((SECONDS + 10))
+	until podman rm -f -t 0 --ignore "$1" >/dev/null 2>&1; do
+		[ $SECONDS -lt $end ] || { podman rm -f -t 0 "$1"; return; }
+		sleep 0.05
+	done
+}
+
+# in_both DELEGATE PODMAN-ARGUMENT...: `podman run` alone and with two versions; output, exit status and what
+# podman inspect tells must be the same.
 in_both() {
 	local d=$1 want want_status got got_status
 	shift
 	want_status=0
-	want=$(podman --runtime "$d" run --rm --log-driver=none "$@" 2>&1) || want_status=$?
+	want=$(podman --runtime "$d" run --name mx-both --log-driver=none "$@" 2>&1) || want_status=$?
+	want+=$'\n'$(inspected mx-both)
+	remove mx-both
 	got_status=0
-	got=$(podman --runtime "mx-$d" run --rm --log-driver=none "${mx_flags[@]}" "$@" 2>&1) || got_status=$?
+	got=$(podman --runtime "mx-$d" run --name mx-both --log-driver=none "${mx_flags[@]}" "$@" 2>&1) || got_status=$?
+	got+=$'\n'$(inspected mx-both)
+	remove mx-both
 	# An error names the runtime and mx; what follows must be the same.
 	got=${got//mx-$d: mx: new version: /$d: }
 	got=${got//mx-$d: /$d: }

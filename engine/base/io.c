@@ -59,12 +59,12 @@ int io_write_all(int fd, const void *data, size_t len)
 }
 
 /*
- * Puts @tmp in the place of @path. A plain rename() makes ext4 write out the new file's blocks
- * (auto_da_alloc), which takes milliseconds on a busy disk; an exchange does not.
+ * A plain rename() makes ext4 write out the new file's blocks (auto_da_alloc), which takes
+ * milliseconds on a busy disk; an exchange does not.
  */
-static int put_in_place(const char *tmp, const char *path, bool durable)
+int io_put_in_place(const char *tmp, const char *path)
 {
-	if (durable || renameat2(AT_FDCWD, tmp, AT_FDCWD, path, RENAME_EXCHANGE) < 0)
+	if (renameat2(AT_FDCWD, tmp, AT_FDCWD, path, RENAME_EXCHANGE) < 0)
 		return rename(tmp, path);
 	return unlink(tmp);
 }
@@ -102,7 +102,7 @@ static int replace_with(const char *path, const void *data, size_t len, unsigned
 		rc = err_errno(err, -rc, "write %s", tmp);
 	else if (fchmod(fd, mode) < 0 || (durable && fsync(fd) < 0))
 		rc = err_errno(err, errno, "finish %s", tmp);
-	else if (put_in_place(tmp, path, durable) < 0)
+	else if ((durable ? rename(tmp, path) : io_put_in_place(tmp, path)) < 0)
 		rc = err_errno(err, errno, "rename %s to %s", tmp, path);
 	if (rc < 0)
 		unlink(tmp);

@@ -26,5 +26,8 @@ MUST_CHECK int io_replace_file(
  */
 MUST_CHECK int io_replace_passing_file(
 	const char *path, const void *data, size_t len, unsigned mode, struct err *err);
+/* Moves @tmp to @path, where a file may be, without waiting for the disk. Returns 0, or -1 and
+ * errno. */
+MUST_CHECK int io_put_in_place(const char *tmp, const char *path);
 
 #endif
