@@ -268,8 +268,8 @@ programs() {
 	grep -q 'uses thread-local data, whose layout differs' moved
 }
 
-@test "of calls to one function that changed places the return addresses are not guessed" {
-	local i side mapped
+@test "calls to one function that changed places are told apart by what they are made for" {
+	local i side
 	# blocks FIRST SECOND: two parts of one function, each with a call to the same one.
 	blocks() {
 		long=$(for ((i = 0; i < 30; i++)); do printf '	v[%d] += x >> %d;\n' $((i % 8)) $((i % 5 + 1)); done)
@@ -284,6 +284,8 @@ programs() {
 		done
 		printf '	return v[0];\n}\nint main(int argc, char **argv) { return work(argc) + atoi(argv[0]); }\n'
 	}
+	# returns: what the map says of the calls of the old version's, one "OLD NEW" a line.
+	returns() { jq -r '.objects[0].return_addresses[] | .old + " " + .new' map.json | grep -wFf old.rets; }
 	blocks long short >a.src.c
 	blocks short long >b.src.c
 	pair_of gcc -O1
@@ -293,15 +295,68 @@ programs() {
 			awk '/call.*<report>/ { getline; sub(":", "", $1); print "0x" $1 }' >$side.rets
 		[ "$(wc -l <$side.rets)" -eq 2 ]
 	done
-	mapped=$(jq -r '.objects[0].return_addresses[] | .old' map.json | grep -cFxf old.rets || true)
-	[ "$mapped" -eq 0 ] || fail "$(cat old.rets new.rets; jq -c '.objects[0].return_addresses' map.json)"
+	returns >mapped
+	paste -d' ' old.rets <(tac new.rets) >crossed
+	[ -s mapped ] && [ -z "$(grep -vxFf crossed mapped)" ] || fail "$(cat mapped crossed)"
 	# As many calls in their old order are found, whatever changed around them.
 	blocks long short >a.src.c
 	sed 's/x ^ 5/x ^ x * 3/' a.src.c >b.src.c
 	pair_of gcc -O1
 	summary old.stripped new.stripped
-	mapped=$(jq -r '.objects[0].return_addresses[] | .old' map.json | grep -cFxf old.rets)
-	[ "$mapped" -eq 2 ]
+	returns >mapped
+	[ "$(wc -l <mapped)" -eq 2 ]
+}
+
+@test "calls are found where other registers are used and blocks lie elsewhere" {
+	local side
+	cat >a.src.c <<-'C'
+		#include <stdio.h>
+		#include <stdlib.h>
+		struct node { struct node *next; long key, size; };
+		__attribute__((noipa)) void note(int what, long n) { printf("note %d %ld\n", what, n); }
+		__attribute__((noipa)) int work(struct node *list ARGUMENTS)
+		{
+			long total = 0, seen = 0;
+			for (struct node *n = list; n; n = n->next) {
+				LIMIT
+				if (LIKELY(n->key < 0)) {
+					note(1, n->key);
+					continue;
+				}
+				if (n->size > 100) {
+					note(2, n->size);
+					total += n->size;
+				} else if (n->key == 7) {
+					note(3, seen);
+					total--;
+				}
+				seen++;
+				note(4, seen);
+			}
+			note(5, total);
+			return total > seen;
+		}
+		int main(int argc, char **argv)
+		{
+			struct node n = { 0, argc, atoi(argv[0]) };
+			return work(&n VALUES);
+		}
+	C
+	sed 's/ARGUMENTS/, long limit, long *out/; s/LIKELY(\(.*\)))/__builtin_expect(\1, 1))/; s/VALUES/, argc, \&n.size/
+		s/LIMIT/if (seen > limit) { note(6, limit); *out = total; break; }/' a.src.c >b.src.c
+	sed -i 's/ARGUMENTS//; s/LIMIT//; s/LIKELY//; s/VALUES//' a.src.c
+	pair_of gcc -O2
+	# Each call is known by its first argument: "NUMBER RETURN-ADDRESS".
+	for side in old new; do
+		objdump -d --no-show-raw-insn --disassemble=work $side.full | awk '
+			/mov .*0x[1-6],%edi/ { what = $NF }
+			/call.*<note>/ { getline; sub(":", "", $1); print what, "0x" $1 }' | sort >$side.rets
+	done
+	join old.rets new.rets | cut -d' ' -f2- | sort >truth
+	[ "$(wc -l <truth)" -eq 5 ] || fail "$(cat old.rets new.rets)"
+	summary old.stripped new.stripped
+	jq -r '.objects[0].return_addresses[] | .old + " " + .new' map.json | grep -wFf <(cut -d' ' -f1 truth) | sort >mapped
+	cmp mapped truth || fail "$(cat mapped truth)"
 }
 
 @test "where a section ends is no place of the variable that may begin there" {

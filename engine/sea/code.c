@@ -572,3 +572,18 @@ uint64_t sea_next_target(const struct sea_image *im, uint64_t addr)
 		return im->ref_targets[lo];
 	return s ? s->addr + s->memsz : addr;
 }
+
+uint32_t sea_jump_inside(const struct sea_image *im, const struct sea_func *f, uint32_t insn)
+{
+	const struct sea_insn *in = &im->insns[insn];
+	const uint8_t *p = sea_bytes(im, f->addr + in->off, in->len);
+	int32_t rel;
+
+	if ((in->kind != SEA_I_BRANCH && in->kind != SEA_I_JUMP) || in->ref != SEA_NONE || !p)
+		return SEA_NONE;
+	if (in->len >= 5)
+		memcpy(&rel, p + in->len - 4, 4);
+	else
+		rel = (int8_t)p[in->len - 1];
+	return in->off + in->len + rel;
+}

@@ -257,6 +257,9 @@ uint32_t sea_func_of(const struct sea_image *im, uint64_t addr);
 uint32_t sea_func_at(const struct sea_image *im, uint64_t addr);
 /* The instruction of @f at or around offset @off, or SEA_NONE. */
 uint32_t sea_insn_at(const struct sea_image *im, const struct sea_func *f, uint32_t off);
+/* Where the direct jump @insn leads, as an offset in its function @f; SEA_NONE: it is none, or
+ * leaves. */
+uint32_t sea_jump_inside(const struct sea_image *im, const struct sea_func *f, uint32_t insn);
 /* The first target of any reference after @addr, or the end of its segment. */
 uint64_t sea_next_target(const struct sea_image *im, uint64_t addr);
 /* A printable string of at least one character, terminated, at @addr; its length, or 0. */

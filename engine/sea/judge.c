@@ -243,26 +243,13 @@ static enum same same_ref(const struct sea_analysis *a, uint32_t ro, uint32_t rn
 	return same_doubtful_place(a, o->target, n->target) ? SAME : OTHER;
 }
 
-/* Where a jump inside its function goes, as an index of instruction; SEA_NONE for none. */
+/* Where a jump inside its function goes, counted from the function's first instruction. */
 static uint32_t inner_target(const struct sea_image *im, const struct sea_func *f, uint32_t insn)
 {
-	const struct sea_insn *in = &im->insns[insn];
-	const uint8_t *p;
-	int32_t rel = 0;
-	uint32_t width, at;
+	uint32_t to = sea_jump_inside(im, f, insn);
 
-	if ((in->kind != SEA_I_BRANCH && in->kind != SEA_I_JUMP) || in->ref != SEA_NONE)
-		return SEA_NONE;
-	p = sea_bytes(im, f->addr + in->off, in->len);
-	if (!p)
-		return SEA_NONE;
-	width = in->len >= 5 ? 4 : 1;
-	if (width == 4)
-		memcpy(&rel, p + in->len - 4, 4);
-	else
-		rel = (int8_t)p[in->len - 1];
-	at = sea_insn_at(im, f, in->off + in->len + rel);
-	return at == SEA_NONE ? at : at - f->insn;
+	to = to == SEA_NONE ? to : sea_insn_at(im, f, to);
+	return to == SEA_NONE ? to : to - f->insn;
 }
 
 static uint8_t judge_pair(const struct sea_analysis *a, uint32_t fo, uint32_t fn)

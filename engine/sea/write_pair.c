@@ -38,21 +38,8 @@ static bool is_patchable(const struct sea_image *im, uint32_t i)
 			return false;
 	}
 	for (uint32_t k = 0; k < f->n_insn; k++) {
-		const struct sea_insn *in = &im->insns[f->insn + k];
-		const uint8_t *p;
-		int64_t to;
-		int32_t rel;
+		uint32_t to = sea_jump_inside(im, f, f->insn + k);
 
-		if ((in->kind != SEA_I_BRANCH && in->kind != SEA_I_JUMP) || in->ref != SEA_NONE)
-			continue;
-		p = sea_bytes(im, f->addr + in->off, in->len);
-		if (!p)
-			return false;
-		if (in->len >= 5)
-			memcpy(&rel, p + in->len - 4, 4);
-		else
-			rel = (int8_t)p[in->len - 1];
-		to = (int64_t)in->off + in->len + rel;
 		if (to > 0 && to < PATCH_LEN)
 			return false;
 	}

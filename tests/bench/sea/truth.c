@@ -5,8 +5,9 @@
  *
  * Functions: by name (and source file where a name occurs twice). Data: each writable address that
  * an old function refers to, as symbol and offset; a symbol whose size changed has to be refused.
- * Return addresses: in functions whose calls have the same callees in the same order by that order;
- * in others the calls of a callee that both have as often.
+ * Return addresses: in functions of equal code by their order; in others the calls of a callee that
+ * both have as often, from the same inlined functions, in the order of the source: a compiler lays
+ * blocks out in another one as soon as anything changes.
  */
 #include <elf.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include "base/xalloc.h"
 #include "sea/match.h"
 #include "sea/sea.h"
+#include "tests/bench/sea/places.h"
 
 #define SHOWN 12 /* misses listed of one kind */
 
@@ -29,6 +31,7 @@ struct score {
 struct pair {
 	const char *name;
 	struct sea_image *im[2]; /* with symbols */
+	struct places *places[2];
 	struct sea_map *map;
 	const struct sea_map_object *o;
 	struct score funcs, data, sites;
@@ -228,6 +231,8 @@ static void score_data(struct pair *p, const uint32_t *truth)
 struct call {
 	const char *callee;
 	uint64_t ret;
+	struct place place;
+	uint32_t turn, count; /* of those that are alike; SEA_NONE: not known which */
 };
 
 static const char *callee(const struct sea_image *im, const struct sea_insn *in)
@@ -247,8 +252,10 @@ static const char *callee(const struct sea_image *im, const struct sea_insn *in)
 	return name ? name : "*";
 }
 
-static struct call *calls(const struct sea_image *im, uint32_t func, uint32_t *ret_n)
+static struct call *calls(
+	const struct pair *p, enum sea_side side, uint32_t func, bool same, uint32_t *ret_n)
 {
+	const struct sea_image *im = p->im[side];
 	const struct sea_func *f = &im->funcs[func];
 	struct call *v = xreallocarray(NULL, f->n_insn, sizeof(*v));
 	uint32_t n = 0;
@@ -256,20 +263,43 @@ static struct call *calls(const struct sea_image *im, uint32_t func, uint32_t *r
 	for (uint32_t i = 0; i < f->n_insn; i++) {
 		const struct sea_insn *in = &im->insns[f->insn + i];
 
-		if (in->kind == SEA_I_CALL || in->kind == SEA_I_CALL_INDIRECT)
-			v[n++] = (struct call){ callee(im, in), f->addr + in->off + in->len };
+		if (in->kind != SEA_I_CALL && in->kind != SEA_I_CALL_INDIRECT)
+			continue;
+		v[n] = (struct call){ callee(im, in), f->addr + in->off + in->len, { "", "" }, 0,
+			0 };
+		if (!same)
+			v[n].place = places_find(p->places[side], v[n].ret - 1);
+		n++;
 	}
 	*ret_n = n;
 	return v;
 }
 
-static uint32_t count(const struct call *v, uint32_t n, const char *name)
+/* Whether the two calls can only be told apart by where they stand. */
+static bool are_alike(const struct call *a, const struct call *b)
 {
-	uint32_t k = 0;
+	return sea_names_agree(a->callee, b->callee) && strcmp(a->place.names, b->place.names) == 0;
+}
 
+/*
+ * Each call's turn among those that are alike, in the order of the source, or of the addresses
+ * where that is not known.
+ */
+static void count_turns(struct call *v, uint32_t n)
+{
 	for (uint32_t i = 0; i < n; i++)
-		k += sea_names_agree(v[i].callee, name);
-	return k;
+		for (uint32_t k = 0; k < n; k++) {
+			int c;
+
+			if (!are_alike(&v[i], &v[k]))
+				continue;
+			c = strcmp(v[k].place.lines, v[i].place.lines);
+			v[i].count++;
+			if (c == 0 && k != i && *v[i].place.lines)
+				v[i].turn = SEA_NONE; /* two stand at one place */
+			if (v[i].turn != SEA_NONE && (c < 0 || (c == 0 && k < i)))
+				v[i].turn++;
+		}
 }
 
 static void score_site(struct pair *p, const struct call *o, uint64_t want)
@@ -291,26 +321,21 @@ static void score_site(struct pair *p, const struct call *o, uint64_t want)
 static void score_calls(struct pair *p, uint32_t fo, uint32_t fn)
 {
 	uint32_t n[2];
-	struct call *c[2] = { calls(p->im[0], fo, &n[0]), calls(p->im[1], fn, &n[1]) };
-	bool same = n[0] == n[1];
+	bool same = p->im[0]->funcs[fo].exact == p->im[1]->funcs[fn].exact;
+	struct call *c[2] = { calls(p, SEA_OLD, fo, same, &n[0]),
+		calls(p, SEA_NEW, fn, same, &n[1]) };
 
-	for (uint32_t i = 0; i < n[0] && same; i++)
-		same = sea_names_agree(c[0][i].callee, c[1][i].callee);
+	for (int s = 0; s < 2 && !same; s++)
+		count_turns(c[s], n[s]);
 	for (uint32_t i = 0; i < n[0]; i++) {
-		uint32_t nth = 0;
+		const struct call *o = &c[0][i];
 
-		if (same) {
-			score_site(p, &c[0][i], c[1][i].ret);
-			continue;
-		}
-		if (count(c[0], n[0], c[0][i].callee) != count(c[1], n[1], c[0][i].callee))
-			continue;
-		nth = count(c[0], i, c[0][i].callee);
-		for (uint32_t k = 0; k < n[1]; k++)
-			if (sea_names_agree(c[1][k].callee, c[0][i].callee) && !nth--) {
-				score_site(p, &c[0][i], c[1][k].ret);
-				break;
-			}
+		if (same)
+			score_site(p, o, c[1][i].ret);
+		for (uint32_t k = 0; k < n[1] && !same && o->turn != SEA_NONE; k++)
+			if (o->turn == c[1][k].turn && o->count == c[1][k].count &&
+				are_alike(o, &c[1][k]))
+				score_site(p, o, c[1][k].ret);
 	}
 	free(c[0]);
 	free(c[1]);
@@ -374,6 +399,7 @@ static bool load(struct pair *p, const char *dir, bool no_exports, struct err *e
 		cleanup_free char *full = xasprintf("%s/%s.full", dir, sides[s]);
 
 		rc = sea_image_load(full, &opts, &p->im[s], err);
+		p->places[s] = places_open(full);
 	}
 	if (rc < 0)
 		return false;
@@ -411,8 +437,10 @@ static bool score(struct pair *p, const char *dir, bool no_exports)
 			score_calls(p, i, truth[i]);
 	free(truth);
 	free(unclear);
-	for (int s = 0; s < 2; s++)
+	for (int s = 0; s < 2; s++) {
 		sea_image_free(p->im[s]);
+		places_close(p->places[s]);
+	}
 	return true;
 }
 
