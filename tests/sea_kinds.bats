@@ -374,6 +374,29 @@ programs() {
 	done
 }
 
+@test "a variable that begins where the other version's data ends is found" {
+	local pad old new
+	# In one version of two the first variable of .bss has the address at which .data ends.
+	for pad in 3 5 7; do
+		printf '%s\n' '#include <stdio.h>' 'long first[4] = { 1 };' \
+			'__attribute__((noipa)) int eight(void) {' \
+			'	return getc(stdin) ^ getc(stdin) ^ getc(stdin) ^ getc(stdin) ^' \
+			'		getc(stdin) ^ getc(stdin) ^ getc(stdin) ^ getc(stdin); }' \
+			'int main(void) { return eight() + first[0]; }' >a.src.c
+		sed "s/first\[4\]/first[$pad]/; s/first\[0\]/first[0] * 3/" a.src.c >b.src.c
+		pair_of gcc -O2
+		old=0x$(nm old.full | sed -n 's/^0*\([0-9a-f]*\) . stdin@.*/\1/p')
+		new=0x$(nm new.full | sed -n 's/^0*\([0-9a-f]*\) . stdin@.*/\1/p')
+		for kind in "old new $old $new" "new old $new $old"; do
+			read -r from to at peer <<<"$kind"
+			"$MX" analyze --json $from.stripped $to.stripped >map.json
+			jq -e --arg at $at --arg peer $peer \
+				'.objects[0] | any(.data[]; .old == $at and .new == $peer)' map.json ||
+				fail "$pad $kind: $(jq -c '.objects[0] | .data, .refused_data' map.json)"
+		done
+	done
+}
+
 @test "a text of one letter is the same wherever it lies" {
 	local pad kind
 	for pad in "" x xx xxx; do

@@ -32,17 +32,20 @@ uint64_t sea_next_named(const struct sea_range *named, uint32_t n, uint64_t addr
 	return lo < n ? named[lo].old_addr : UINT64_MAX;
 }
 
-static bool same_kind_of_place(const struct sea_analysis *a, uint64_t o, uint64_t n)
-{
-	enum sea_place x = sea_place_of(a->im[0], o), y = sea_place_of(a->im[1], n);
-
-	return x == y && x != SEA_P_NONE && x != SEA_P_CODE && x != SEA_P_GOT;
-}
-
 /* The ends of sections, which start-up code refers to, are no data. */
 static bool is_marker(const struct sea_image *im, uint64_t addr)
 {
 	return im->n_sects && !sea_section_of(im, addr);
+}
+
+/* Whether the two places of a vote can be one thing at all. */
+static bool may_be_one(const struct sea_analysis *a, const struct sea_vote *v)
+{
+	enum sea_place x = sea_place_of(a->im[0], v->old_addr);
+
+	return x == sea_place_of(a->im[1], v->new_addr) && x != SEA_P_NONE && x != SEA_P_CODE &&
+	       x != SEA_P_GOT && !is_marker(a->im[0], v->old_addr) &&
+	       !is_marker(a->im[1], v->new_addr);
 }
 
 static int by_new_addr(const void *x, const void *y)
@@ -93,25 +96,26 @@ static struct sea_witness *collect_witnesses(struct sea_analysis *a, uint32_t *r
 	struct sea_witness *w = xreallocarray(NULL, d->n, sizeof(*w)), **by_new;
 	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < d->n;) {
-		uint32_t best = i, total = 0;
+	for (uint32_t i = 0, first; i < d->n;) {
+		uint32_t best = SEA_NONE, total = 0;
 		uint64_t addr = d->v[i].old_addr;
-		uint32_t first = i;
 		bool disputed = false;
 
-		for (; i < d->n && d->v[i].old_addr == addr; i++) {
+		for (first = i; i < d->n && d->v[i].old_addr == addr; i++) {
+			if (!may_be_one(a, &d->v[i]))
+				continue;
 			total += d->v[i].weight;
-			if (d->v[i].weight > d->v[best].weight)
+			if (best == SEA_NONE || d->v[i].weight > d->v[best].weight)
 				best = i;
 		}
-		if (!same_kind_of_place(a, addr, d->v[best].new_addr) ||
-			is_marker(a->im[0], addr) || is_marker(a->im[1], d->v[best].new_addr))
+		if (best == SEA_NONE)
 			continue;
 		w[n++] = (struct sea_witness){ addr, d->v[best].new_addr,
 			d->v[best].access ? d->v[best].access : 1, d->v[best].weight,
 			d->v[best].weight * 8 < total * 7 };
 		for (uint32_t k = first; k < i; k++)
-			disputed |= is_near(d->v[k].new_addr, d->v[best].new_addr);
+			disputed |= may_be_one(a, &d->v[k]) &&
+				    is_near(d->v[k].new_addr, d->v[best].new_addr);
 		if (disputed && sea_place_flags(a->im[0], addr) & SEA_D_WRITABLE)
 			doubt_place(a, &w[n - 1]);
 	}
