@@ -330,7 +330,16 @@ refusals() {
 	cd "$BATS_TEST_TMPDIR" || return
 	echo text >text
 	run -1 "$MX" analyze text "$BATS_FILE_TMPDIR/base.debug"
-	[[ $output = *"not an ELF object"* ]]
+	[[ $output = *"text: not an ELF object"* ]]
+	printf '#! /opt/tool/bin/python3 -E\nprint()\n' >script
+	run -1 "$MX" analyze script "$BATS_FILE_TMPDIR/base.debug"
+	[[ $output = *"script: not an ELF object, but a script that /opt/tool/bin/python3 runs: analyse the two versions of that"* ]]
+	printf '#!/usr/bin/env -S MODE=1 ruby -w' >script
+	run -1 "$MX" analyze "$BATS_FILE_TMPDIR/base.debug" script
+	[[ $output = *"a script that ruby runs"* ]]
+	printf '#!' >script
+	run -1 "$MX" analyze script script
+	[[ $output = *"a script that something runs"* ]]
 	run -1 "$MX" analyze nowhere text
 	[[ $output = *"mx analyze: nowhere: "* ]]
 	run -1 "$MX" analyze . text

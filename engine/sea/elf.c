@@ -8,6 +8,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -200,6 +201,39 @@ static void find_build_id(struct sea_image *im, const Elf64_Ehdr *eh)
 			read_build_id(im, im->data + im->sects[i].off, im->sects[i].size);
 }
 
+/* The next word of a line, and its length; 0 behind the last. */
+static size_t next_word(const char **at, const char *end)
+{
+	size_t n = 0;
+
+	while (*at < end && (**at == ' ' || **at == '\t'))
+		++*at;
+	while (*at + n < end && (*at)[n] > ' ' && (*at)[n] < 127)
+		n++;
+	return n;
+}
+
+/* A script is not a program of its own: what runs it is, and has two versions to compare. */
+static int set_not_elf(const char *path, const uint8_t *data, size_t size, struct err *err)
+{
+	const char *at = (const char *)data + 2, *end = (const char *)data + size;
+	size_t n;
+
+	if (size < 2 || memcmp(data, "#!", 2) != 0)
+		return err_set(err, ENOEXEC, "%s: not an ELF object", path);
+	n = next_word(&at, end);
+	/* env(1) runs the first word that is no option and sets nothing. */
+	if (n > 4 && memcmp(at + n - 4, "/env", 4) == 0)
+		do {
+			at += n;
+			n = next_word(&at, end);
+		} while (n && (*at == '-' || memchr(at, '=', n)));
+	return err_set(err, ENOEXEC,
+		"%s: not an ELF object, but a script that %.*s runs: analyse the two versions of "
+		"that, or the two image roots",
+		path, n ? (int)(n < PATH_MAX ? n : PATH_MAX) : 9, n ? at : "something");
+}
+
 int sea_image_headers(
 	const char *path, uint8_t *data, size_t size, struct sea_image **ret, struct err *err)
 {
@@ -212,7 +246,7 @@ int sea_image_headers(
 	im->data = data;
 	im->size = size;
 	if (size < sizeof(eh) || memcmp(data, ELFMAG, SELFMAG)) {
-		rc = err_set(err, ENOEXEC, "%s: not an ELF object", path);
+		rc = set_not_elf(path, data, size, err);
 		goto fail;
 	}
 	memcpy(&eh, data, sizeof(eh));
