@@ -192,6 +192,33 @@ refusals() {
 	run -3 "$MX" analyze "$two" "$one"
 }
 
+@test "small programs of which only the mains correspond are no versions of one another" {
+	local name i
+	cd "$BATS_TEST_TMPDIR" || return
+	# program NAME WORDS...: a main that handles each word, in code that is alike in all of them.
+	program() {
+		local name=$1 i=0
+		printf '#include <stdio.h>\n#include <string.h>\nint main(int argc, char **argv)\n{\n\tint n = 0;\n'
+		printf '\tif (argc < 2) { puts("%s wants a word"); return 1; }\n' "$name"
+		for word in "${@:2}"; do
+			printf '\tif (!strcmp(argv[1], "%s")) n += printf("%s: %%d\\n", argc + %d);\n' $word "$word" $((i += 3))
+		done
+		printf '\treturn n;\n}\n'
+	}
+	program fetch left right upper lower middle >a.c
+	program store apple orange cherry lemon >b.c
+	program fetch left right upper lower centre bottom >c.c
+	for name in a b c; do
+		gcc -O2 -s -o $name $name.c
+	done
+	for i in "a b" "b a" "b c"; do
+		run -3 "$MX" analyze $i
+		[[ $output = *"not the same program: 1 of 1 and 1 functions correspond, "*" strings are shared"* ]]
+	done
+	run -0 "$MX" analyze a c
+	run -0 "$MX" analyze c a
+}
+
 @test "one source made into two programs is told apart by the names that they give themselves" {
 	run -3 "$MX" analyze "$(command -v sha256sum)" "$(command -v md5sum)"
 	[[ $output = *"not the same program: the old one calls itself sha256sum and the new one md5sum"* ]] ||

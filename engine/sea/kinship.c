@@ -23,6 +23,8 @@
 #define OTHER_STRINGS 33 /* percent that versions do not go below, years apart */
 #define OTHER_MAIN    40 /* the same for the strings of main alone */
 #define LETTER	      80 /* percent of the pairs that are the same to the letter: a library's */
+#define OTHER_OWN     50 /* the same, of a side's own strings where of both sides' less than */
+#define OTHER_BOTH    25 /* this are shared */
 #define ENOUGH	      24 /* strings of a side, for them to say something */
 #define ENOUGH_OWN    10 /* the same where main's speak as well */
 #define ENOUGH_MAIN   8
@@ -240,7 +242,22 @@ static bool shares_library_only(const struct kinship *k)
 	for (int s = 0; s < 2; s++)
 		if (k->own[s].n < ENOUGH || percent(k->own[s].n, k->all[s].n) < OWN_PART)
 			return false;
-	return letter && share(k->own) < OTHER_STRINGS;
+	return letter && (share(k->own) < OTHER_STRINGS ||
+				 (share(k->own) < OTHER_OWN && overlap(k->own) < OTHER_BOTH));
+}
+
+/*
+ * Of all that they say next to nothing is the same. The start-up code leads from one main to the
+ * other in any two programs: where little else corresponds, a few strings are enough to tell.
+ */
+static bool shares_no_strings(const struct kinship *k, uint32_t least)
+{
+	bool thin = k->alike <= 1 || (uint64_t)k->alike * 2 <= least;
+
+	for (int s = 0; s < 2; s++)
+		if (k->all[s].n < ENOUGH && (!thin || k->own[s].n < ENOUGH_MAIN))
+			return false;
+	return share(k->all) < OTHER_STRINGS;
 }
 
 /* Code that is another throughout, and a program's worth of names for it that are the same. */
@@ -256,6 +273,7 @@ static char *decide(struct sea_analysis *a, const struct kinship *k)
 	uint32_t most = k->funcs[0] > k->funcs[1] ? k->funcs[0] : k->funcs[1];
 	bool few = (uint64_t)k->alike * 100 < (uint64_t)least * FEW_FUNCS ||
 		   (uint64_t)k->alike * 100 < (uint64_t)most * OTHER_SIZE || (!k->alike && least);
+	bool library;
 
 	if (few && shares_names(k, least) && !has_other_main(k)) {
 		str_printf(&a->notes,
@@ -273,12 +291,14 @@ static char *decide(struct sea_analysis *a, const struct kinship *k)
 			k->alike, k->funcs[0], k->funcs[1], shared, k->all[0].n, k->all[1].n);
 		return NULL;
 	}
-	if (few)
+	library = !few && !is_one_library(a) && shares_library_only(k);
+	if (few || (!library && !is_one_library(a) && !shares_names(k, least) &&
+			   shares_no_strings(k, least)))
 		return xasprintf(
 			"not the same program: %u of %u and %u functions correspond, %u of "
 			"%u and %u strings are shared",
 			k->alike, k->funcs[0], k->funcs[1], shared, k->all[0].n, k->all[1].n);
-	if (is_one_library(a) || !shares_library_only(k))
+	if (!library)
 		return NULL;
 	return xasprintf(
 		"not the same program: %u of %u and %u functions correspond, %u of them to "
