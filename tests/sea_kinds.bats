@@ -374,6 +374,37 @@ programs() {
 	done
 }
 
+@test "functions that all changed, with callers that are other ones, are found by their order and likeness" {
+	local name old new
+	cat >a.src.c <<-'C'
+		#include <stdio.h>
+		#include <stdlib.h>
+		struct state { FRONT long a, b, c, d; int n; char *text; };
+		#define F __attribute__((noipa)) static
+		F long second_step(struct state *s, long x) { for (int i = 0; i < s->n; i++) s->d = s->d * 31 + s->text[i]; return s->d % (x | 1); }
+		F long third_step(struct state *s, long x) { long t = s->a; s->a = s->b; s->b = t; s->c = x >> s->n; return s->a * s->b + s->c; }
+		F long fourth_step(struct state *s, long x) { while (x > s->c) { x -= s->d | 1; s->n += x & 1; } return s->n; }
+		F long common(long x) { for (int i = 0; i < 9; i++) x = x * 31 ^ x >> 7; printf("common %ld\n", x); return x; }
+		int main(int argc, char **argv)
+		{
+			struct state s = { .n = 1, .text = argv[0], .d = argc };
+			WORK
+			return common(r);
+		}
+	C
+	sed 's/FRONT/long front[4];/; s/WORK/long r = atol(argv[0]); for (int i = 0; i < argc; i++) { switch (argv[i][0]) { case 52: r -= fourth_step(\&s, i); break; case 51: r ^= third_step(\&s, r); break; case 50: r += second_step(\&s, i); } }/' \
+		a.src.c >b.src.c
+	sed -i 's/FRONT//; s/WORK/long r = second_step(\&s, argc); r ^= third_step(\&s, argc + 1); r -= fourth_step(\&s, r);/' a.src.c
+	pair_of gcc -O2
+	summary old.stripped new.stripped
+	for name in second_step third_step fourth_step; do
+		old=0x$(nm old.full | sed -n "s/^0*\([0-9a-f]*\) t $name$/\1/p")
+		new=0x$(nm new.full | sed -n "s/^0*\([0-9a-f]*\) t $name$/\1/p")
+		jq -e --arg old $old --arg new $new '.objects[0].old_functions | any(.[]; .address == $old and .peer == $new)' map.json ||
+			fail "$name $old $new: $(jq -c '.objects[0].old_functions' map.json)"
+	done
+}
+
 @test "a variable that begins where the other version's data ends is found" {
 	local pad old new
 	# In one version of two the first variable of .bss has the address at which .data ends.

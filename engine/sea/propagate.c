@@ -18,6 +18,8 @@
 #define SHORT_FUNC	 24   /* instructions */
 #define ENOUGH_FOR_SHAPE 8    /* instructions below which shape says little */
 #define ALIKE		 75   /* percent of the instructions, for a place alone to tell */
+#define APART		 15   /* percent more than with any other function there */
+#define MAX_COMPARED	 400  /* pairs of functions of one gap */
 
 void sea_vote_add(struct sea_votes *v, struct sea_vote vote)
 {
@@ -356,6 +358,61 @@ static void pair_in_gap(void *ctx, uint32_t i, uint32_t k)
 	g->made++;
 }
 
+struct likeness {
+	uint32_t best, second, at;
+};
+
+static void offer(struct likeness *l, uint32_t alike, uint32_t at)
+{
+	if (alike > l->best)
+		*l = (struct likeness){ alike, l->best, at };
+	else if (alike > l->second)
+		l->second = alike;
+}
+
+static bool stands_out(const struct likeness *l)
+{
+	return l->best >= ALIKE && l->best >= l->second + APART;
+}
+
+static bool is_long(const struct sea_func *f)
+{
+	return f->n_insn >= ENOUGH_FOR_SHAPE;
+}
+
+/* In one gap, in the same order, much alike, and none of the others as much. */
+static uint32_t pair_alike(struct sea_match *m, uint32_t o, uint32_t no, uint32_t n, uint32_t nn)
+{
+	struct likeness *lo, *ln;
+	uint32_t made = 0, next = 0;
+
+	if ((uint64_t)no * nn > MAX_COMPARED)
+		return 0;
+	lo = xzalloc(no * sizeof(*lo));
+	ln = xzalloc(nn * sizeof(*ln));
+	for (uint32_t i = 0; i < no; i++)
+		for (uint32_t k = 0; k < nn; k++) {
+			uint32_t alike = sea_similarity(m, o + i, n + k);
+
+			offer(&lo[i], alike, k);
+			offer(&ln[k], alike, i);
+		}
+	for (uint32_t i = 0; i < no; i++) {
+		uint32_t k = lo[i].at;
+
+		if (k < next || !stands_out(&lo[i]) || ln[k].at != i || !stands_out(&ln[k]) ||
+			!is_long(&m->im[0]->funcs[o + i]) || !is_long(&m->im[1]->funcs[n + k]) ||
+			!sea_may_pair(m, o + i, n + k))
+			continue;
+		sea_pair(m, o + i, n + k, SEA_BY_ORDER, 85);
+		next = k + 1;
+		made++;
+	}
+	free(lo);
+	free(ln);
+	return made;
+}
+
 static uint32_t close_gap(struct sea_match *m, uint32_t o, uint32_t no, uint32_t n, uint32_t nn)
 {
 	struct gap g = { .m = m, .o = o, .n = n, .n_a = no, .n_b = nn };
@@ -372,13 +429,8 @@ static uint32_t close_gap(struct sea_match *m, uint32_t o, uint32_t no, uint32_t
 	g.a = a;
 	g.b = b;
 	sea_diff(a, no, b, nn, pair_in_gap, &g);
-	/* The only one on either side that is left, and much alike. */
-	if (!g.made && no == 1 && nn == 1 && sea_may_pair(m, o, n) &&
-		m->im[0]->funcs[o].n_insn >= ENOUGH_FOR_SHAPE &&
-		m->im[1]->funcs[n].n_insn >= ENOUGH_FOR_SHAPE && sea_similarity(m, o, n) >= ALIKE) {
-		sea_pair(m, o, n, SEA_BY_ORDER, 85);
-		g.made++;
-	}
+	if (!g.made)
+		g.made = pair_alike(m, o, no, n, nn);
 	free(a);
 	free(b);
 	return g.made;
