@@ -189,17 +189,18 @@ static void sleep_for_room(struct agent_slot *slot, struct agent_control *own)
 	nap_end(own);
 }
 
-/* Until @c's version has come to the call, too. False: not soon, or the engine wants the leader. */
-static int await_follower(struct agent_slot *slot, struct agent_control *own,
-	const struct agent_control *c, uint64_t ask)
+/* Until @version has come to the call, too. False: not soon, or the engine wants the leader. */
+static int await_follower(
+	struct agent_slot *slot, struct agent_control *own, uint32_t version, uint64_t ask)
 {
+	const struct agent_control *c = control_of(version);
 	uint32_t spins = spins_of(own);
 	int naps = 0;
 
 	for (;;) {
 		uint64_t vetted = __atomic_load_n(&c->vetted, __ATOMIC_ACQUIRE);
 
-		if (vetted == ask)
+		if (vetted == ask || !(own->awaited >> version & 1))
 			break;
 		if ((own->attention & AGENT_AT_ONCE) || slot->mode != AGENT_LEAD ||
 			naps == NAPS_MAX)
@@ -230,10 +231,8 @@ static int await_followers(struct agent_slot *slot, struct agent_control *own)
 
 	__atomic_store_n(&own->ask, ask, __ATOMIC_SEQ_CST);
 	wake_followers(own);
-	for (uint32_t v = 0; v < AGENT_VERSIONS && all; v++) {
-		if (own->awaited & (1u << v))
-			all = await_follower(slot, own, control_of(v), ask);
-	}
+	for (uint32_t v = 0; v < AGENT_VERSIONS && all; v++)
+		all = await_follower(slot, own, v, ask);
 	__atomic_store_n(&own->ask, 0, __ATOMIC_SEQ_CST);
 	return all;
 }

@@ -333,6 +333,7 @@ static void begin(struct group *group, int version)
 		container_of(at, struct tuple, link)->tasks[version].event = NULL;
 	event_forget(group, NULL, version);
 	agent_refresh(group);
+	ring_forsake(group, version);
 }
 
 /*

@@ -193,6 +193,18 @@ void ring_wake(struct group *group, int version)
 	}
 }
 
+void ring_forsake(struct group *group, int version)
+{
+	uint64_t *vetted;
+
+	if (!group->ring)
+		return;
+	/* Of no call: a leader that is about to sleep on it does not. */
+	vetted = &ring_control(group->ring, version)->vetted;
+	__atomic_store_n(vetted, ~0ul, __ATOMIC_SEQ_CST);
+	wake(vetted);
+}
+
 uint64_t ring_asks(struct group *group)
 {
 	return group->ring ? __atomic_load_n(&ring_control(group->ring, group->leader)->asks,

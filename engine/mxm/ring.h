@@ -60,6 +60,10 @@ const struct agent_record *ring_record(struct ring *ring, uint64_t at);
 /* Wakes a follower's agent that sleeps. */
 void ring_wake(struct group *group, int version);
 
+/* @version does not follow any more: the leader's agent does not go on waiting for it at a barrier.
+ * After agent_refresh(). */
+void ring_forsake(struct group *group, int version);
+
 /* How many calls the leader's agents have asked the followers for, at a barrier. */
 uint64_t ring_asks(struct group *group);
 
