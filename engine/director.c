@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/xalloc.h"
 #include "crash_report.h"
 #include "director_state.h"
@@ -171,14 +171,6 @@ static void on_unsupported(void *arg, int version, pid_t pid, const char *call, 
 	event_end(&ev);
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ul + ts.tv_nsec;
-}
-
 static void log_refusal(struct director *d, int version, const char *why)
 {
 	struct event_out ev;
@@ -207,7 +199,7 @@ static bool may_recover(struct director *d, int version)
 {
 	bool crashed = d->after_loss == PHASE_DEGRADED;
 	struct limit *limit = crashed ? &d->recoveries[version] : &d->resyncs[version];
-	uint64_t now = now_ns();
+	uint64_t now = clock_ns();
 
 	if (!d->recovery || d->decided || d->stopping)
 		return false;

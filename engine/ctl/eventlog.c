@@ -10,9 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/list.h"
 #include "base/xalloc.h"
 
@@ -88,7 +88,7 @@ static void put_time(struct jsonw *w)
 	cleanup_str struct str stamp = STR_INIT;
 	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
+	clock_read(CLOCK_REALTIME, &now);
 	str_put_utc(&stamp, now.tv_sec);
 	str_printf(&stamp, ".%06ldZ", now.tv_nsec / 1000);
 	jsonw_kv_str(w, "time", str_text(&stamp));

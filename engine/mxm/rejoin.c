@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/xalloc.h"
 #include "mxm/agent.h"
 #include "mxm/events.h"
@@ -28,18 +28,10 @@
 static const char several[] =
 	"the program has several processes that share no memory, which cannot be stopped together";
 
-uint64_t rejoin_clock(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ul + ts.tv_nsec;
-}
-
 void rejoin_want_locked(struct mxm *mxm, int version)
 {
 	mxm->versions[version].awaits_ends = false;
-	__atomic_store_n(&mxm->versions[version].wanted_ns, rejoin_clock(), __ATOMIC_RELEASE);
+	__atomic_store_n(&mxm->versions[version].wanted_ns, clock_ns(), __ATOMIC_RELEASE);
 	pthread_cond_signal(&mxm->hurry);
 	list_for_each (at, &mxm->groups)
 		group_poke(container_of(at, struct group, link));
@@ -67,7 +59,7 @@ static void ask_for_switch(struct mxm *mxm, bool pauses)
 {
 	pthread_mutex_lock(&mxm->lock);
 	mxm->pauses = pauses;
-	__atomic_store_n(&mxm->switch_ns, rejoin_clock(), __ATOMIC_RELEASE);
+	__atomic_store_n(&mxm->switch_ns, clock_ns(), __ATOMIC_RELEASE);
 	list_for_each (at, &mxm->groups)
 		group_poke(container_of(at, struct group, link));
 	pthread_mutex_unlock(&mxm->lock);
@@ -314,7 +306,7 @@ static void give_up(struct mxm *mxm, int version, const char *why)
 	pthread_mutex_unlock(&mxm->lock);
 	if (!since)
 		return; /* another group's monitor has said so */
-	mxm->ops->rejoined(mxm->ops_arg, version, rejoin_clock() - since, why);
+	mxm->ops->rejoined(mxm->ops_arg, version, clock_ns() - since, why);
 }
 
 /* The next try comes later and later. */
@@ -352,7 +344,7 @@ static void put_off(struct group *group, int version, uint64_t now, int rc, cons
 void rejoin_failed(struct group *group, int version, int rc, const struct err *err)
 {
 	group->rejoin.wary = true;
-	put_off(group, version, rejoin_clock(), rc, err);
+	put_off(group, version, clock_ns(), rc, err);
 }
 
 void rejoin_over(struct group *group)
@@ -404,7 +396,7 @@ static void attend_switch(struct group *group)
 {
 	struct mxm *mxm = group->mxm;
 	const uint64_t since = __atomic_load_n(&mxm->switch_ns, __ATOMIC_ACQUIRE);
-	const uint64_t now = since ? rejoin_clock() : 0;
+	const uint64_t now = since ? clock_ns() : 0;
 	const int follower = group->followers ? __builtin_ctz(group->followers) : -1;
 	const int lost = mxm->pauses ? follower : group->leader;
 	struct err err = { 0 };
@@ -429,7 +421,7 @@ void rejoin_attend(struct group *group)
 {
 	cleanup_copies struct copies copies = { 0 };
 	const int version = wanted(group);
-	const uint64_t now = version < 0 ? 0 : rejoin_clock();
+	const uint64_t now = version < 0 ? 0 : clock_ns();
 	struct err err = { 0 };
 	const char *why;
 	uint64_t since;

@@ -25,8 +25,6 @@ void rejoin_attend(struct group *group);
 
 /* remake.h: the copy was made in vain. Tried again (-EAGAIN, -ESRCH), or given up. */
 void rejoin_failed(struct group *group, int version, int rc, const struct err *err);
-/* In ns; finer than event_clock(): how long a recovery takes is told. */
-uint64_t rejoin_clock(void);
 
 /* The program is about to end here: a version that is still wanted back does not come any more. */
 void rejoin_over(struct group *group);

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/xalloc.h"
 #include "mxm/agent.h"
 #include "mxm/events.h"
@@ -412,7 +413,7 @@ void remake_attend(struct group *group)
 		return;
 	group->laggards &= ~(1u << r->version);
 	agent_refresh(group);
-	mxm->ops->rejoined(mxm->ops_arg, r->version, rejoin_clock() - r->since_ns, NULL);
+	mxm->ops->rejoined(mxm->ops_arg, r->version, clock_ns() - r->since_ns, NULL);
 	forget(group);
 }
 
@@ -423,7 +424,7 @@ bool remake_over(struct group *group)
 	if (!group->remaking)
 		return false;
 	mxm->ops->rejoined(mxm->ops_arg, group->remaking->version,
-		rejoin_clock() - group->remaking->since_ns, "the program ended before");
+		clock_ns() - group->remaking->since_ns, "the program ended before");
 	forget(group);
 	return true;
 }
