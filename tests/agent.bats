@@ -252,3 +252,16 @@ by_ptrace() {
 	grep "^[0-9]* and [0-9]*, at" shown
 	[ "$(event_field divergence let_go)" = old ]
 }
+
+@test "a thread that is taken out of its wait gets to go on, where the engine has the CPU first" {
+	cd "$BATS_TEST_TMPDIR"
+	# Of equals none is taken off the CPU by one that wakes up, so the engine looks again before it moves.
+	local first="chrt -r 1 taskset -c $(taskset -pc $$ | sed 's/.*: \([0-9]*\).*/\1/')" sync
+	$first true || skip "no right to a real-time policy"
+	for sync in stream barrier; do
+		$first "$MX" run --log log --sync "$sync" --stats "$(victim roused)" "$(victim roused)" >out 2>stats || [ $? = 5 ]
+		cat stats
+		[ "$(cat out)" = "the last was x" ]
+		[ "$(sed -n 's/.* \([0-9]*\) stops$/\1/p' stats)" -lt 2000 ]
+	done
+}

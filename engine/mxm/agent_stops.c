@@ -117,16 +117,17 @@ static void rouse(struct task *holder)
 
 	/*
 	 * Also where it was interrupted before: a call of the engine's in its place may have used
-	 * that up (tracee_remote()), and one more does no harm.
+	 * that up (tracee_remote()). But not at once: it would stop again and again where it is.
 	 */
-	if (holder->slot <= AGENT_SLOTS || !holder->tuple->group->ring)
+	if (holder->slot <= AGENT_SLOTS || !holder->tuple->group->ring ||
+		holder->roused_ns == event_clock())
 		return;
 	__atomic_fetch_or(&ring_control(holder->tuple->group->ring, holder->version)->attention,
 		AGENT_SOON, __ATOMIC_SEQ_CST);
 	if (tracee_read(&holder->tracee, raddr(holder->slot + SLOT_IN_CALL), &in_call,
 		    sizeof(in_call)) == 0 &&
 		in_call == AGENT_MAKING) {
-		holder->tuple->group->roused_ns = event_clock();
+		holder->tuple->group->roused_ns = holder->roused_ns = event_clock();
 		(void)tracee_interrupt(&holder->tracee);
 	}
 }

@@ -264,6 +264,8 @@ static void dispatch(struct group *group, const struct stop *stop)
 		return;
 	}
 	task->tracee.regs_known = task->tracee.interrupted = false;
+	if (stop->kind != STOP_NEW)
+		task->roused_ns = 0;
 	affinity_stopped(group);
 	if (is_being_dropped(task, stop->kind)) {
 		/*

@@ -263,6 +263,7 @@ struct task {
 	uint32_t mode;	       /* enum agent_mode, as the slot has it */
 	bool counter_free;     /* it may read the time stamp counter */
 	bool bailed;	       /* its agent met a fault, and its call is to come by ptrace */
+	uint64_t roused_ns; /* when it was last taken out of a wait in its agent; 0: it has moved */
 };
 
 /* A follower's signal mask beside the leader's: masks.h. */
