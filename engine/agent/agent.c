@@ -424,18 +424,19 @@ static int has_news(
 	return *ret_ask && *ret_ask != own->vetted;
 }
 
-/* Sleeps until there is news, or a while. A leader that asks wakes its followers each time. */
+/* Sleeps until there is news, or a while. A leader that waits for it wakes it each time. */
 static void sleep_for_news(
 	struct agent_slot *slot, struct agent_control *own, const struct agent_control *leader)
 {
 	uint32_t turn = __atomic_load_n(&leader->turn, __ATOMIC_SEQ_CST);
+	int asks = (own->awaited >> slot->version & 1) &&
+		   __atomic_load_n(&leader->asks, __ATOMIC_RELAXED);
 	uint64_t ask;
 
 	nap_begin(own);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (!has_news(leader, own, &ask))
-		nap(slot, own, &leader->turn, turn,
-			__atomic_load_n(&leader->asks, __ATOMIC_RELAXED) ? NAP_LONG_NS : NAP_NS);
+		nap(slot, own, &leader->turn, turn, asks ? NAP_LONG_NS : NAP_NS);
 	nap_end(own);
 }
 

@@ -23,7 +23,7 @@
 #include "mxm/tsc.h"
 
 #define TICK_NS 10000000l
-/* While a version is to come back. */
+/* While a version is to come back, or has not caught up. */
 #define TICK_FAST_NS 1000000l
 #define CHILDREN_MAX (1u << 20)
 #define GROUP_AGE_NS 2000000000ul
@@ -55,7 +55,9 @@ static void rest(struct mxm *mxm)
 	long ns = TICK_NS;
 
 	list_for_each (at, &mxm->groups) {
-		if (rejoin_is_due(container_of(at, struct group, link)))
+		const struct group *group = container_of(at, struct group, link);
+
+		if (rejoin_is_due(group) || __atomic_load_n(&group->laggards, __ATOMIC_RELAXED))
 			ns = TICK_FAST_NS;
 	}
 	clock_gettime(CLOCK_MONOTONIC, &until);
