@@ -158,7 +158,7 @@ static uint32_t leader_attention(struct group *group)
 		}
 	}
 	/* Another task needs the baton. */
-	return list_is_empty(&group->ready) ? 0 : AGENT_SOON;
+	return event_is_due(group) ? AGENT_SOON : 0;
 }
 
 /* Does the leader wait for what a follower's next call is? */
@@ -195,7 +195,7 @@ void agent_attend(struct group *group)
 			ring_wake(group, v);
 	}
 	holder = group->baton[group->leader] != NULL;
-	if (holder && !list_is_empty(&group->ready) && group->followers)
+	if (holder && event_is_due(group) && group->followers)
 		rouse(group->baton[group->leader]);
 }
 

@@ -106,8 +106,7 @@ static int fork_process(struct tracee *main, struct tracee *ret_copy, struct err
 	return 0;
 }
 
-/* What is known of a thread while it is stopped, and told its twin later. */
-static int note_kernel_side(struct copy_thread *t, struct err *err)
+int copy_note(struct copy_thread *t, struct err *err)
 {
 	struct tracee *from = &t->task->tracee;
 	long r;
@@ -277,14 +276,8 @@ bool copy_stays_in_namespaces(pid_t pid)
 int copy_process(struct copy_thread *threads, int n, struct err *err)
 {
 	struct tracee *main = &threads[0].task->tracee;
-	int rc = 0, made = 1;
+	int rc = fork_process(main, &threads[0].twin, err), made = 1;
 
-	for (int i = 0; i < n && rc == 0; i++) {
-		threads[i].twin = (struct tracee){ 0 };
-		rc = note_kernel_side(&threads[i], err);
-	}
-	if (rc == 0)
-		rc = fork_process(main, &threads[0].twin, err);
 	if (rc < 0)
 		return rc;
 	for (; made < n && rc == 0; made++) {

@@ -45,10 +45,14 @@ static inline struct tracee *copy_twin(const struct copy *copy)
 void copies_free(struct copies *copies);
 #define cleanup_copies __attribute__((cleanup(copies_free)))
 
+/* What @thread, stopped in user mode, has in the kernel: for copy_process() and copy_finish(). */
+MUST_CHECK int copy_note(struct copy_thread *thread, struct err *err);
+
 /*
- * Copies the process of @threads, of which the first is its main thread. All are stopped; their
- * registers are what both go on with. On success every twin is stopped, traced by this monitor, and
- * holds a reference to its own struct mm, and the threads may run on. On failure nothing is left.
+ * Copies the process of @threads, of which the first is its main thread. All are stopped, and what
+ * they have in the kernel is noted; their registers are what both go on with. On success every twin
+ * is stopped, traced by this monitor, and holds a reference to its own struct mm, and the threads
+ * may run on. On failure nothing is left.
  */
 MUST_CHECK int copy_process(struct copy_thread *threads, int n, struct err *err);
 

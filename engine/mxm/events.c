@@ -8,6 +8,7 @@
 #include "mxm/early.h"
 #include "mxm/fds.h"
 #include "mxm/pieces.h"
+#include "mxm/remake.h"
 #include "mxm/ring.h"
 #include "mxm/shadows.h"
 
@@ -44,6 +45,23 @@ void event_free(struct event *event)
 	free(event);
 }
 
+/* Of those at the end; or the end. */
+static struct list *first_patient(struct group *group)
+{
+	struct list *at = &group->ready;
+
+	while (at->prev != &group->ready && container_of(at->prev, struct event, link)->patient)
+		at = at->prev;
+	return at;
+}
+
+bool event_is_due(const struct group *group)
+{
+	return !list_is_empty(&group->ready) &&
+	       !(container_of(group->ready.next, struct event, link)->patient &&
+		       remake_is_busy(group));
+}
+
 void event_ready(struct event *event)
 {
 	const struct tuple *tuple = event->tuple;
@@ -53,7 +71,7 @@ void event_ready(struct event *event)
 	if (group->baton[group->leader] == &tuple->tasks[group->leader])
 		list_append(group->ready.next, &event->link);
 	else
-		list_append(&group->ready, &event->link);
+		list_append(event->patient ? &group->ready : first_patient(group), &event->link);
 }
 
 static size_t weight(const struct event *event)

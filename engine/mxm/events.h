@@ -12,6 +12,8 @@ void event_free(struct event *event);
 
 /* Complete, waits for the baton. */
 void event_ready(struct event *event);
+/* Is there one for which the baton is wanted now? */
+bool event_is_due(const struct group *group);
 /* Into the stream for every follower of the group; freed at once where there is none. */
 void event_publish(struct event *event);
 /* Into the stream where its place in the ring is, for @version alone. */

@@ -22,7 +22,7 @@
 #include "mxm/unheard.h"
 
 /* A version that is coming back gets a step nearer after so many stops at the latest. */
-#define STOPS_A_STEP 3
+#define STOPS_A_STEP 16
 
 /* What can follow what. An edge that is not here is a bug, and ends the run with a word about it.
  */

@@ -538,7 +538,7 @@ bool lead_pump(struct group *group)
 		return true;
 	if (go_on_settled(group))
 		return true;
-	if (list_is_empty(&group->ready))
+	if (!event_is_due(group))
 		return false;
 	event = container_of(group->ready.next, struct event, link);
 	task = &event->tuple->tasks[group->leader];

@@ -2,6 +2,7 @@
 #include "mxm/rejoin.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -231,6 +232,7 @@ static int hold(struct group *group, struct task *task)
 	task->local_call = task->at_entry_stop = false;
 	baton_give_up(task);
 	task->event = event_new(task->tuple, EVENT_RESUME);
+	task->event->patient = task->tracee.tid != task->tracee.tgid;
 	task_enter(task, TASK_READY);
 	event_ready(task->event);
 	return 0;
@@ -279,18 +281,34 @@ static bool find_all(struct group *group, struct copies *copies)
 	return copies->n > 0;
 }
 
+static bool hold_one(struct group *group, struct copy_thread *thread)
+{
+	struct err err = { 0 };
+
+	if (hold(group, thread->task) < 0)
+		return false;
+	agent_hold(thread->task);
+	return copy_note(thread, &err) == 0;
+}
+
+/*
+ * The clients wait for main threads, as a rule: these are held last, have the CPU once more before
+ * that, to come to the end of what they are at, and go on first.
+ */
 static bool hold_all(struct group *group, struct copies *copies)
 {
 	if (!find_all(group, copies))
 		return false;
 	for (int i = 0; i < copies->n; i++) {
-		for (int k = 0; k < copies->v[i].n; k++) {
-			struct task *task = copies->v[i].threads[k].task;
-
-			if (hold(group, task) < 0)
+		for (int k = 1; k < copies->v[i].n; k++) {
+			if (!hold_one(group, &copies->v[i].threads[k]))
 				return false;
-			agent_hold(task);
 		}
+	}
+	sched_yield();
+	for (int i = 0; i < copies->n; i++) {
+		if (!hold_one(group, &copies->v[i].threads[0]))
+			return false;
 	}
 	return true;
 }

@@ -478,6 +478,6 @@ void signals_tick(struct group *group)
 		if (task->state == TASK_RUNNING && held_for_long(task))
 			task_interrupt(task);
 	}
-	if (holder && !list_is_empty(&group->ready))
+	if (holder && event_is_due(group))
 		baton_claim(group, group->leader);
 }

@@ -345,8 +345,9 @@ struct event {
 	unsigned vetted;		/* followers that asked for the same before it was made */
 	unsigned
 		excused; /* followers that cannot come before it is made: they are compared later */
-	bool settles;	 /* the leader goes on when every follower has had it */
-	bool gathers;	 /* it maps what another group has mapped: the task goes there */
+	bool patient; /* of a thread that was held: others overtake it while a version is remade */
+	bool settles; /* the leader goes on when every follower has had it */
+	bool gathers; /* it maps what another group has mapped: the task goes there */
 	bool executed;
 	bool vain;	      /* at its entry, its call was to change nothing: vain.h */
 	bool async;	      /* EVENT_SIGNAL: may break into user mode, */
