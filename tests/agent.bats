@@ -256,10 +256,11 @@ by_ptrace() {
 @test "a thread that is taken out of its wait gets to go on, where the engine has the CPU first" {
 	cd "$BATS_TEST_TMPDIR"
 	# Of equals none is taken off the CPU by one that wakes up, so the engine looks again before it moves.
-	local first="chrt -r 1 taskset -c $(taskset -pc $$ | sed 's/.*: \([0-9]*\).*/\1/')" sync
-	$first true || skip "no right to a real-time policy"
+	local cpu sync
+	cpu=$(taskset -pc $$ | sed 's/.*: \([0-9]*\).*/\1/')
+	chrt -r 1 true || skip "no right to a real-time policy"
 	for sync in stream barrier; do
-		$first "$MX" run --log log --sync "$sync" --stats "$(victim roused)" "$(victim roused)" >out 2>stats || [ $? = 5 ]
+		chrt -r 1 taskset -c "$cpu" "$MX" run --log log --sync "$sync" --stats "$(victim roused)" "$(victim roused)" >out 2>stats || [ $? = 5 ]
 		cat stats
 		[ "$(cat out)" = "the last was x" ]
 		[ "$(sed -n 's/.* \([0-9]*\) stops$/\1/p' stats)" -lt 2000 ]
