@@ -106,6 +106,22 @@ static int fork_process(struct tracee *main, struct tracee *ret_copy, struct err
 	return 0;
 }
 
+static int note_user_side(struct copy_thread *t, struct err *err)
+{
+	const struct user_regs_struct *regs = tracee_regs(&t->task->tracee);
+	int rc = -ESRCH;
+
+	if (regs) {
+		t->regs = *regs;
+		free(t->xstate);
+		t->xstate = NULL;
+		rc = tracee_get_xstate(&t->task->tracee, &t->xstate, &t->xstate_len);
+	}
+	t->clear_tid_at = t->task->clear_tid_at;
+	t->slot = t->task->slot;
+	return rc < 0 ? err_errno(err, -rc, "reading a thread's registers") : 0;
+}
+
 int copy_note(struct copy_thread *t, struct err *err)
 {
 	struct tracee *from = &t->task->tracee;
@@ -119,7 +135,8 @@ int copy_note(struct copy_thread *t, struct err *err)
 	rc = call(from, &r, err, "sigaltstack", SYS_sigaltstack, 0, GATEWAY_SCRATCH, 0, 0);
 	if (rc == 0)
 		rc = tracee_read(from, raddr(GATEWAY_SCRATCH), &t->stack, sizeof(t->stack));
-	return rc < 0 ? err_errno(err, -rc, "reading a thread's stack for signals") : 0;
+	return rc < 0 ? err_errno(err, -rc, "reading a thread's stack for signals")
+		      : note_user_side(t, err);
 }
 
 /* Where a thread that is called to a signal finds its stack. */
@@ -194,25 +211,27 @@ int copy_finish(struct copy_thread *t, struct err *err)
 }
 
 /* The registers, all of them, and the mask. */
-static int copy_user_side(struct copy_thread *t)
+static int give_user_side(struct copy_thread *t, struct err *err)
 {
-	struct tracee *from = &t->task->tracee, *to = &t->twin;
-	struct user_regs_struct *regs = tracee_regs(from);
+	struct tracee *to = &t->twin;
 	int rc;
 
-	if (!regs)
-		return -ESRCH;
-	to->regs = *regs;
+	to->regs = t->regs;
 	to->regs.orig_rax = -1;
 	to->regs_known = to->regs_dirty = true;
-	rc = tracee_copy_xstate(from, to);
-	return rc < 0 ? rc : tracee_set_sigmask(to, t->sigmask);
+	rc = tracee_set_xstate(to, t->xstate, t->xstate_len);
+	if (rc == 0)
+		rc = tracee_set_sigmask(to, t->sigmask);
+	return rc < 0 ? err_errno(err, -rc, "copying a thread's registers") : 0;
 }
 
 void copies_free(struct copies *copies)
 {
-	for (int i = 0; i < copies->n; i++)
+	for (int i = 0; i < copies->n; i++) {
+		for (int k = 0; k < copies->v[i].n; k++)
+			free(copies->v[i].threads[k].xstate);
 		free(copies->v[i].threads);
+	}
 	free(copies->v);
 	*copies = (struct copies){ 0 };
 }
@@ -275,27 +294,28 @@ bool copy_stays_in_namespaces(pid_t pid)
 
 int copy_process(struct copy_thread *threads, int n, struct err *err)
 {
-	struct tracee *main = &threads[0].task->tracee;
-	int rc = fork_process(main, &threads[0].twin, err), made = 1;
+	struct tracee *twin = &threads[0].twin;
+	int rc = fork_process(&threads[0].task->tracee, twin, err);
 
 	if (rc < 0)
 		return rc;
-	for (; made < n && rc == 0; made++) {
-		uint64_t at = threads[made].task->clear_tid_at;
-
-		rc = clone_of(&threads[0].twin, THREAD_FLAGS | (at ? CLONE_CHILD_CLEARTID : 0), at,
-			&threads[made].twin, err);
-		if (rc == 0)
-			threads[made].twin.mm = mm_get(threads[0].twin.mm);
-	}
-	for (int i = 0; i < n && rc == 0; i++) {
-		rc = copy_user_side(&threads[i]);
-		if (rc < 0)
-			err_errno(err, -rc, "copying a thread's registers");
-	}
+	for (int i = 1; i < n; i++)
+		threads[i].twin = (struct tracee){ .tgid = twin->tgid, .mm = mm_get(twin->mm) };
+	rc = give_user_side(&threads[0], err);
 	if (rc < 0)
 		copy_kill(threads, n);
 	return rc;
+}
+
+int copy_thread(struct copy_thread *threads, int i, struct err *err)
+{
+	const uint64_t at = threads[i].clear_tid_at;
+	struct mm *mm = threads[i].twin.mm;
+	int rc = clone_of(&threads[0].twin, THREAD_FLAGS | (at ? CLONE_CHILD_CLEARTID : 0), at,
+		&threads[i].twin, err);
+
+	threads[i].twin.mm = mm;
+	return rc == 0 ? give_user_side(&threads[i], err) : rc;
 }
 
 void copy_kill(struct copy_thread *threads, int n)
@@ -304,11 +324,13 @@ void copy_kill(struct copy_thread *threads, int n)
 		syscall(SYS_kill, threads[0].twin.tid, SIGKILL);
 	/* The main thread's end is reported when the others are gone. */
 	for (int i = n - 1; i >= 0; i--) {
-		if (!threads[i].twin.tid)
-			continue;
-		threads[i].twin.regs_dirty = false;
-		await_end(&threads[i].twin);
-		mm_put(threads[i].twin.mm);
-		threads[i].twin = (struct tracee){ 0 };
+		struct tracee *twin = &threads[i].twin;
+
+		twin->regs_dirty = false;
+		if (twin->tid)
+			await_end(twin);
+		if (twin->mm)
+			mm_put(twin->mm);
+		*twin = (struct tracee){ 0 };
 	}
 }

@@ -14,7 +14,12 @@ struct copy_thread {
 	uint64_t sigmask;
 	uint64_t robust, robust_len; /* its robust list, 0: none */
 	stack_t stack;		     /* for signals */
-	struct tracee twin;	     /* stopped, with the registers that the thread has */
+	uint64_t clear_tid_at, slot; /* as struct task's */
+	struct user_regs_struct regs;
+	void *xstate;
+	size_t xstate_len;
+	/* Stopped, with these registers. .tid 0: it is to be made yet, and .mm its reference. */
+	struct tracee twin;
 };
 
 /* A process of the program, to copy with others: its threads, the main one first. */
@@ -45,16 +50,20 @@ static inline struct tracee *copy_twin(const struct copy *copy)
 void copies_free(struct copies *copies);
 #define cleanup_copies __attribute__((cleanup(copies_free)))
 
-/* What @thread, stopped in user mode, has in the kernel: for copy_process() and copy_finish(). */
+/* What @thread, stopped in user mode, has at this moment: its registers, and what the kernel holds.
+ * Goes on with it, as its twin will. */
 MUST_CHECK int copy_note(struct copy_thread *thread, struct err *err);
 
 /*
- * Copies the process of @threads, of which the first is its main thread. All are stopped, and what
- * they have in the kernel is noted; their registers are what both go on with. On success every twin
- * is stopped, traced by this monitor, and holds a reference to its own struct mm, and the threads
- * may run on. On failure nothing is left.
+ * Copies the process of @threads, of which the first is its main thread. All are stopped and noted.
+ * On success the main thread's twin is stopped and traced by this monitor, every twin holds a
+ * reference to its own struct mm, and the threads may run on. On failure nothing is left.
  */
 MUST_CHECK int copy_process(struct copy_thread *threads, int n, struct err *err);
+
+/* The twin of another one of @threads, in the process that was made of them: stopped, and traced by
+ * this monitor. */
+MUST_CHECK int copy_thread(struct copy_thread *threads, int i, struct err *err);
 
 /* What @thread has in the kernel, and a new thread has not, is given to its twin: it can run then.
  */
@@ -67,7 +76,7 @@ MUST_CHECK int copy_finish(struct copy_thread *thread, struct err *err);
  */
 bool copy_stays_in_namespaces(pid_t pid);
 
-/* Ends the twins, whatever became of them. */
+/* Ends the twins, those that were made. */
 void copy_kill(struct copy_thread *threads, int n);
 
 /*

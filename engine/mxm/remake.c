@@ -66,20 +66,34 @@ static void copy_listener(struct version *from, struct version *to)
 	to->listener = from->listener < 0 ? -1 : fcntl(from->listener, F_DUPFD_CLOEXEC, 0);
 }
 
-static void enrol_thread(struct group *group, int version, struct copy_thread *thread)
+static struct task *task_of(const struct copy_thread *thread, int version)
 {
-	struct tuple *tuple = thread->task->tuple;
-	struct tracee *twin = &thread->twin;
-	struct task *task = &tuple->tasks[version];
+	return &thread->task->tuple->tasks[version];
+}
 
-	ids_set(group->mxm, tuple->ids, version, twin->tid);
-	task_born(tuple, version, twin->tid, twin->tgid, twin->mm);
-	task->tracee = *twin;
-	task->clear_tid_at = thread->task->clear_tid_at;
-	task->slot = thread->task->slot;
-	tuple->parted &= ~(1u << version);
-	tuple->masks[version].apart = false;
-	affinity_join(group, twin->tid);
+static void enrol_made(struct group *group, int version, struct copy_thread *thread)
+{
+	struct task *task = task_of(thread, version);
+
+	ids_set(group->mxm, task->tuple->ids, version, thread->twin.tid);
+	task->tracee = thread->twin;
+	affinity_join(group, thread->twin.tid);
+}
+
+/* One that is still to be made stands behind its main thread, which has the same memory. */
+static void enrol_thread(
+	struct group *group, int version, const struct copy *copy, struct copy_thread *thread)
+{
+	struct task *task = task_of(thread, version);
+	struct tracee *twin = &thread->twin;
+
+	task_born(task->tuple, version, copy_twin(copy)->tid, twin->tgid, twin->mm);
+	if (twin->tid)
+		enrol_made(group, version, thread);
+	task->clear_tid_at = thread->clear_tid_at;
+	task->slot = thread->slot;
+	task->tuple->parted &= ~(1u << version);
+	task->tuple->masks[version].apart = false;
 	task_enter(task, TASK_RUNNING);
 	baton_lose(task);
 }
@@ -94,7 +108,7 @@ static void enrol(struct group *group, int version, const struct copies *copies)
 	for (int i = 0; i < copies->n; i++) {
 		copy_proc(mxm, copies->v[i].proc, group->leader, version);
 		for (int k = 0; k < copies->v[i].n; k++)
-			enrol_thread(group, version, &copies->v[i].threads[k]);
+			enrol_thread(group, version, &copies->v[i], &copies->v[i].threads[k]);
 	}
 	standins_enrol(group, version);
 	affinity_gather(group);
@@ -184,7 +198,33 @@ static int part_held(struct group *group, const struct remaking *r, struct err *
 	return rc == 0 ? standins_make(group, r->version, &r->copies, err) : rc;
 }
 
+/* To the next thread of them: 1, or 0 after the last one. */
+static int next_thread(struct remaking *r)
+{
+	if (++r->thread == r->copies.v[r->process].n) {
+		r->thread = 0;
+		r->process++;
+	}
+	if (r->process < r->copies.n)
+		return 1;
+	r->process = 0;
+	return 0;
+}
+
 /* A thread each time: the leader's clients wait no longer than for one. */
+static int step_make(struct group *group, struct remaking *r, struct err *err)
+{
+	struct copy *copy = &r->copies.v[r->process];
+	struct copy_thread *thread = &copy->threads[r->thread];
+	int rc = r->thread ? copy_thread(copy->threads, r->thread, err) : 0;
+
+	if (rc < 0)
+		return rc;
+	if (r->thread && !r->held)
+		enrol_made(group, r->version, thread);
+	return next_thread(r);
+}
+
 static int step_thread(struct group *group, struct remaking *r, struct err *err)
 {
 	const struct mxm *mxm = group->mxm;
@@ -196,13 +236,7 @@ static int step_thread(struct group *group, struct remaking *r, struct err *err)
 
 	if (rc == 0)
 		rc = copy_finish(thread, err);
-	if (rc < 0)
-		return rc;
-	if (++r->thread == copy->n) {
-		r->thread = 0;
-		r->process++;
-	}
-	return r->process < r->copies.n;
+	return rc < 0 ? rc : next_thread(r);
 }
 
 static int step_part(struct group *group, struct remaking *r, struct err *err)
@@ -239,6 +273,7 @@ static int step_functions(struct group *group, struct remaking *r, struct err *e
 
 /* What makes the copies ready to run. 1: the step is to be gone on with. */
 static int (*const steps[])(struct group *group, struct remaking *r, struct err *err) = {
+	step_make,
 	step_thread,
 	step_part,
 	step_memory,
@@ -322,8 +357,29 @@ bool remake_is_busy(const struct group *group)
 	return group->remaking && !group->remaking->runs;
 }
 
+/* Of a version that is lost again: nothing will be heard of threads that were never made. */
+static void dismiss_unmade(struct group *group)
+{
+	const struct remaking *r = group->remaking;
+
+	for (int i = 0; i < r->copies.n; i++) {
+		for (int k = 1; k < r->copies.v[i].n; k++) {
+			const struct copy_thread *thread = &r->copies.v[i].threads[k];
+			struct tuple *tuple = thread->twin.tid ? NULL : thread->task->tuple;
+
+			if (!tuple)
+				continue;
+			event_forget(group, tuple, r->version);
+			tuple->parted |= 1u << r->version;
+			task_gone(&tuple->tasks[r->version]);
+			tuple_drop_if_over(tuple);
+		}
+	}
+}
+
 static void forget(struct group *group)
 {
+	dismiss_unmade(group);
 	free_remaking(group->remaking);
 	group->remaking = NULL;
 }

@@ -206,14 +206,23 @@ int tracee_interrupt(struct tracee *t)
 /* AVX-512 and AMX fit (Intel SDM vol. 1, ch. 13). */
 #define XSTATE_MAX 16384
 
-int tracee_copy_xstate(struct tracee *from, struct tracee *to)
+int tracee_get_xstate(struct tracee *t, void **ret_state, size_t *ret_len)
 {
 	cleanup_free uint8_t *state = xmalloc(XSTATE_MAX);
 	struct iovec iov = { state, XSTATE_MAX };
 
-	if (ptrace(PTRACE_GETREGSET, from->tid, NT_X86_XSTATE, &iov) < 0)
+	if (ptrace(PTRACE_GETREGSET, t->tid, NT_X86_XSTATE, &iov) < 0)
 		return -errno;
-	return ptrace(PTRACE_SETREGSET, to->tid, NT_X86_XSTATE, &iov) < 0 ? -errno : 0;
+	*ret_len = iov.iov_len;
+	*ret_state = take_ptr(state);
+	return 0;
+}
+
+int tracee_set_xstate(struct tracee *t, const void *state, size_t len)
+{
+	struct iovec iov = { (void *)state, len };
+
+	return ptrace(PTRACE_SETREGSET, t->tid, NT_X86_XSTATE, &iov) < 0 ? -errno : 0;
 }
 
 int tracee_get_siginfo(struct tracee *t, siginfo_t *ret_info)

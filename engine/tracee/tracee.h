@@ -138,8 +138,9 @@ struct user_regs_struct *tracee_touch(struct tracee *t);
 /* Writes changed registers back now. Stopped only. */
 MUST_CHECK int tracee_flush(struct tracee *t);
 
-/* Both stopped: floating point, vectors and the like of @from become @to's. */
-MUST_CHECK int tracee_copy_xstate(struct tracee *from, struct tracee *to);
+/* Floating point, vectors and the like, of a stopped thread; the caller frees *@ret_state. */
+MUST_CHECK int tracee_get_xstate(struct tracee *t, void **ret_state, size_t *ret_len);
+MUST_CHECK int tracee_set_xstate(struct tracee *t, const void *state, size_t len);
 
 /* Stopped in STOP_SIGNAL: what it is about to be given. */
 MUST_CHECK int tracee_get_siginfo(struct tracee *t, siginfo_t *ret_info);
