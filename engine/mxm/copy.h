@@ -11,6 +11,7 @@
 /* A stopped thread of the process to copy, with no call pending, and its twin. */
 struct copy_thread {
 	struct task *task;
+	uint64_t worked_ns; /* its CPU time */
 	uint64_t sigmask;
 	uint64_t robust, robust_len; /* its robust list, 0: none */
 	stack_t stack;		     /* for signals */

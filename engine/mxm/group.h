@@ -65,6 +65,8 @@ void baton_tick(struct group *group);
 void baton_claim(struct group *group, int version);
 /* CPU time of its process in ns; 0: it is gone. */
 uint64_t task_cpu_time(const struct task *task);
+/* Of the thread alone; 0: it is gone, or the kernel does not tell (CONFIG_SCHED_INFO). */
+uint64_t task_worked(const struct task *task);
 char task_proc_state(const struct task *task);
 
 /* lead.c */

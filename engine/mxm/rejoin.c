@@ -25,6 +25,8 @@
 /* The versions may have to be analysed first, on a machine that has more to do. */
 #define ANALYSIS_NS 120000000000ul
 #define THREADS_MAX 4096
+/* A thread that has had less than this part of the CPU time of the one that had most. */
+#define IDLES 8
 
 static const char several[] =
 	"the program has several processes that share no memory, which cannot be stopped together";
@@ -232,7 +234,6 @@ static int hold(struct group *group, struct task *task)
 	task->local_call = task->at_entry_stop = false;
 	baton_give_up(task);
 	task->event = event_new(task->tuple, EVENT_RESUME);
-	task->event->patient = task->tracee.tid != task->tracee.tgid;
 	task_enter(task, TASK_READY);
 	event_ready(task->event);
 	return 0;
@@ -281,36 +282,53 @@ static bool find_all(struct group *group, struct copies *copies)
 	return copies->n > 0;
 }
 
-static bool hold_one(struct group *group, struct copy_thread *thread)
+static bool hold_one(struct group *group, struct copy_thread *thread, bool idles)
 {
 	struct err err = { 0 };
 
 	if (hold(group, thread->task) < 0)
 		return false;
+	thread->task->event->patient = idles;
 	agent_hold(thread->task);
 	return copy_note(thread, &err) == 0;
 }
 
-/*
- * The clients wait for main threads, as a rule: these are held last, have the CPU once more before
- * that, to come to the end of what they are at, and go on first.
- */
-static bool hold_all(struct group *group, struct copies *copies)
+/* Those that do next to none of the work, or the others. */
+static bool hold_those(struct group *group, struct copies *copies, bool idles)
 {
-	if (!find_all(group, copies))
-		return false;
+	uint64_t most = 0;
+
 	for (int i = 0; i < copies->n; i++) {
-		for (int k = 1; k < copies->v[i].n; k++) {
-			if (!hold_one(group, &copies->v[i].threads[k]))
+		for (int k = 0; k < copies->v[i].n; k++) {
+			struct copy_thread *thread = &copies->v[i].threads[k];
+
+			if (idles)
+				thread->worked_ns = task_worked(thread->task);
+			most = thread->worked_ns > most ? thread->worked_ns : most;
+		}
+	}
+	for (int i = 0; i < copies->n; i++) {
+		for (int k = 0; k < copies->v[i].n; k++) {
+			struct copy_thread *thread = &copies->v[i].threads[k];
+
+			if ((thread->worked_ns < most / IDLES) == idles &&
+				!hold_one(group, thread, idles))
 				return false;
 		}
 	}
-	sched_yield();
-	for (int i = 0; i < copies->n; i++) {
-		if (!hold_one(group, &copies->v[i].threads[0]))
-			return false;
-	}
 	return true;
+}
+
+/*
+ * The clients wait for threads that work: these are held last, have the CPU once more before that,
+ * to come to the end of what they are at, and go on first.
+ */
+static bool hold_all(struct group *group, struct copies *copies)
+{
+	if (!find_all(group, copies) || !hold_those(group, copies, true))
+		return false;
+	sched_yield();
+	return hold_those(group, copies, false);
 }
 
 static void give_up(struct mxm *mxm, int version, const char *why)

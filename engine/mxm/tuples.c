@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <sys/random.h>
@@ -243,6 +245,16 @@ uint64_t task_cpu_time(const struct task *task)
 	if (clock_getcpuclockid(task->tracee.tgid, &clock) != 0 || clock_gettime(clock, &ts) < 0)
 		return 0;
 	return ts.tv_sec * 1000000000ul + ts.tv_nsec + 1;
+}
+
+uint64_t task_worked(const struct task *task)
+{
+	cleanup_str struct str text = STR_INIT;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/schedstat", task->tracee.tgid,
+		task->tracee.tid);
+	return io_read_file(path, 256, &text, NULL) == 0 ? strtoull(str_text(&text), NULL, 10) : 0;
 }
 
 char task_proc_state(const struct task *task)
