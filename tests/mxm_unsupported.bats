@@ -72,6 +72,45 @@ setup() {
 	[[ $(event_field refused-syscall text) = "ptrace("*") = -1 EPERM: "*tracer* ]]
 }
 
+# program_of_32_bits FILE: exit(42), for i386.
+program_of_32_bits() {
+	local header='\x7fELF\1\1\1\0\0\0\0\0\0\0\0\0\2\0\3\0\1\0\0\0\x54\x80\4\x08\x34\0\0\0\0\0\0\0\0\0\0\0'
+	local sizes='\x34\0\x20\0\1\0\0\0\0\0\0\0'
+	local segment='\1\0\0\0\0\0\0\0\0\x80\4\x08\0\x80\4\x08\x60\0\0\0\x60\0\0\0\5\0\0\0\0\x10\0\0'
+	local code='\xb8\1\0\0\0\xbb\x2a\0\0\0\xcd\x80'
+
+	printf "$header$sizes$segment$code" >"$1"
+	chmod 755 "$1"
+}
+
+@test "a program of 32 bits is refused as by a kernel without them: as OLD, as a child, for a script" {
+	need python3
+	local leader sync python
+	python=$(command -v python3)
+	program_of_32_bits p
+	printf '#!%s\n' "$PWD/p" >script
+	chmod 755 script
+	run ./p
+	# A kernel that has no such programs refuses it by itself.
+	[ "$status" = 42 ] || [ "$status" = 126 ]
+	run -126 --separate-stderr "$MX" run "$PWD/p" "$PWD/p" --
+	[[ $stderr = *"old version"*"not an x86-64 ELF program"* ]]
+	for leader in old new; do
+		for sync in stream barrier lockstep; do
+			rm -f "$LOG"
+			run -0 mx_run --leader $leader --sync $sync "$python" "$python" -- -c '
+import os
+for p in "./script", "./p":
+    try: os.execv(p, [p])
+    except OSError as e: print(e.strerror)'
+			[ "$output" = "Exec format error"$'\n'"Exec format error" ] || fail "$output"
+			only_events
+			[ "$(events refused-syscall)" = 1 ]
+			[[ $(event_field refused-syscall text) = "execve("*") = -1 ENOEXEC: "* ]]
+		done
+	done
+}
+
 @test "one version alone makes the unknown call: a divergence, or the event; the other goes on" {
 	printf 'a\nb\nc\n' >in
 	for leader in old new; do

@@ -17,6 +17,7 @@
 #include "mxm/group.h"
 #include "mxm/ids.h"
 #include "mxm/layout.h"
+#include "mxm/program.h"
 #include "mxm/told.h"
 
 #ifndef PR_SET_MEMORY_MERGE
@@ -59,6 +60,14 @@ static void send_report(int sock, int step, int code, int listener)
 		_exit(125);
 }
 
+static int execute_file(const char *path, char *const argv[])
+{
+	if (program_is_foreign("", path))
+		return ENOEXEC;
+	execv(path, argv);
+	return errno;
+}
+
 /*
  * execvp(3) but for a file that the kernel cannot execute, which is not given to a shell. Returns
  * the errno that says most: a program that may not be executed rather than one that is not there.
@@ -69,19 +78,18 @@ static int execute(const struct mxm_version_config *version)
 	char full[PATH_MAX];
 	int best = ENOENT;
 
-	if (strchr(version->program, '/')) {
-		execv(version->program, version->argv);
-		return errno;
-	}
+	if (strchr(version->program, '/'))
+		return execute_file(version->program, version->argv);
 	if (!path)
 		path = "/usr/local/bin:/usr/bin:/bin";
 	for (;; path = end + 1) {
 		end = strchrnul(path, ':');
 		if ((size_t)snprintf(full, sizeof(full), "%.*s%s%s", (int)(end - path), path,
 			    end > path ? "/" : "./", version->program) < sizeof(full)) {
-			execv(full, version->argv);
-			if (errno != ENOENT && errno != ENOTDIR)
-				best = errno;
+			int rc = execute_file(full, version->argv);
+
+			if (rc != ENOENT && rc != ENOTDIR)
+				best = rc;
 		}
 		if (!*end)
 			return best;

@@ -96,7 +96,7 @@ static void make_call(struct task *task)
 	const struct special *special = special_of(row);
 
 	if (row->class == SYS_REFUSED) {
-		refusals_note(task);
+		refusals_note(task, row->refusal, row->reason);
 		tracee_skip_call(&task->tracee, -row->refusal);
 		task->at_entry_stop = false;
 		complete(task, -row->refusal);
@@ -144,7 +144,7 @@ static void ask_alone(struct task *task)
 	if (task->tuple->group->mxm->ops->asked)
 		told_ask(task);
 	if (row && row->class == SYS_REFUSED) {
-		refusals_note(task);
+		refusals_note(task, row->refusal, row->reason);
 		tracee_skip_call(&task->tracee, -row->refusal);
 		task->at_entry_stop = false;
 		task_resume(task, RESUME_RUN, 0);

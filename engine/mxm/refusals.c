@@ -21,16 +21,15 @@ static bool is_first(struct mxm *mxm, const struct sys_row *row)
 	return first;
 }
 
-void refusals_note(struct task *task)
+void refusals_note(struct task *task, int error, const char *reason)
 {
 	struct mxm *mxm = task->tuple->group->mxm;
-	const struct sys_row *row = task->call.row;
 	cleanup_str struct str text = STR_INIT;
 
-	if (row->refusal == ENOSYS || !is_first(mxm, row))
+	if (error == ENOSYS || !is_first(mxm, task->call.row))
 		return;
 	drop_print_task(&text, task);
-	str_printf(&text, " = -1 %s: %s", strerrorname_np(row->refusal), row->reason);
+	str_printf(&text, " = -1 %s: %s", strerrorname_np(error), reason);
 	mxm->ops->note(mxm->ops_arg, "refused-syscall", task->version, task->tuple->ids->known,
 		str_text(&text));
 }

@@ -11,6 +11,8 @@
 #include "mxm/clones.h"
 #include "mxm/ids.h"
 #include "mxm/layout.h"
+#include "mxm/program.h"
+#include "mxm/refusals.h"
 #include "mxm/special.h"
 
 /* A child that asks not to be traced would run beside the engine, and could not make a call. */
@@ -58,6 +60,11 @@ const struct special special_clone = {
 
 static int exec_lead(struct task *task, struct event *event)
 {
+	if (program_of_task_is_foreign(task)) {
+		refusals_note(task, ENOEXEC, "a program of 32 bits");
+		task->made_result = -ENOEXEC;
+		return SPECIAL_MADE;
+	}
 	layout_before_exec(task);
 	return 0;
 }
