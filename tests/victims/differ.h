@@ -490,7 +490,7 @@ static void wanted(const char *what)
 	if (!strcmp(what, "w-order")) {
 		if (NEW)
 			MUST(prctl(PR_SET_DUMPABLE, 1));
-		MUST(chdir("."));
+		MUST(chdir("/"));
 		if (!NEW)
 			MUST(prctl(PR_SET_DUMPABLE, 1));
 	}
