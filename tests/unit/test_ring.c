@@ -40,7 +40,8 @@ static int wait_as_leader(uint64_t *word, uint32_t value)
 
 int main(void)
 {
-	struct group group = { .leader = LEADER, .followers = 1u << FOLLOWER };
+	struct mxm mxm = { .config.nversions = 2 };
+	struct group group = { .mxm = &mxm, .leader = LEADER, .followers = 1u << FOLLOWER };
 	struct sleeper s = { 0 };
 	struct err err = { 0 };
 	pthread_t thread;
@@ -59,5 +60,6 @@ int main(void)
 		"a leader that sleeps at a barrier is woken when the follower is lost");
 	is_int(wait_as_leader(s.word, 7), EAGAIN, "and one that was about to does not sleep");
 	ok(*s.word != 8, "that version has not come to the next call");
+	ring_end(&group);
 	return tap_done();
 }
