@@ -62,6 +62,16 @@ again() {
 	again harmless sleep patience
 }
 
+@test "one file more at the start, hundreds of looks before both make the same socket" {
+	local sync leader
+	for sync in lockstep barrier stream; do
+		for leader in old new; do
+			MX_TEST_OPTIONS="--sync $sync --leader $leader --patience 10" \
+				compare_native "$(victim again_old)" "$(victim again_new)" -- starts
+		done
+	done
+}
+
 @test "harmful: options, places and priorities that change; files made or emptied; more to wait for, or forever" {
 	again harmful x-option x-option-off x-elsewhere x-nicer x-creates x-empties x-more x-forever
 }

@@ -20,14 +20,17 @@
 #include "mxm/files.h"
 #include "mxm/group.h"
 #include "mxm/install.h"
+#include "mxm/masks.h"
 #include "mxm/rules.h"
+#include "mxm/settings.h"
 #include "mxm/special.h"
 
 /* Where a descriptor goes that one version alone has: far above those of the program. */
 #define FAR_FD 900
 
-/* How many of the leader's events are searched for one that is the follower's call. */
-#define LOOK_AHEAD 128
+/* How many of the leader's events are searched for one that is the follower's call: an interpreter
+ * makes hundreds of looks as it starts. Fewer than a leader may be ahead (lead.c). */
+#define LOOK_AHEAD 1024
 
 const char *own_rule(enum own own)
 {
@@ -398,7 +401,8 @@ static bool is_of_made(const struct task *task, const struct event *event)
 static bool may_be_leaders_own(const struct task *task, const struct event *event)
 {
 	return event->kind == EVENT_CALL &&
-	       (rules_is_look(&event->call) || own_made(event) != OWN_NOT ||
+	       (rules_is_look(&event->call) || settings_has(&event->call) ||
+		       masks_has(&event->call) || own_made(event) != OWN_NOT ||
 		       is_of_made(task, event));
 }
 
@@ -431,7 +435,9 @@ enum own_turn own_turn(const struct task *task, const struct event *event)
 		if (!may_be_leaders_own(task, leader->event))
 			return OWN_FOLLOWERS;
 	}
-	return group->bereft || lead_waits_beside(group, leader) ? OWN_FOLLOWERS : OWN_UNKNOWN;
+	return group->bereft || group->lag > LOOK_AHEAD || lead_waits_beside(group, leader)
+		       ? OWN_FOLLOWERS
+		       : OWN_UNKNOWN;
 }
 
 /* what becomes of them */
