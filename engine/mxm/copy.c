@@ -94,7 +94,7 @@ static int fork_by_proxy(struct tracee *main, struct tracee *ret_copy, struct er
 /* The process. It is the engine's child, as the program's first one is. */
 static int fork_process(struct tracee *main, struct tracee *ret_copy, struct err *err)
 {
-	int rc = standins_parent(main->tgid) == getpid()
+	int rc = thread_parent(main->tgid) == getpid()
 			 ? clone_of(main, CLONE_PARENT, 0, ret_copy, err)
 			 : fork_by_proxy(main, ret_copy, err);
 

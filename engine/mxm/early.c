@@ -56,7 +56,7 @@ bool early_may(const struct task *task)
 	default:
 		break;
 	}
-	return lead_waits_beside(group, leader) || group->lag > PATIENCE;
+	return task_waits_beside(group, leader) || group->lag > PATIENCE;
 }
 
 static bool is_of(const struct early_look *look, const struct call *call, const struct str *in)

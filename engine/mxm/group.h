@@ -68,6 +68,9 @@ uint64_t task_cpu_time(const struct task *task);
 /* Of the thread alone; 0: it is gone, or the kernel does not tell (CONFIG_SCHED_INFO). */
 uint64_t task_worked(const struct task *task);
 char task_proc_state(const struct task *task);
+/* Does another task of the leader's than @leader wait for its followers, or this one after its
+ * call? Then it may be that none of its others comes further. */
+bool task_waits_beside(const struct group *group, const struct task *leader);
 
 /* lead.c */
 
@@ -83,9 +86,6 @@ void lead_interrupted(struct task *task, const siginfo_t *info);
 bool lead_pump(struct group *group);
 /* The event held back until the baton holder's next stop goes out. */
 void lead_publish_held_back(struct group *group);
-/* Does another task of the leader's than @leader wait for its followers, or this one after its
- * call? Then it may be that none of its others comes further. */
-bool lead_waits_beside(const struct group *group, const struct task *leader);
 /* In its last stop: keeps what its call has done already. */
 void lead_harvest(struct task *task);
 

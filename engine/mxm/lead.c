@@ -405,17 +405,6 @@ void lead_interrupted(struct task *task, const siginfo_t *info)
 	event_ready(event);
 }
 
-bool lead_waits_beside(const struct group *group, const struct task *leader)
-{
-	list_for_each (at, &group->tuples) {
-		const struct task *t = &container_of(at, struct tuple, link)->tasks[group->leader];
-
-		if (t->settling || (t != leader && t->state == TASK_ASKING && t->event))
-			return true;
-	}
-	return false;
-}
-
 void lead_publish_held_back(struct group *group)
 {
 	struct event *event = group->unpublished;

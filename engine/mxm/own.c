@@ -435,7 +435,7 @@ enum own_turn own_turn(const struct task *task, const struct event *event)
 		if (!may_be_leaders_own(task, leader->event))
 			return OWN_FOLLOWERS;
 	}
-	return group->bereft || group->lag > LOOK_AHEAD || lead_waits_beside(group, leader)
+	return group->bereft || group->lag > LOOK_AHEAD || task_waits_beside(group, leader)
 		       ? OWN_FOLLOWERS
 		       : OWN_UNKNOWN;
 }

@@ -36,7 +36,7 @@ static int pids_led(struct task *task, struct event *event, int64_t *result)
 {
 	struct mxm *mxm = task->tuple->group->mxm;
 	const pid_t standin = task->tuple->proc->ids->standin[task->version];
-	const pid_t parent = standin && task->call.nr == SYS_getppid ? standins_parent(standin) : 0;
+	const pid_t parent = standin && task->call.nr == SYS_getppid ? thread_parent(standin) : 0;
 
 	if (parent)
 		*result = ids_to_known(mxm, task->version, parent);

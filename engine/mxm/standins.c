@@ -27,20 +27,6 @@ struct standin {
 	struct tracee tracee;
 };
 
-pid_t standins_parent(pid_t pid)
-{
-	cleanup_str struct str text = STR_INIT;
-	char path[64];
-	const char *at;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	if (io_read_file(path, 4096, &text, NULL) < 0)
-		return 0;
-	/* "pid (name) state ppid ..." */
-	at = strrchr(str_text(&text), ')');
-	return at && strlen(at) > 4 ? (pid_t)strtol(at + 4, NULL, 10) : 0;
-}
-
 /* Nothing is blocked any more, and the handler is the default. */
 static int die_of(struct tracee *t, int sig)
 {
@@ -154,7 +140,7 @@ static pid_t parent_of(const struct copy *copy, int leader)
 {
 	const pid_t standin = copy->proc->ids->standin[leader];
 
-	return standins_parent(standin ? standin : copy_main(copy)->tracee.tgid);
+	return thread_parent(standin ? standin : copy_main(copy)->tracee.tgid);
 }
 
 /* Waiting for it by its group finds it there, too. */

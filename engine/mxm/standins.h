@@ -35,9 +35,6 @@ void standins_kill(struct group *group, int version);
 /* The stop of a tracee that is no task: true where it is a stand-in, and the stop was served. */
 bool standins_stop(struct group *group, const struct stop *stop);
 
-/* Process @pid's parent, as the kernel has it; 0: it is gone. */
-pid_t standins_parent(pid_t pid);
-
 void standins_free(struct group *group);
 
 #endif

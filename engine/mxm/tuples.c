@@ -327,3 +327,14 @@ void baton_lose(struct task *task)
 	baton_give_up(task);
 	task->preempted = ++task->tuple->group->preemptions;
 }
+
+bool task_waits_beside(const struct group *group, const struct task *leader)
+{
+	list_for_each (at, &group->tuples) {
+		const struct task *t = &container_of(at, struct tuple, link)->tasks[group->leader];
+
+		if (t->settling || (t != leader && t->state == TASK_ASKING && t->event))
+			return true;
+	}
+	return false;
+}

@@ -4,6 +4,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
@@ -110,17 +111,34 @@ int tracee_wait(struct stop *ret_stop)
 	return decode(tid, status, ret_stop);
 }
 
-char thread_state(pid_t tid)
+/* " state ppid ...", of "pid (name) state ppid ...": the name may hold any character. NULL: gone.
+ */
+static const char *stat_behind_name(pid_t tid, struct str *text)
 {
-	cleanup_str struct str stat = STR_INIT;
 	char path[64];
 	const char *at;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
-	if (io_read_file(path, 4096, &stat, NULL) < 0)
-		return '\0';
-	at = strrchr(str_text(&stat), ')');
-	return at && at[1] == ' ' ? at[2] : '\0';
+	if (io_read_file(path, 4096, text, NULL) < 0)
+		return NULL;
+	at = strrchr(str_text(text), ')');
+	return at && strlen(at) > 4 && at[1] == ' ' ? at + 1 : NULL;
+}
+
+char thread_state(pid_t tid)
+{
+	cleanup_str struct str text = STR_INIT;
+	const char *at = stat_behind_name(tid, &text);
+
+	return at ? at[1] : '\0';
+}
+
+pid_t thread_parent(pid_t tid)
+{
+	cleanup_str struct str text = STR_INIT;
+	const char *at = stat_behind_name(tid, &text);
+
+	return at ? (pid_t)strtol(at + 3, NULL, 10) : 0;
 }
 
 int tracee_wait_for(pid_t tid, struct stop *ret_stop)

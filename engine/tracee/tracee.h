@@ -105,6 +105,8 @@ MUST_CHECK int tracee_wait(struct stop *ret_stop);
 
 /* As proc(5) has it: 'S', 'Z' …; '\0': it is gone. */
 char thread_state(pid_t tid);
+/* Of its process, as the engine's namespace numbers it; 0: it is gone. */
+pid_t thread_parent(pid_t tid);
 
 /*
  * As tracee_wait() for the tracee @tid alone; goes on after signals. -ESRCH, when a signal comes:
