@@ -104,6 +104,8 @@ static void enrol(struct group *group, int version, const struct copies *copies)
 	struct mxm *mxm = group->mxm;
 	struct version *v = &mxm->versions[version];
 
+	/* They have done what was held back for the version that was lost. */
+	lead_publish_held_back(group);
 	ids_forget_version(mxm, version);
 	for (int i = 0; i < copies->n; i++) {
 		copy_proc(mxm, copies->v[i].proc, group->leader, version);

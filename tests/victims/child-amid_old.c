@@ -12,7 +12,7 @@
 #ifndef CRASHES
 #define CRASHES 0
 #endif
-#define ROUNDS 8
+#define ROUNDS 40
 
 static volatile sig_atomic_t told;
 
