@@ -406,6 +406,7 @@ static int make_plan(
 	const struct json *spec, const struct edit *edit, struct plan *ret_plan, struct err *err)
 {
 	const struct options *options = edit->options;
+	const struct json *caps = json_path(spec, "process.capabilities.effective");
 	const char *rootfs = json_string(json_path(spec, "root.path"));
 	const char *exec = options->text[OPTION_EXEC];
 	const char *path = spec_env(spec, "PATH"),
@@ -427,6 +428,7 @@ static int make_plan(
 	plan.mounts = own_mounts(spec, plan.old);
 	if (exec && strcmp(exec, "supervised") == 0)
 		plan.exec = engine_words(edit, &plan);
+	plan.effective = json_type(caps) == JSON_ARRAY ? json_copy(caps) : json_new(JSON_ARRAY);
 	plan.path = xstrdup(path ? path : "");
 	plan.cwd = xstrdup(cwd ? cwd : "/");
 	*ret_plan = plan;
@@ -472,6 +474,17 @@ bool edit_wants_exec(const char *state)
 
 	/* No plan: it is no container of ours. */
 	return state_exists(state) && plan_read(state, &plan, &ignored) == 0 && plan.exec;
+}
+
+struct json *edit_exec_caps(const char *state)
+{
+	cleanup_plan struct plan plan = { 0 };
+	struct err ignored;
+
+	if (!state_exists(state) || plan_read(state, &plan, &ignored) < 0 ||
+		json_has_string(plan.effective, cap_chroot))
+		return NULL;
+	return take_ptr(plan.effective);
 }
 
 int edit_exec(struct json *process, const char *state, struct err *err)

@@ -31,6 +31,11 @@ MUST_CHECK int edit_spec(struct json *spec, const struct edit *edit, struct err 
 
 /* Whether programs that are executed in the running container are to be supervised, too. */
 bool edit_wants_exec(const char *state);
+/*
+ * The capabilities that the container's own process has, where the engine was given one more: NULL
+ * if not.
+ */
+struct json *edit_exec_caps(const char *state);
 /* Edits the process of such an exec, so that both versions of the program are run. */
 MUST_CHECK int edit_exec(struct json *process, const char *state, struct err *err);
 

@@ -151,6 +151,17 @@ struct json *json_at(const struct json *j, size_t i)
 	return j && i < j->count ? j->members[i].value : NULL;
 }
 
+bool json_has_string(const struct json *array, const char *s)
+{
+	for (size_t i = 0; i < json_count(array); i++) {
+		const char *item = json_string(json_at(array, i));
+
+		if (item && strcmp(item, s) == 0)
+			return true;
+	}
+	return false;
+}
+
 const char *json_key_at(const struct json *j, size_t i)
 {
 	return j && i < j->count ? j->members[i].key : NULL;

@@ -57,6 +57,7 @@ MUST_CHECK int json_integer(const struct json *j, long long min, long long max, 
 size_t json_count(const struct json *j);
 struct json *json_at(const struct json *j, size_t i);
 const char *json_key_at(const struct json *j, size_t i);
+bool json_has_string(const struct json *array, const char *s);
 struct json *json_get(const struct json *object, const char *key);
 /* Walks down through objects: "linux.seccomp". Keys with dots need json_get(). */
 struct json *json_path(const struct json *object, const char *path);

@@ -20,6 +20,7 @@ void plan_free(struct plan *plan)
 	json_free(plan->old_args);
 	json_free(plan->new_args);
 	json_free(plan->exec);
+	json_free(plan->effective);
 	free(plan->path);
 	free(plan->cwd);
 	*plan = (struct plan){ 0 };
@@ -51,6 +52,7 @@ int plan_write(const char *state, const struct plan *plan, struct err *err)
 	json_set(j, "new-args", json_copy(plan->new_args));
 	if (plan->exec)
 		json_set(j, "exec", json_copy(plan->exec));
+	json_set(j, "effective", json_copy(plan->effective));
 	set_string(j, "path", plan->path);
 	set_string(j, "cwd", plan->cwd);
 	json_print(j, &text);
@@ -116,6 +118,7 @@ int plan_read(const char *state, struct plan *ret_plan, struct err *err)
 	plan.old_args = get_list(j, "old-args");
 	plan.new_args = get_list(j, "new-args");
 	plan.exec = get_list(j, "exec");
+	plan.effective = get_list(j, "effective");
 	plan.path = get_string(j, "path");
 	plan.cwd = get_string(j, "cwd");
 	if (json_integer(json_get(j, "builtin"), 0, INT32_MAX, &plan.builtin) < 0 || !plan.rootfs ||

@@ -20,8 +20,9 @@ struct plan {
 	struct json *mounts; /* the bundle's own: {"at": destination, "options": ["ro", ...],
 				"recursive": whether the options hold for mounts below it} */
 	struct json *old_args, *new_args;
-	struct json *exec; /* the engine's words before OLD for a supervised exec, or NULL */
-	char *path;	   /* the process' PATH */
+	struct json *exec;	/* the engine's words before OLD for a supervised exec, or NULL */
+	struct json *effective; /* the process' own capabilities */
+	char *path;		/* the process' PATH */
 	char *cwd;
 };
 

@@ -220,17 +220,6 @@ struct json *spec_mount_at(const struct json *spec, const char *path)
 	return NULL;
 }
 
-static bool has_string(const struct json *array, const char *s)
-{
-	for (size_t i = 0; i < json_count(array); i++) {
-		const char *item = json_string(json_at(array, i));
-
-		if (item && strcmp(item, s) == 0)
-			return true;
-	}
-	return false;
-}
-
 static bool action_allows(const char *action)
 {
 	return action &&
@@ -250,7 +239,7 @@ bool spec_seccomp_allows(const struct json *spec, const char *call)
 		const struct json *rule = json_at(rules, i);
 
 		if (json_count(json_get(rule, "args")) ||
-			!has_string(json_get(rule, "names"), call))
+			!json_has_string(json_get(rule, "names"), call))
 			continue;
 		if (!action_allows(json_string(json_get(rule, "action"))))
 			return false;
@@ -308,7 +297,7 @@ int spec_add_capability(struct json *spec, const char *cap, bool *ret_added, str
 		uid = 0;
 	for (size_t i = 0; rc == 0 && i < (uid ? 5 : 3); i++) {
 		rc = json_ensure(caps, sets[i], JSON_ARRAY, &set, err);
-		if (rc < 0 || has_string(set, cap))
+		if (rc < 0 || json_has_string(set, cap))
 			continue;
 		json_append(set, json_new_string(cap));
 		added = true;

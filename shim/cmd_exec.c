@@ -55,6 +55,51 @@ static int run_supervised(
 	return rc < 0 ? rc : status;
 }
 
+/* Where it has a copy, made at create, of what the bundle's config.json said then: as crun does. */
+static bool reads_a_copy(const struct config *config)
+{
+	cleanup_str struct str text = STR_INIT;
+
+	return delegate_tells(config, "--version", &text) && str_starts(str_text(&text), "crun ");
+}
+
+/*
+ * Without a process of the caller's own the delegate makes one out of the container's, which has a
+ * capability more than was asked for: the engine's. Here with those that it would have had;
+ * what becomes the delegate need not free them.
+ */
+static char **with_caps(const struct cmdline *line, const struct json *caps)
+{
+	char **words = xreallocarray(NULL, line->argc + json_count(caps) + 2, sizeof(*words));
+	int n = 0;
+
+	for (int i = 0; i < line->argc; i++) {
+		words[n++] = line->argv[i];
+		if (line->argv[i] != line->verb)
+			continue;
+		if (json_count(caps) == 0)
+			words[n++] = xstrdup("--cap=");
+		for (size_t k = 0; k < json_count(caps); k++)
+			words[n++] = xasprintf("--cap=%s", json_string(json_at(caps, k)));
+	}
+	words[n] = NULL;
+	return words;
+}
+
+/* Returns only on failure. */
+static int run_alone(
+	const struct cmdline *line, const struct config *config, const char *state, struct err *err)
+{
+	struct cmdline limited = *line;
+	cleanup_json struct json *caps = NULL;
+
+	if (state && !line->process && !line->caps)
+		caps = edit_exec_caps(state);
+	if (caps && reads_a_copy(config))
+		limited.argv = with_caps(line, caps);
+	return delegate_exec(config, &limited, err);
+}
+
 /*
  * A shell or a health check in the container is run as it is, from the new image. Where the
  * container asks for it (io.mx.exec=supervised), both versions of the program are run as one.
@@ -65,13 +110,12 @@ static int exec(const struct cmdline *line, const struct config *config)
 	struct err err = { 0 };
 	int rc;
 
-	if (!line->id || !line->process || state_path(line->root, line->id, &state, &err) < 0 ||
-		!edit_wants_exec(state)) {
-		if (delegate_exec(config, line, &err) < 0)
-			report_error(line, -1, err.text);
-		return 1;
-	}
-	rc = run_supervised(line, config, state, &err);
+	if (line->id && state_path(line->root, line->id, &state, &err) < 0)
+		state = NULL; /* no name of a container of ours */
+	if (state && line->process && edit_wants_exec(state))
+		rc = run_supervised(line, config, state, &err);
+	else
+		rc = run_alone(line, config, state, &err);
 	if (rc < 0)
 		report_error(line, -1, err.text);
 	return rc < 0 ? 1 : rc;

@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "base/io.h"
 #include "base/version.h"
 #include "oci/json.h"
+#include "shim/delegate.h"
 #include "shim/report.h"
 #include "shim/shim.h"
-
-#define FEATURES_MAX (1u << 20)
 
 /* The delegate's own answer, or NULL if it has none (crun before 1.9). */
 static struct json *ask_delegate(const struct config *config)
@@ -19,28 +13,9 @@ static struct json *ask_delegate(const struct config *config)
 	cleanup_str struct str text = STR_INIT;
 	struct json *features = NULL;
 	struct err ignored;
-	int fds[2], status, rc;
-	pid_t child;
 
-	if (!config->delegate || pipe2(fds, O_CLOEXEC) < 0)
-		return NULL;
-	child = fork();
-	if (child == 0) {
-		char verb[] = "features";
-		char *argv[] = { config->delegate, verb, NULL };
-		int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-		if (null < 0 || dup2(null, 2) < 0 || dup2(fds[1], 1) < 0)
-			_exit(127);
-		execv(config->delegate, argv);
-		_exit(127);
-	}
-	close(fds[1]);
-	rc = child < 0 ? -EAGAIN : io_read_fd(fds[0], FEATURES_MAX, &text, &ignored);
-	close(fds[0]);
-	while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
-		;
-	if (rc < 0 || status != 0 || json_parse(text.data, text.len, &features, &ignored) < 0)
+	if (!delegate_tells(config, "features", &text) ||
+		json_parse(text.data, text.len, &features, &ignored) < 0)
 		return NULL;
 	if (json_type(features) == JSON_OBJECT)
 		return features;

@@ -147,10 +147,13 @@ static void parse_option(struct cmdline *line, int i)
 	take(line, i, "--bundle", &line->bundle);
 	take(line, i, "--config", &line->config_name);
 	take(line, i, "--process", &line->process);
-	if (exec)
+	take(line, i, "--cap", &line->caps);
+	if (exec) {
 		take(line, i, "-p", &line->process);
-	else
+		take(line, i, "-c", &line->caps);
+	} else {
 		take(line, i, "-b", &line->bundle);
+	}
 	if (strcmp(word, "--process") == 0 || (exec && strcmp(word, "-p") == 0))
 		line->process_at = i + 1;
 	if (strcmp(word, "--detach") == 0 || strcmp(word, "-d") == 0)

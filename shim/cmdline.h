@@ -18,7 +18,7 @@ struct cmdline {
 	bool version, help;
 	const char *bundle; /* create, run */
 	const char *config_name;
-	const char *process; /* exec */
+	const char *process, *caps; /* exec */
 	bool detach, force;
 	const char *id; /* the first operand, or NULL */
 	int process_at; /* place of the value of --process in argv, 0 if it is joined by "=" */

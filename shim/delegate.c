@@ -7,8 +7,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "base/near.h"
 #include "base/sealed.h"
+
+/* What a delegate tells of itself is shorter. */
+#define TEXT_MAX (1u << 20)
 
 static int check_delegate(const struct config *config, struct err *err)
 {
@@ -129,4 +133,30 @@ int delegate_knows(const struct config *config, const struct cmdline *line, stru
 	*arg = NULL;
 	rc = run(config, argv, true, &status, err);
 	return rc < 0 ? rc : status == 0;
+}
+
+bool delegate_tells(const struct config *config, const char *word, struct str *ret_text)
+{
+	struct err ignored;
+	int fds[2], status = 1, rc;
+	pid_t child;
+
+	if (!config->delegate || pipe2(fds, O_CLOEXEC) < 0)
+		return false;
+	child = fork();
+	if (child == 0) {
+		char *argv[] = { config->delegate, (char *)word, NULL };
+		int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+		if (null < 0 || dup2(null, 2) < 0 || dup2(fds[1], 1) < 0)
+			_exit(127);
+		execv(config->delegate, argv);
+		_exit(127);
+	}
+	close(fds[1]);
+	rc = child < 0 ? -EAGAIN : io_read_fd(fds[0], TEXT_MAX, ret_text, &ignored);
+	close(fds[0]);
+	while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
+	return rc >= 0 && status == 0;
 }

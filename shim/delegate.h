@@ -4,6 +4,7 @@
 #define MX_SHIM_DELEGATE_H
 
 #include "base/err.h"
+#include "base/str.h"
 #include "oci/config.h"
 #include "shim/cmdline.h"
 
@@ -22,5 +23,8 @@ MUST_CHECK int delegate_run(
 /* 1 if the delegate has a container of the command line's id, 0 if not. Says nothing to anybody. */
 MUST_CHECK int delegate_knows(
 	const struct config *config, const struct cmdline *line, struct err *err);
+
+/* What the delegate prints if it is asked by @word alone ("--version"). False: it fails. */
+bool delegate_tells(const struct config *config, const char *word, struct str *ret_text);
 
 #endif
