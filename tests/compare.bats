@@ -159,19 +159,6 @@ servers_agree() {
 	[ $together -ge 15 ] && [ $apart -ge 5 ] || fail "$together together, $apart apart"
 }
 
-# package NAME VERSION: Debian's package of that version, unpacked; its folder.
-package() {
-	local dir=${MX_PACKAGES:-$BATS_FILE_TMPDIR}/$1_${2//[:~]/_}
-	if [ ! -d "$dir" ]; then
-		mkdir -p "$dir.part"
-		(cd "$dir.part" && apt-get download "$1=$2" >/dev/null 2>&1) ||
-			skip "the archive has no $1 $2"
-		dpkg-deb -x "$dir.part"/*.deb "$dir.part/root"
-		mv "$dir.part" "$dir"
-	fi
-	printf '%s\n' "$dir/root"
-}
-
 # neighbours NAME ARGV0 PACKAGE OLD NEW: two versions in Debian's archive.
 neighbours() {
 	local old new program args

@@ -191,3 +191,16 @@ victim() {
 	[ -x "$VICTIMS/$1" ] || fail "no victim $1: make victims"
 	printf '%s\n' "$VICTIMS/$1"
 }
+
+# package NAME VERSION: Debian's package of that version, unpacked; its folder.
+package() {
+	local dir=${MX_PACKAGES:-$BATS_FILE_TMPDIR}/$1_${2//[:~]/_}
+	if [ ! -d "$dir" ]; then
+		mkdir -p "$dir.part"
+		(cd "$dir.part" && apt-get download "$1=$2" >/dev/null 2>&1) ||
+			skip "the archive has no $1 $2"
+		dpkg-deb -x "$dir.part"/*.deb "$dir.part/root"
+		mv "$dir.part" "$dir"
+	fi
+	printf '%s\n' "$dir/root"
+}

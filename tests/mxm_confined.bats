@@ -7,6 +7,7 @@
 # shellcheck disable=SC2154
 
 load podman.bash
+load engines.bash
 
 programs='sh bash cp sort grep sed mawk find tar gzip xz sqlite3 perl openssl ls wc tail sleep seq printf mkdir rm
 cksum mktemp cmp head env cat'
@@ -46,22 +47,7 @@ teardown_file() {
 }
 
 teardown() {
-	[ -z "${daemon-}" ] || stop_daemon
-	if [ -n "${rootless_name-}" ]; then
-		pkill -u "$rootless_name" || :
-		userdel "$rootless_name"
-		rm -rf --one-file-system "$home"
-	fi
-}
-
-stop_daemon() {
-	kill "$daemon"
-	for _ in {1..100}; do
-		kill -0 "$daemon" 2>/dev/null || break
-		sleep 0.1
-	done
-	awk -v dir="$BATS_TEST_TMPDIR/" 'index($5, dir) == 1 {print $5}' /proc/self/mountinfo | tac |
-		xargs -r umount -l
+	engines_down
 }
 
 agree() {
@@ -89,26 +75,10 @@ agree() {
 	agree podman run --rm --log-driver=none --read-only --tmpfs /tmp --network none localhost/programs:1
 }
 
-# As another user, in a home of its own.
-rootless() {
-	setpriv --reuid "$rootless_uid" --regid "$rootless_uid" --clear-groups env -i HOME="$home" PATH="$PATH" \
-		XDG_RUNTIME_DIR="$home/run" CONTAINERS_CONF="$home/containers.conf" \
-		CONTAINERS_STORAGE_CONF="$home/storage.conf" "$@"
-}
-
 @test "rootless podman" {
 	command -v newuidmap >/dev/null || skip "no newuidmap"
-	rootless_name=mxinside$$
-	useradd --no-create-home --home-dir /nonexistent "$rootless_name"
-	rootless_uid=$(id -u "$rootless_name")
-	home=$(mktemp -d /tmp/mx-home.XXXXXX)
-	chmod 755 "$home"
-	mkdir -p "$home/run"
-	sed "s|$BATS_FILE_TMPDIR/podman|$home|g" "$CONTAINERS_CONF" >"$home/containers.conf"
-	sed "s|$BATS_FILE_TMPDIR/podman|$home|g" "$CONTAINERS_STORAGE_CONF" >"$home/storage.conf"
-	cp "$BATS_FILE_TMPDIR/root.tar" "$home"
-	chown -R "$rootless_uid:$rootless_uid" "$home"
-	cd "$home"
+	rootless_up
+	install -o "$rootless_uid" "$BATS_FILE_TMPDIR/root.tar" "$home"
 	rootless podman import -q root.tar localhost/programs:1
 	agree rootless podman run --rm --log-driver=none --network host localhost/programs:1
 	rootless podman system migrate || :
@@ -119,14 +89,7 @@ rootless() {
 	local dir=$BATS_TEST_TMPDIR/docker
 	command -v dockerd >/dev/null || skip "no docker"
 	mkdir -p "$dir"
-	dockerd --iptables=false --bridge=none --data-root "$dir/data" --exec-root "$dir/exec" \
-		-H "unix://$dir/socket" -p "$dir/pid" >"$dir/log" 2>&1 3>&- &
-	daemon=$!
-	export DOCKER_HOST=unix://$dir/socket
-	for _ in {1..200}; do
-		docker version >/dev/null 2>&1 && break
-		sleep 0.1
-	done
+	dockerd_up "$dir"
 	docker import "$BATS_FILE_TMPDIR/root.tar" programs:1 >/dev/null
 	agree docker run --rm --network none programs:1
 	agree docker run --rm --network none --user 1000 --cap-drop=all --security-opt no-new-privileges programs:1

@@ -33,19 +33,6 @@ in_each_mode() {
 	done
 }
 
-# package NAME VERSION: Debian's package of that version, unpacked; its folder.
-package() {
-	local dir=${MX_PACKAGES:-$BATS_FILE_TMPDIR}/$1_${2//[:~]/_}
-	if [ ! -d "$dir" ]; then
-		mkdir -p "$dir.part"
-		(cd "$dir.part" && apt-get download "$1=$2" >/dev/null 2>&1) ||
-			skip "the archive has no $1 $2"
-		dpkg-deb -x "$dir.part"/*.deb "$dir.part/root"
-		mv "$dir.part" "$dir"
-	fi
-	printf '%s\n' "$dir/root"
-}
-
 redis_serves() {
 	start_pair "$port" "$1" "$2" --port "$port" --bind 127.0.0.1 --dir "$site" --save ""
 	wait_until 20 redis-cli -p "$port" ping

@@ -7,6 +7,7 @@
 # shellcheck disable=SC2154
 
 load podman.bash
+load engines.bash
 
 setup_file() {
 	local name
@@ -33,27 +34,11 @@ setup() {
 	port=$((20001 + RANDOM % 12000))
 	server=(redis-server --port "$port" --bind 127.0.0.1 --save '')
 	old=$BATS_FILE_TMPDIR/roots/old
-	daemon='' rootless_name=''
 }
 
 teardown() {
 	podman rm -fa -t 0 >/dev/null 2>&1
-	[ -z "$daemon" ] || stop_daemon
-	if [ -n "$rootless_name" ]; then
-		pkill -u "$rootless_name" || :
-		userdel "$rootless_name"
-		rm -rf --one-file-system "$home"
-	fi
-}
-
-stop_daemon() {
-	kill "$daemon"
-	for _ in {1..100}; do
-		kill -0 "$daemon" 2>/dev/null || break
-		sleep 0.1
-	done
-	awk -v dir="$BATS_TEST_TMPDIR/" 'index($5, dir) == 1 {print $5}' /proc/self/mountinfo | tac |
-		xargs -r umount -l
+	engines_down
 }
 
 # One connection, before and after the crash.
@@ -126,36 +111,17 @@ redis_flags=(--mount 'type=image,source=localhost/redis:old,destination=/.mx/old
 	podman network rm -f "$(cat "$BATS_TEST_TMPDIR/net")"
 }
 
-# As another user, in a home of its own.
-rootless() {
-	setpriv --reuid "$rootless_uid" --regid "$rootless_uid" --clear-groups env -i HOME="$home" PATH="$PATH" \
-		XDG_RUNTIME_DIR="$home/run" CONTAINERS_CONF="$home/containers.conf" \
-		CONTAINERS_STORAGE_CONF="$home/storage.conf" "$@"
-}
-
 @test "rootless podman" {
-	local name d
+	local d
 
 	command -v newuidmap >/dev/null || skip "no newuidmap"
-	# A user for the time of the test, with ids of its own to map.
-	name=mxtest$$
-	useradd --no-create-home --home-dir /nonexistent "$name"
-	rootless_name=$name
-	rootless_uid=$(id -u "$name")
-	# Where that user can get to: the folders of a test run are root's alone.
-	home=$(mktemp -d /tmp/mx-home.XXXXXX)
-	chmod 755 "$home"
-	mkdir -p "$home/run"
-	sed "s|$podman_env_dir|$home|g" "$CONTAINERS_CONF" >"$home/containers.conf"
-	sed "s|$podman_env_run|$home/run|; s|$podman_env_dir|$home|" "$CONTAINERS_STORAGE_CONF" >"$home/storage.conf"
+	rootless_up
 	d=$shims
 	while [ "$d" != /tmp ] && [ "$d" != / ]; do
 		chmod o+x "$d"
 		d=$(dirname "$d")
 	done
-	cp "$BATS_FILE_TMPDIR"/redis-{old,new}.tar "$home"
-	chown -R "$rootless_uid:$rootless_uid" "$home"
-	cd "$home"
+	install -o "$rootless_uid" "$BATS_FILE_TMPDIR"/redis-{old,new}.tar "$home"
 	rootless podman load -q -i redis-old.tar
 	rootless podman load -q -i redis-new.tar
 	rm redis-old.tar redis-new.tar
@@ -188,15 +154,8 @@ start_containerd() {
 		  address = "$dir/socket"
 	END
 	sed -i "1,/^version/s|^version.*|&\nroot = \"$dir/root\"\nstate = \"$dir/state\"|" "$dir/config.toml"
-	containerd -c "$dir/config.toml" >"$dir/log" 2>&1 3>&- &
-	daemon=$!
 	export CONTAINERD_ADDRESS=$dir/socket
-	for _ in {1..100}; do
-		ctr version >/dev/null 2>&1 && return
-		sleep 0.1
-	done
-	tail "$dir/log"
-	return 1
+	daemon_up "$dir/log" "ctr version" containerd -c "$dir/config.toml"
 }
 
 @test "containerd: ctr run --runc-binary" {
@@ -250,14 +209,7 @@ start_containerd() {
 	mkdir -p "$dir"
 	sed "s|/usr/local/bin/mx-shim|$BUILD/mx-shim|; s|/etc/mx|$root/examples/docker|" \
 		"$root/examples/docker/daemon.json" >"$dir/daemon.json"
-	dockerd --config-file "$dir/daemon.json" --data-root "$dir/data" --exec-root "$dir/exec" -p "$dir/pid" -H "unix://$dir/socket" --iptables=false \
-		--ip6tables=false --bridge=none >"$dir/log" 2>&1 3>&- &
-	daemon=$!
-	export DOCKER_HOST=unix://$dir/socket
-	for _ in {1..200}; do
-		docker version >/dev/null 2>&1 && break
-		sleep 0.1
-	done
+	dockerd_up "$dir" --config-file "$dir/daemon.json" --ip6tables=false
 	docker load -q -i "$BATS_FILE_TMPDIR/redis-new.tar"
 	docker run -d --name c1 --runtime mx --network host -v "$old:/.mx/old:ro" localhost/redis:new "${server[@]}"
 	survives

@@ -123,12 +123,12 @@ static ssize_t transfer(struct tracee *t, uint64_t at, void *buf, size_t len, bo
 	return to_tracee ? poke(t, at, buf, len) : peek(t, at, buf, len);
 }
 
-int tracee_read(struct tracee *t, struct raddr at, void *buf, size_t len)
+static int transfer_all(struct tracee *t, uint64_t at, char *buf, size_t len, bool to_tracee)
 {
 	size_t done = 0;
 
 	while (done < len) {
-		ssize_t n = transfer(t, at.addr + done, (char *)buf + done, len - done, false);
+		ssize_t n = transfer(t, at + done, buf + done, len - done, to_tracee);
 
 		if (n < 0)
 			return n;
@@ -139,20 +139,14 @@ int tracee_read(struct tracee *t, struct raddr at, void *buf, size_t len)
 	return 0;
 }
 
+int tracee_read(struct tracee *t, struct raddr at, void *buf, size_t len)
+{
+	return transfer_all(t, at.addr, buf, len, false);
+}
+
 int tracee_write(struct tracee *t, struct raddr at, const void *buf, size_t len)
 {
-	size_t done = 0;
-
-	while (done < len) {
-		ssize_t n = transfer(t, at.addr + done, (char *)buf + done, len - done, true);
-
-		if (n < 0)
-			return n;
-		if (n == 0)
-			return -EFAULT;
-		done += n;
-	}
-	return 0;
+	return transfer_all(t, at.addr, (char *)buf, len, true);
 }
 
 size_t tracee_read_some(struct tracee *t, struct raddr at, void *buf, size_t len)
