@@ -238,6 +238,23 @@ print("heard", sorted(heard) == sorted(both), len(heard))' "$BATS_TEST_TMPDIR/go
 	done
 }
 
+@test "what such signals bring comes with them: values, and a timer's" {
+	local leader
+	for leader in old new; do
+		LOG=$BATS_TEST_TMPDIR/events.$leader.log
+		start "$MX" run --leader "$leader" --max-recoveries 0 --log "$LOG" \
+			"$(victim queued)" "$(victim queued)" -- "$BATS_TEST_TMPDIR/go.$leader"
+		wait_until 20 grep -q ready "$SERVER_LOG"
+		sleep 0.1
+		kill -KILL "$(version_pid leader "$(sed -n 's/ready //p' "$SERVER_LOG")")"
+		wait_until 20 grep -q takeover "$LOG"
+		touch "$BATS_TEST_TMPDIR/go.$leader"
+		wait "$SERVER"
+		[ "$(grep came "$SERVER_LOG")" = $'came 1\ncame 2\ncame 3\ncame 100' ] || fail "$(cat "$SERVER_LOG")"
+		only_events crash discarded takeover
+	done
+}
+
 @test "members of a set that the versions know by each other's numbers" {
 	local leader
 	for leader in old new; do

@@ -57,6 +57,27 @@ static uint64_t seconds_left(const struct carried_timer *timer)
 	       (left.tv_usec >= 500000 || (!left.tv_sec && left.tv_usec) ? 1 : 0);
 }
 
+void carry_timer_fired(struct proc *proc, const siginfo_t *info)
+{
+	if (info->si_code == SI_TIMER)
+		posix_timers_fired(proc, info->si_timerid);
+	else if (info->si_code == SI_KERNEL && info->si_signo == SIGALRM)
+		proc->timers[ITIMER_REAL].fired = true;
+}
+
+/* Who does not ask what brought the signal may have been brought it by a timer. */
+static void waited(struct task *task, int sig)
+{
+	siginfo_t info = { .si_signo = sig, .si_code = SI_KERNEL };
+	const uint64_t at = task->call.args[1];
+
+	if (at && tracee_read(&task->tracee, raddr(at), &info, sizeof(info)) < 0)
+		return;
+	carry_timer_fired(task->tuple->proc, &info);
+	if (!at)
+		posix_timers_fired_by(task->tuple->proc, sig);
+}
+
 static int timer_led(struct task *task, struct event *event, int64_t *result)
 {
 	struct proc *proc = task->tuple->proc;
@@ -65,13 +86,16 @@ static int timer_led(struct task *task, struct event *event, int64_t *result)
 
 	if (task->call.nr == SYS_alarm) {
 		value.it_value.tv_sec = (uint32_t)a[0];
-		proc->timers[ITIMER_REAL] = (struct carried_timer){ value, event_clock() };
+		proc->timers[ITIMER_REAL] = (struct carried_timer){ value, event_clock(), false };
 	} else if (task->call.nr == SYS_setitimer && *result == 0 && a[0] < 3) {
 		if (a[1] && tracee_read(&task->tracee, raddr(a[1]), &value, sizeof(value)) < 0)
 			return 0;
 		if (event && a[0] == ITIMER_REAL)
 			event->value = seconds_left(&proc->timers[a[0]]);
-		proc->timers[a[0]] = (struct carried_timer){ value, event_clock() };
+		proc->timers[a[0]] = (struct carried_timer){ value, event_clock(), false };
+	} else if (task->call.nr == SYS_rt_sigtimedwait) {
+		if (*result > 0)
+			waited(task, (int)*result);
 	} else if (*result == 0) {
 		posix_timers_led(task, event);
 	}
@@ -167,7 +191,9 @@ bool carry_needed(const struct proc *proc, int version)
 	       proc->has_signalfd;
 }
 
-/* What is left of a timer that was set a while ago; at least 1 µs, so that it fires if it was due.
+/*
+ * One whose time is over, and whose signal was not seen, came to nobody: it fires now. What is read
+ * from a signalfd(2) is not looked at.
  */
 static int set_timers(struct task *task)
 {
@@ -183,6 +209,10 @@ static int set_timers(struct task *task)
 		/* The timers of CPU time count from here: how much of it had passed is not known.
 		 */
 		rest = i == ITIMER_REAL ? rest_of(&proc->timers[i]) : proc->timers[i].value;
+		if (proc->timers[i].fired && !micros(&rest.it_interval))
+			continue;
+		if (!micros(&rest.it_value) && !proc->timers[i].fired && !proc->has_signalfd)
+			rest.it_value = of_micros(1);
 		rc = tracee_write(&task->tracee, raddr(GATEWAY_SCRATCH), &rest, sizeof(rest));
 		if (rc == 0)
 			rc = tracee_remote(&task->tracee, false, &r, SYS_setitimer, i,

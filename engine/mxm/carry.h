@@ -16,6 +16,12 @@ void carry_closed(struct proc *proc, int fd);
 /* execve keeps timers and locks, fork gives the child neither. */
 void carry_free(struct proc *proc);
 
+/*
+ * A leading process was brought @info, or it waits for it: where it is a timer's, that one has
+ * fired. So it is known whether one whose time is over when its process is gone had come to it.
+ */
+void carry_timer_fired(struct proc *proc, const siginfo_t *info);
+
 /* Has the process something to carry over to @version? */
 bool carry_needed(const struct proc *proc, int version);
 /*

@@ -275,7 +275,7 @@ static void dispatch(struct group *group, const struct stop *stop)
 		if (stop->kind == STOP_FORK)
 			syscall(SYS_kill, stop->child, SIGKILL);
 		if (stop->kind == STOP_SIGNAL && task->version == group->leader)
-			unheard_keep(task, stop->sig);
+			unheard_stopped(task, stop->sig);
 		return;
 	}
 	switch (stop->kind) {

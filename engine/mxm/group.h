@@ -132,6 +132,8 @@ void births_lost(struct task *task);
 void signals_stop(struct task *task, int sig);
 /* Is the signal that it is stopped for a crash? */
 bool signals_is_crash(struct task *task, int sig);
+/* Is it the signal that signals_raise() sent, on its way to @task? */
+bool signals_was_raised(const struct task *task, const siginfo_t *info);
 /* STOP_NEW of a known task: PTRACE_INTERRUPT or SIGCONT. */
 void signals_interrupted(struct task *task);
 void signals_group_stop(struct task *task, int sig);

@@ -37,6 +37,7 @@ struct posix_timer {
 	int id, clock;
 	bool deleted; /* by the leader; a follower has yet to come to it */
 	bool plain;   /* made without a struct sigevent */
+	bool fired;   /* since it was set; its signal was seen */
 	unsigned known;
 	struct notice notices[MXM_VERSIONS_MAX];
 	int flags;
@@ -100,6 +101,7 @@ static void set(struct task *task, struct posix_timer *timer)
 	if (tracee_read(&task->tracee, raddr(task->call.args[2]), &timer->value,
 		    sizeof(timer->value)) < 0)
 		return;
+	timer->fired = false;
 	timer->flags = (int)task->call.args[1];
 	timer->set_ns = event_clock();
 	timer->first_ns = nanos(&timer->value.it_value);
@@ -139,6 +141,25 @@ void posix_timers_followed(struct task *task, const struct event *event)
 		timer = find(proc, (int)task->call.args[0]);
 		if (timer && timer->deleted)
 			forget(timer);
+	}
+}
+
+void posix_timers_fired(struct proc *proc, int id)
+{
+	struct posix_timer *timer = find(proc, id);
+
+	if (timer)
+		timer->fired = true;
+}
+
+void posix_timers_fired_by(struct proc *proc, int sig)
+{
+	list_for_each (at, &proc->posix_timers) {
+		struct posix_timer *timer = container_of(at, struct posix_timer, link);
+		const int leader = (int)(ffs((int)timer->known) - 1);
+
+		if (leader >= 0 && (timer->plain ? SIGALRM : timer->notices[leader].signo) == sig)
+			timer->fired = true;
 	}
 }
 
@@ -234,8 +255,12 @@ static struct timespec of_nanos(uint64_t ns)
 	return (struct timespec){ (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
 }
 
-/* What is left of its time. False: it has fired, and does so no more. */
-static bool rest_of(const struct posix_timer *timer, int *ret_flags, struct itimerspec *ret_rest)
+/*
+ * What is left of its time. False: it has fired, and does so no more. One whose signal was not seen
+ * (what is read from a signalfd(2) is not looked at) came to nobody: it fires now.
+ */
+static bool rest_of(const struct proc *proc, const struct posix_timer *timer, int *ret_flags,
+	struct itimerspec *ret_rest)
 {
 	uint64_t passed = event_clock() - timer->set_ns, every = nanos(&timer->value.it_interval);
 	bool counts_cpu_time = timer->clock < 0 || timer->clock == CLOCK_PROCESS_CPUTIME_ID ||
@@ -243,7 +268,7 @@ static bool rest_of(const struct posix_timer *timer, int *ret_flags, struct itim
 
 	*ret_rest = timer->value;
 	*ret_flags = 0;
-	if (!timer->set_ns || !nanos(&timer->value.it_value))
+	if (!timer->set_ns || !nanos(&timer->value.it_value) || (timer->fired && !every))
 		return false;
 	/* How much CPU time had passed is not known: it counts from here. */
 	if (counts_cpu_time) {
@@ -254,6 +279,8 @@ static bool rest_of(const struct posix_timer *timer, int *ret_flags, struct itim
 			ret_rest->it_value = of_nanos(timer->first_ns - passed);
 	} else if (every) {
 		ret_rest->it_value = of_nanos(every - (passed - timer->first_ns) % every);
+	} else if (!timer->fired && !proc->has_signalfd) {
+		ret_rest->it_value = of_nanos(1);
 	} else {
 		return false;
 	}
@@ -275,7 +302,7 @@ int posix_timers_carry(struct task *task)
 			continue;
 		}
 		rc = timer->known & (1u << task->version) ? make_again(task, timer) : -EAGAIN;
-		if (rc == 0 && rest_of(timer, &flags, &rest)) {
+		if (rc == 0 && rest_of(task->tuple->proc, timer, &flags, &rest)) {
 			rc = tracee_write(&task->tracee, raddr(VALUE_AT), &rest, sizeof(rest));
 			if (rc == 0)
 				rc = remote(task, SYS_timer_settime, (uint64_t)timer->id,

@@ -13,6 +13,9 @@
 void posix_timers_led(struct task *task, struct event *event);
 /* The same call of a follower, which is about to be given its result. */
 void posix_timers_followed(struct task *task, const struct event *event);
+/* The leader's process was brought the signal of its timer @id, or @sig by one of its timers. */
+void posix_timers_fired(struct proc *proc, int id);
+void posix_timers_fired_by(struct proc *proc, int sig);
 /* Puts @task's own value into what a timer's signal brings. */
 void posix_timers_own_value(const struct task *task, siginfo_t *info);
 /* The same, where a follower was given the signal by rt_sigtimedwait(2). -ESRCH: it vanished. */

@@ -149,10 +149,9 @@ void signals_raise(struct task *task, const siginfo_t *info)
 	task_resume(task, RESUME_RUN, 0);
 }
 
-/* Is this the signal that signals_raise() sent? */
-static bool was_raised(const struct task *task, int sig, const siginfo_t *info)
+bool signals_was_raised(const struct task *task, const siginfo_t *info)
 {
-	return task->state == TASK_RAISING && task->raise.si_signo == sig &&
+	return task->state == TASK_RAISING && task->raise.si_signo == info->si_signo &&
 	       info->si_code == SI_TKILL;
 }
 
@@ -325,7 +324,7 @@ bool signals_is_crash(struct task *task, int sig)
 {
 	siginfo_t info;
 
-	return tracee_get_siginfo(&task->tracee, &info) == 0 && !was_raised(task, sig, &info) &&
+	return tracee_get_siginfo(&task->tracee, &info) == 0 && !signals_was_raised(task, &info) &&
 	       is_crash(task, sig, &info);
 }
 
@@ -335,7 +334,7 @@ void signals_stop(struct task *task, int sig)
 
 	if (tracee_get_siginfo(&task->tracee, &info) < 0)
 		return;
-	if (was_raised(task, sig, &info)) {
+	if (signals_was_raised(task, &info)) {
 		special_restore_args(task);
 		if (tracee_set_siginfo(&task->tracee, &task->raise) < 0)
 			return;
@@ -348,6 +347,8 @@ void signals_stop(struct task *task, int sig)
 		task_resume(task, RESUME_RUN, sig);
 		return;
 	}
+	if (!task_follows(task))
+		carry_timer_fired(task->tuple->proc, &info);
 	if (sig == SIGTRAP && births_at_entry(task))
 		return;
 	if (agent_takes_signal(task, sig, info.si_code > 0 && (sig == SIGSEGV || sig == SIGBUS)))
@@ -363,7 +364,7 @@ void signals_stop(struct task *task, int sig)
 			return;
 		}
 		if (task->tuple->group->bereft)
-			unheard_keep(task, sig);
+			unheard_keep(task, &info);
 		go_on_without(task);
 		return;
 	}

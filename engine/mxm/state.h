@@ -103,6 +103,7 @@ struct seen_clock {
 struct carried_timer {
 	struct itimerval value;
 	uint64_t set_ns;
+	bool fired; /* since then; its signal was seen */
 };
 
 /* A process: one of each version. */
@@ -113,7 +114,7 @@ struct proc {
 	struct proc *parent;
 	struct fdtab *fds;
 	struct sigaction_known sig[64];
-	uint64_t unheard;			    /* as the tuple's, for any of its threads */
+	struct list unheard;			    /* as the tuple's, for any of its threads */
 	uint64_t private_fds[MXM_VERSIONS_MAX][16]; /* FDS_OWN_MAX: opened by that version alone */
 	bool has_shadows[MXM_VERSIONS_MAX]; /* that version's process maps copies of files */
 	bool shares_memory;		    /* has mapped writable shared memory */
@@ -282,7 +283,7 @@ struct tuple {
 	unsigned unconsumed; /* events of this tuple in the stream */
 	unsigned parted;     /* followers that went their own way: no event is for them any more */
 	struct tuple *moves_to; /* what it goes on as, in another group: handover.h */
-	uint64_t unheard;	/* signals for it, of which a leader that was lost had not heard */
+	struct list unheard;	/* signals for it, of which a leader that was lost had not heard */
 	struct mask_apart masks[MXM_VERSIONS_MAX];
 	struct task tasks[MXM_VERSIONS_MAX];
 };

@@ -20,6 +20,7 @@
 #include "mxm/settings.h"
 #include "mxm/shadows.h"
 #include "mxm/surplus.h"
+#include "mxm/unheard.h"
 
 /*
  * What a task may compute, in CPU time, while another one waits for the baton. Where a slice ends
@@ -44,6 +45,7 @@ struct tuple *tuple_make(struct group *group, struct proc *proc)
 		tuple->tasks[v].version = v;
 	}
 	list_init(&tuple->link);
+	list_init(&tuple->unheard);
 	return tuple;
 }
 
@@ -101,6 +103,7 @@ void tuple_drop_if_over(struct tuple *tuple)
 	}
 	list_remove(&tuple->link);
 	forget_child(tuple->group, tuple);
+	unheard_forget(&tuple->unheard);
 	if (tuple->ids && !tuple->moves_to)
 		ids_end(mxm, tuple->ids);
 	proc_put(mxm, tuple->proc);
@@ -117,6 +120,7 @@ struct proc *proc_new(struct mxm *mxm)
 		proc->seed = event_clock();
 	list_init(&proc->link);
 	list_init(&proc->locks);
+	list_init(&proc->unheard);
 	list_init(&proc->posix_timers);
 	list_init(&proc->surplus);
 	list_init(&proc->apart);
@@ -188,6 +192,7 @@ void proc_put(struct mxm *mxm, struct proc *proc)
 	settings_renew(proc);
 	fds_put(mxm, proc->fds);
 	carry_free(proc);
+	unheard_forget(&proc->unheard);
 	shadows_release(mxm, proc);
 	agent_free(proc);
 	late_free(proc);

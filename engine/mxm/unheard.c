@@ -9,67 +9,131 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/xalloc.h"
+#include "mxm/carry.h"
 #include "mxm/group.h"
+#include "mxm/posix_timers.h"
 
 static uint64_t bit_of(int sig)
 {
 	return 1ul << (sig - 1);
 }
 
-static uint64_t mask_in(const char *status, const char *name)
-{
-	const char *at = strstr(status, name);
+/* Signals that are looked at together. */
+#define PEEK 16
 
-	return at ? strtoul(at + strlen(name), NULL, 16) : 0;
-}
+struct unheard {
+	struct list link;
+	siginfo_t info;
+};
 
-/* Not what is a version's own: a fault, a crash; nor what the engine has sent for an event. */
-static uint64_t heard(const struct task *task)
+/* Not what is a version's own: a fault, a crash. */
+static bool is_its_own(const struct task *task, int sig)
 {
 	uint64_t mask = task->tuple->group->mxm->config.survive;
 
 	mask |= bit_of(SIGKILL) | bit_of(SIGSEGV) | bit_of(SIGBUS) | bit_of(SIGFPE);
 	mask |= bit_of(SIGILL) | bit_of(SIGTRAP) | bit_of(SIGSYS);
-	if (task->state == TASK_RAISING)
-		mask |= bit_of(task->raise.si_signo);
-	return mask;
+	return mask & bit_of(sig);
+}
+
+static void keep(const struct task *task, struct list *unheard, const siginfo_t *info)
+{
+	struct unheard *kept;
+
+	if (is_its_own(task, info->si_signo))
+		return;
+	carry_timer_fired(task->tuple->proc, info);
+	kept = xzalloc(sizeof(*kept));
+	kept->info = *info;
+	list_append(unheard, &kept->link);
+}
+
+/* Those that are @sig, or (@others) all that are not. */
+static void forget(struct list *unheard, int sig, bool others)
+{
+	list_for_each_safe (at, unheard) {
+		struct unheard *kept = container_of(at, struct unheard, link);
+
+		if ((kept->info.si_signo == sig) == others)
+			continue;
+		list_remove(at);
+		free(kept);
+	}
+}
+
+/* Its children are killed with it: one that had ended before was held. */
+static void note_pending(struct task *task, bool shared)
+{
+	struct list *unheard = shared ? &task->tuple->proc->unheard : &task->tuple->unheard;
+	siginfo_t infos[PEEK];
+	unsigned from = 0;
+	int n;
+
+	do {
+		n = tracee_peek_signals(&task->tracee, shared, from, infos, PEEK);
+		for (int i = 0; i < n; i++) {
+			if (infos[i].si_signo != SIGCHLD && !signals_was_raised(task, &infos[i]))
+				keep(task, unheard, &infos[i]);
+		}
+		from += PEEK;
+	} while (n == PEEK);
 }
 
 void unheard_note(struct task *task)
 {
-	cleanup_str struct str status = STR_INIT;
-	/* Its children are killed with it. One that had ended before was held. */
-	const uint64_t unsent = heard(task) | bit_of(SIGCHLD);
-	char path[64];
-
 	for (int i = 0; i < task->nheld; i++)
-		unheard_keep(task, task->held[i].info.si_signo);
+		unheard_keep(task, &task->held[i].info);
 	task->nheld = 0;
-	snprintf(path, sizeof(path), "/proc/%d/status", task->tracee.tid);
-	if (io_read_file(path, 65536, &status, NULL) < 0)
-		return;
-	task->tuple->unheard |= mask_in(str_text(&status), "\nSigPnd:") & ~unsent;
-	task->tuple->proc->unheard |= mask_in(str_text(&status), "\nShdPnd:") & ~unsent;
+	note_pending(task, false);
+	/* Each thread sees those of its process: the last one's look is what holds. */
+	forget(&task->tuple->proc->unheard, SIGCHLD, true);
+	note_pending(task, true);
 }
 
-void unheard_keep(struct task *task, int sig)
+void unheard_keep(struct task *task, const siginfo_t *info)
 {
-	uint64_t *mask = sig == SIGCHLD ? &task->tuple->proc->unheard : &task->tuple->unheard;
+	struct tuple *tuple = task->tuple;
 
-	*mask |= bit_of(sig) & ~heard(task);
+	keep(task, info->si_signo == SIGCHLD ? &tuple->proc->unheard : &tuple->unheard, info);
 }
 
-static void send_all(uint64_t *mask, pid_t tgid, pid_t tid)
+void unheard_stopped(struct task *task, int sig)
 {
-	for (int sig = 1; sig <= 64; sig++) {
-		if (!(*mask & bit_of(sig)))
-			continue;
-		if (tid)
-			syscall(SYS_tgkill, tgid, tid, sig);
+	siginfo_t info = { .si_signo = sig, .si_code = SI_TKILL };
+
+	/* It may be on its way to its last stop, and say no more. */
+	if (tracee_get_siginfo(&task->tracee, &info) < 0 || info.si_signo != sig)
+		info = (siginfo_t){ .si_signo = sig, .si_code = SI_TKILL };
+	if (!signals_was_raised(task, &info))
+		unheard_keep(task, &info);
+}
+
+void unheard_forget(struct list *unheard)
+{
+	forget(unheard, 0, true);
+}
+
+/* What only a process may say to itself is said as kill(2) says it. */
+static void send_all(struct list *unheard, const struct task *task, bool to_process)
+{
+	const pid_t tgid = task->tracee.tgid, tid = task->tracee.tid;
+
+	list_for_each (at, unheard) {
+		siginfo_t *info = &container_of(at, struct unheard, link)->info;
+		const bool as_it_was = info->si_code < 0 && info->si_code != SI_TKILL;
+
+		posix_timers_own_value(task, info);
+		if (as_it_was && to_process)
+			syscall(SYS_rt_sigqueueinfo, tgid, info->si_signo, info);
+		else if (as_it_was)
+			syscall(SYS_rt_tgsigqueueinfo, tgid, tid, info->si_signo, info);
+		else if (to_process)
+			syscall(SYS_kill, tgid, info->si_signo);
 		else
-			syscall(SYS_kill, tgid, sig);
+			syscall(SYS_tgkill, tgid, tid, info->si_signo);
 	}
-	*mask = 0;
+	unheard_forget(unheard);
 }
 
 static bool has_ended_child(pid_t tgid, pid_t tid)
@@ -98,7 +162,7 @@ static void expect_children(struct group *group, struct proc *proc)
 {
 	bool ended = false;
 
-	if (!(proc->unheard & bit_of(SIGCHLD)))
+	if (list_is_empty(&proc->unheard))
 		return;
 	list_for_each (at, &group->tuples) {
 		const struct tuple *tuple = container_of(at, struct tuple, link);
@@ -108,7 +172,7 @@ static void expect_children(struct group *group, struct proc *proc)
 			ended |= has_ended_child(task->tracee.tgid, task->tracee.tid);
 	}
 	if (!ended)
-		proc->unheard &= ~bit_of(SIGCHLD);
+		forget(&proc->unheard, SIGCHLD, false);
 }
 
 void unheard_pass_on(struct group *group)
@@ -120,7 +184,7 @@ void unheard_pass_on(struct group *group)
 		if (task->state == TASK_ABSENT)
 			continue;
 		expect_children(group, tuple->proc);
-		send_all(&tuple->unheard, task->tracee.tgid, task->tracee.tid);
-		send_all(&tuple->proc->unheard, task->tracee.tgid, 0);
+		send_all(&tuple->unheard, task, false);
+		send_all(&tuple->proc->unheard, task, true);
 	}
 }

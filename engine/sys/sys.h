@@ -154,7 +154,9 @@ enum sys_special {
 	SPECIAL_OPEN,	 /* open, openat, openat2, creat: version-private paths */
 	SPECIAL_UNSHARE, /* unshare: followers join the leader's namespaces */
 	SPECIAL_LIMIT,	 /* setrlimit, prlimit64: the limit of CPU time moves at a take-over */
-	SPECIAL_TIMER, /* setitimer, alarm, timer_*: belong to a process and move at a take-over */
+	/* setitimer, alarm, timer_*: belong to a process and move at a take-over; rt_sigtimedwait:
+	 * they may have fired */
+	SPECIAL_TIMER,
 };
 
 /*

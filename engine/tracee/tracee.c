@@ -253,6 +253,16 @@ int tracee_set_siginfo(struct tracee *t, const siginfo_t *info)
 	return ptrace(PTRACE_SETSIGINFO, t->tid, 0, info) < 0 ? -errno : 0;
 }
 
+int tracee_peek_signals(
+	struct tracee *t, bool shared, unsigned from, siginfo_t *ret_infos, unsigned n)
+{
+	struct __ptrace_peeksiginfo_args args = { from, shared ? PTRACE_PEEKSIGINFO_SHARED : 0,
+		(int)n };
+	long r = ptrace(PTRACE_PEEKSIGINFO, t->tid, &args, ret_infos);
+
+	return r < 0 ? -errno : (int)r;
+}
+
 int tracee_get_sigmask(struct tracee *t, uint64_t *ret_mask)
 {
 	return ptrace(PTRACE_GETSIGMASK, t->tid, sizeof(*ret_mask), ret_mask) < 0 ? -errno : 0;

@@ -147,6 +147,12 @@ MUST_CHECK int tracee_set_xstate(struct tracee *t, const void *state, size_t len
 /* Stopped in STOP_SIGNAL: what it is about to be given. */
 MUST_CHECK int tracee_get_siginfo(struct tracee *t, siginfo_t *ret_info);
 MUST_CHECK int tracee_set_siginfo(struct tracee *t, const siginfo_t *info);
+/*
+ * Stopped: from the @from-th on, up to @n of the signals that wait for the thread, or (@shared) for
+ * its process. Returns how many, or -errno.
+ */
+MUST_CHECK int tracee_peek_signals(
+	struct tracee *t, bool shared, unsigned from, siginfo_t *ret_infos, unsigned n);
 /* Stopped: the mask of blocked signals, as the kernel's 64 bits. */
 MUST_CHECK int tracee_get_sigmask(struct tracee *t, uint64_t *ret_mask);
 MUST_CHECK int tracee_set_sigmask(struct tracee *t, uint64_t mask);
