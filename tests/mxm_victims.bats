@@ -57,6 +57,18 @@ both_leaders() {
 	both_leaders spins
 }
 
+@test "a signal that comes between a look at its flag and the wait for it ends the wait" {
+	local how options
+	for how in poll epoll select pause; do
+		for options in "--leader old" "--leader new --no-agent" "--sync lockstep"; do
+			# shellcheck disable=SC2086 # options are words
+			run -0 mx_run $options "$(victim quits)" "$(victim quits)" -- $how
+			[ "$(grep -c ': yes$' <<<"$output")" = 2 ] || fail "$how $options: $output"
+			[ "$(events divergence)" = 0 ]
+		done
+	done
+}
+
 @test "a program that only waits for a timer's signal, whose leader crashes" {
 	for sync in stream barrier lockstep; do
 		LOG=$BATS_TEST_TMPDIR/$sync.log

@@ -143,6 +143,11 @@ void signals_raise(struct task *task, const siginfo_t *info);
 void signals_handled(struct task *task, int sig);
 /* Keeps a signal until the task comes to a place where it can be given; @broke: see held_signal. */
 void signals_hold(struct task *task, const siginfo_t *info, int broke);
+/*
+ * A leading @task is at the entry of a call: a held signal becomes an event before it, or ends it
+ * where it is a wait. False: none is held, or can be given; the call is made.
+ */
+bool signals_come(struct task *task);
 /* Takes the next held signal; false: none. */
 bool signals_take_held(struct task *task, siginfo_t *ret_info);
 /* Looks after signals that are held and batons that are held too long. */

@@ -189,26 +189,6 @@ static bool refuse_unsupported(struct task *task)
 }
 
 /*
- * A signal broke into the call when its agent made it, which then came here: it ends as it would
- * have ended there.
- */
-static void end_broken_off(struct task *task)
-{
-	siginfo_t info;
-
-	task->broken_off = task->held[0].broke;
-	if (!signals_take_held(task, &info) || canon_inputs(task) < 0)
-		return;
-	baton_give_up(task);
-	task->event = event_new(task->tuple, EVENT_CALL);
-	task->event->call = task->call;
-	task->event->executed = true;
-	str_append(&task->event->in, task->in.data, task->in.len);
-	task_enter(task, TASK_ASKING);
-	lead_interrupted(task, &info);
-}
-
-/*
  * A fork copies memory that no other task may be changing. Where the kernel puts a mapping depends
  * on those that there are, and others are made without a stop by whoever has the baton. The events
  * of forks and of execve go out when the kernel has made them: no agent may be at a record then. So
@@ -224,7 +204,6 @@ static bool keeps_baton(const struct sys_row *row)
 void lead_asks(struct task *task)
 {
 	struct group *group = task->tuple->group;
-	siginfo_t info;
 
 	task->behind = false;
 	lead_publish_held_back(group);
@@ -245,22 +224,8 @@ void lead_asks(struct task *task)
 		return;
 	if (task->sequence.rule && wanted_rest(task))
 		return;
-	if (task->nheld && task->held[0].broke) {
-		end_broken_off(task);
+	if (signals_come(task))
 		return;
-	}
-	if (signals_take_held(task, &info)) {
-		struct event *event = event_new(task->tuple, EVENT_SIGNAL);
-
-		baton_give_up(task);
-		event->info = info;
-		event->sig = info.si_signo;
-		event->call = task->call;
-		task->event = event;
-		task_enter(task, TASK_READY);
-		event_ready(event);
-		return;
-	}
 	__atomic_add_fetch(&group->mxm->stats.calls, 1, __ATOMIC_RELAXED);
 	if (group->followers && !refuse_unsupported(task) && group->followers) {
 		if (canon_inputs(task) < 0)

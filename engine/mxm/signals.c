@@ -13,6 +13,7 @@
 
 #include "base/xalloc.h"
 #include "mxm/agent.h"
+#include "mxm/canon.h"
 #include "mxm/carry.h"
 #include "mxm/events.h"
 #include "mxm/group.h"
@@ -219,6 +220,73 @@ bool signals_take_held(struct task *task, siginfo_t *ret_info)
 	if (!take_held(task, &held))
 		return false;
 	*ret_info = held.info;
+	return true;
+}
+
+/*
+ * A wait that a signal ends, whatever its handler says. A program that looks at what its handlers
+ * have set, and waits then, is safe but from one that comes in between; here all that have come
+ * since the last call would come there. So they are said to have come a little later.
+ */
+static bool ends_by_signal(const struct call *call)
+{
+	switch (call->nr) {
+	case SYS_poll:
+		return call->args[2] != 0;
+	case SYS_epoll_wait:
+		return call->args[3] != 0;
+	case SYS_select:
+		return !call->args[4];
+	case SYS_pselect6: /* select(2), as the library makes it */
+		return !call->args[4] && !call->args[5];
+	case SYS_pause:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void come_before(struct task *task, const siginfo_t *info)
+{
+	struct event *event = event_new(task->tuple, EVENT_SIGNAL);
+
+	baton_give_up(task);
+	event->info = *info;
+	event->sig = info->si_signo;
+	event->call = task->call;
+	task->event = event;
+	task_enter(task, TASK_READY);
+	event_ready(event);
+}
+
+/* As if the kernel had made the call, and the signal had broken into it. */
+static void break_off(struct task *task, const siginfo_t *info, int code)
+{
+	task->broken_off = code;
+	if (canon_inputs(task) < 0)
+		return;
+	baton_give_up(task);
+	task->event = event_new(task->tuple, EVENT_CALL);
+	task->event->call = task->call;
+	task->event->executed = true;
+	str_append(&task->event->in, task->in.data, task->in.len);
+	task_enter(task, TASK_ASKING);
+	lead_interrupted(task, info);
+}
+
+bool signals_come(struct task *task)
+{
+	struct held_signal held;
+
+	if (!take_held(task, &held))
+		return false;
+	if (!held.broke && ends_by_signal(&task->call))
+		held.broke = EINTR;
+	/* Else it broke in when its agent made the call, which then came here. */
+	if (held.broke)
+		break_off(task, &held.info, held.broke);
+	else
+		come_before(task, &held.info);
 	return true;
 }
 
