@@ -57,6 +57,10 @@ both_leaders() {
 	both_leaders spins
 }
 
+@test "what a process is sent comes to its main thread, though that stands in a stop" {
+	both_leaders woken
+}
+
 @test "a signal that comes between a look at its flag and the wait for it ends the wait" {
 	local how options
 	for how in poll epoll select pause; do

@@ -278,31 +278,16 @@ void mxm_free(struct mxm *mxm)
 	free(mxm);
 }
 
-/* The signals in a mask of /proc/PID/status; bit SIG-1. */
-static uint64_t mask_in(const char *status, const char *name)
-{
-	const char *at = strstr(status, name);
-
-	return at ? strtoull(at + strlen(name), NULL, 16) : 0;
-}
-
 /*
  * SIGNAL_UNKILLABLE in kernel/signal.c: a signal with its default action is dropped when it is
  * sent, unless it is blocked. SIGCONT has done its work by then.
  */
 static bool is_ignored_by_pid_1(pid_t pid, int sig)
 {
-	cleanup_str struct str status = STR_INIT;
-	uint64_t taken;
-	char path[64];
-
 	if (sig == SIGCONT || sig == SIGKILL || sig == SIGSTOP)
 		return false;
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	if (io_read_file(path, 65536, &status, NULL) < 0)
-		return false;
-	taken = mask_in(str_text(&status), "\nSigCgt:") | mask_in(str_text(&status), "\nSigBlk:");
-	return !(taken & 1ull << (sig - 1));
+	return !(
+		(thread_signals(pid, "SigCgt:") | thread_signals(pid, "SigBlk:")) >> (sig - 1) & 1);
 }
 
 void mxm_signal(struct mxm *mxm, int sig)

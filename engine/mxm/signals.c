@@ -18,6 +18,7 @@
 #include "mxm/events.h"
 #include "mxm/group.h"
 #include "mxm/ids.h"
+#include "mxm/main_thread.h"
 #include "mxm/posix_timers.h"
 #include "mxm/restart.h"
 #include "mxm/special.h"
@@ -316,6 +317,10 @@ static void leader_handled(struct task *task, int sig, siginfo_t *info)
 	struct event *event = group->unpublished;
 	struct user_regs_struct *regs;
 
+	if (main_thread_pass(task, sig, info)) {
+		go_on_without(task);
+		return;
+	}
 	translate_info(task, info);
 	__atomic_add_fetch(&group->mxm->stats.signals, 1, __ATOMIC_RELAXED);
 	if (task->state == TASK_AGAIN) {
@@ -415,6 +420,8 @@ void signals_stop(struct task *task, int sig)
 		task_resume(task, RESUME_RUN, sig);
 		return;
 	}
+	if (main_thread_take(task, &info) < 0)
+		return;
 	if (!task_follows(task))
 		carry_timer_fired(task->tuple->proc, &info);
 	if (sig == SIGTRAP && births_at_entry(task))

@@ -252,10 +252,11 @@ struct task {
 	struct {
 		int fd;
 		struct str bytes;
-	} ahead;	 /* answered as written before the leader has written it: pieces.h */
-	bool harvesting; /* in its last stop: nothing can be changed any more */
-	bool last_stop;	 /* it has come to its last stop: it does nothing any more */
-	bool kept;	 /* held there until the other version leads */
+	} ahead;	  /* answered as written before the leader has written it: pieces.h */
+	siginfo_t passed; /* main_thread.h: a signal that was sent on to it; si_signo 0: none */
+	bool harvesting;  /* in its last stop: nothing can be changed any more */
+	bool last_stop;	  /* it has come to its last stop: it does nothing any more */
+	bool kept;	  /* held there until the other version leads */
 	struct postmortem *postmortem; /* of its crash, NULL: none is to be told */
 	bool crash_told;	       /* the last version's, which goes its way with it */
 	uint64_t call_rip;	       /* where its last call returns to */

@@ -165,16 +165,8 @@ void proc_fork_version(struct proc *parent, struct proc *child, int version)
 
 void proc_known_signals(struct proc *proc, pid_t pid)
 {
-	cleanup_str struct str text = STR_INIT;
-	char path[64];
-	const char *at;
-	uint64_t ignored;
+	const uint64_t ignored = thread_signals(pid, "SigIgn:");
 
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	if (io_read_file(path, 65536, &text, NULL) < 0)
-		return;
-	at = strstr(str_text(&text), "SigIgn:");
-	ignored = at ? strtoul(at + 7, NULL, 16) : 0;
 	for (int i = 0; i < 64; i++) {
 		if (ignored >> i & 1)
 			proc->sig[i].handler = (uint64_t)SIG_IGN;
@@ -208,6 +200,7 @@ void task_born(struct tuple *tuple, int version, pid_t tid, pid_t tgid, struct m
 	task->preempted = 0;
 	task->lost_slices = 0;
 	task->nheld = 0;
+	task->passed.si_signo = 0;
 	task->clear_tid_at = 0;
 	task->slot = 0;
 	task->mode = AGENT_OFF;

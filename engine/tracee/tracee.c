@@ -141,6 +141,19 @@ pid_t thread_parent(pid_t tid)
 	return at ? (pid_t)strtol(at + 3, NULL, 10) : 0;
 }
 
+uint64_t thread_signals(pid_t tid, const char *which)
+{
+	cleanup_str struct str text = STR_INIT;
+	char path[64];
+	const char *at;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	if (io_read_file(path, 65536, &text, NULL) < 0)
+		return 0;
+	at = strstr(str_text(&text), which);
+	return at ? strtoull(at + strlen(which), NULL, 16) : 0;
+}
+
 int tracee_wait_for(pid_t tid, struct stop *ret_stop)
 {
 	int status;

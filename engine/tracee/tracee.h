@@ -105,6 +105,8 @@ MUST_CHECK int tracee_wait(struct stop *ret_stop);
 
 /* As proc(5) has it: 'S', 'Z' …; '\0': it is gone. */
 char thread_state(pid_t tid);
+/* A mask of proc(5)'s status, such as "SigBlk:"; bit SIG-1. 0: it is gone. */
+uint64_t thread_signals(pid_t tid, const char *which);
 /* Of its process, as the engine's namespace numbers it; 0: it is gone. */
 pid_t thread_parent(pid_t tid);
 

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a process is sent comes to its main thread, which does not block it: whatever that is at. */
+#include <pthread.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+
+#include "victim.h"
+
+#define CALLS 4000
+
+static __thread int is_main;
+static volatile int mine, others;
+
+static void tick(int sig)
+{
+	if (is_main)
+		mine++;
+	else
+		others++;
+}
+
+static void *call_often(void *arg)
+{
+	for (int i = 0; i < CALLS; i++)
+		syscall(SYS_getppid);
+	return NULL;
+}
+
+int main(void)
+{
+	struct sigaction sa = { .sa_handler = tick, .sa_flags = SA_RESTART };
+	struct itimerval often = { { 0, 3000 }, { 0, 3000 } };
+	pthread_t thread;
+
+	is_main = 1;
+	MUST(sigaction(SIGALRM, &sa, NULL));
+	if (pthread_create(&thread, NULL, call_often, NULL))
+		return 1;
+	MUST(setitimer(ITIMER_REAL, &often, NULL));
+	while (!mine)
+		call_often(NULL);
+	pthread_join(thread, NULL);
+	SEE(others == 0);
+	return 0;
+}
