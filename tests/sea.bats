@@ -276,6 +276,60 @@ refusals() {
 	jq -e '.objects[0].types[] | select(.name == "item") | .new_size == .old_size + 8' "$json"
 }
 
+@test "debug information: a field in the padding, another meaning, types without a name and of one name" {
+	local field case name
+	cd "$BATS_TEST_TMPDIR" || return
+	cat >types.c <<-'C'
+		#include <stdio.h>
+		struct tagged { int key; A long value; };
+		typedef struct { int key; B long value; } plain;
+		static struct { int key; C long value; } state;
+		struct node { D value; };
+		static struct tagged tagged;
+		static plain plains[3];
+		static struct node node;
+		void other(long);
+		__attribute__((noinline)) static void in_tagged(struct tagged *t) { t->value = t->key * K; }
+		__attribute__((noinline)) static void in_plain(plain *p) { p->value = p->key * K; }
+		__attribute__((noinline)) static void in_state(int k) { state.key = k; state.value = k * K; }
+		__attribute__((noinline)) static void in_node(int k) { node.value = k * K; }
+		int main(int argc, char **argv)
+		{
+			in_tagged(&tagged);
+			in_plain(&plains[argc]);
+			in_state(argc);
+			in_node(argc);
+			other(argc);
+			return printf("%d %d %d %s\n", (int)state.value, (int)node.value, (int)tagged.value, argv[0]) < 0;
+		}
+	C
+	cat >other.c <<-'C'
+		#include <stdio.h>
+		struct node { int a; E long b; };
+		__attribute__((noinline)) static void in_other(struct node *n) { n->b = n->a * K; }
+		void other(long k) { struct node n = { .a = (int)k }; in_other(&n); printf("%ld\n", n.b); }
+	C
+	for case in none A:tagged B:plain C:state D:node E:other; do
+		for side in old new; do
+			set -- -DA= -DB= -DC= -DD=long -DE= -DK=3
+			field=${case%:*}
+			if [ $side = new ]; then
+				set -- "$@" -UK -DK=7
+				[ "$field" = D ] && set -- "$@" -UD -DD=double
+				[[ $field == [ABCE] ]] && set -- "$@" "-U$field" "-D$field=int more;"
+			fi
+			gcc -O2 -g "$@" -o "$side" types.c other.c
+		done
+		"$MX" analyze --json old new >types.json
+		for name in tagged plain state node other; do
+			jq -e --arg n "in_$name" --arg hit "${case#*:}" '.objects[0].old_functions[] | select((.name // "") | startswith($n)) |
+				.verdict != "identical" and
+				((.refused // "" | test("uses .*, whose layout differs")) == ($n == "in_" + $hit))' types.json ||
+				fail "$case: in_$name"
+		done
+	done
+}
+
 @test "a map is written, read back, and reported the same" {
 	cd "$BATS_TEST_TMPDIR" || return
 	old=$BATS_FILE_TMPDIR/base.stripped new=$BATS_FILE_TMPDIR/changed.stripped

@@ -13,13 +13,16 @@
 
 #define MAX_DEPTH   32
 #define MAX_MEMBERS 4096
+#define MAX_FORMS   64 /* layouts of one name; what is more is not told apart */
 
+/* A name, and the layouts that it stands for: each source file may have one of its own. */
 struct layout {
 	char *name;
 	uint64_t size;
-	struct str text; /* one line a member: offset, type, size, name */
-	bool twice;	 /* the same name stands for several layouts */
-	bool differs;
+	struct str text;	   /* of the first: one line a member: offset, type, size, name */
+	uint64_t forms[MAX_FORMS]; /* hashes of their texts, each once */
+	uint32_t n_forms;
+	const struct layout *other; /* of that name on the other side, where it differs */
 };
 
 struct layouts {
@@ -74,8 +77,11 @@ static bool is_record(Dwarf_Die *die)
 	return tag == DW_TAG_structure_type || tag == DW_TAG_class_type || tag == DW_TAG_union_type;
 }
 
-/* The type behind typedefs, qualifiers and arrays; with @through also behind pointers. */
-static bool peel(Dwarf_Die *type, bool through)
+/*
+ * The type behind typedefs, qualifiers and arrays; with @through also behind pointers. *@name
+ * becomes the record's: its own, or that of the last typedef before it, or stays.
+ */
+static bool peel(Dwarf_Die *type, bool through, const char **name)
 {
 	for (int depth = 0; depth < MAX_DEPTH; depth++) {
 		Dwarf_Attribute attr;
@@ -83,6 +89,8 @@ static bool peel(Dwarf_Die *type, bool through)
 		bool pointer = tag == DW_TAG_pointer_type || tag == DW_TAG_reference_type ||
 			       tag == DW_TAG_rvalue_reference_type;
 
+		if ((tag == DW_TAG_typedef || is_record(type)) && dwarf_diename(type))
+			*name = dwarf_diename(type);
 		if (tag == DW_TAG_typedef || tag == DW_TAG_const_type ||
 			tag == DW_TAG_volatile_type || tag == DW_TAG_restrict_type ||
 			tag == DW_TAG_atomic_type || tag == DW_TAG_array_type ||
@@ -120,6 +128,17 @@ static void put_clean(struct str *out, const char *text)
 		str_putc(out, *text == '\t' || *text == '\n' ? ' ' : *text);
 }
 
+/* What bytes of one size stand for. */
+static const char *kind_of(Dwarf_Die *type)
+{
+	int tag = dwarf_tag(type);
+
+	if (tag == DW_TAG_base_type && number(type, DW_AT_encoding) == DW_ATE_float)
+		return ", floating-point";
+	return tag == DW_TAG_pointer_type ? ", a pointer" : "";
+}
+
+/* One line a member; those of a nameless record follow, as it has no entry of its own. */
 static void describe_members(Dwarf_Die *record, struct str *out, int depth)
 {
 	Dwarf_Die child;
@@ -130,53 +149,82 @@ static void describe_members(Dwarf_Die *record, struct str *out, int depth)
 	do {
 		Dwarf_Die type, inner;
 		Dwarf_Word size = 0;
-		const char *name;
+		uint64_t bits = number(&child, DW_AT_bit_size);
+		const char *its = NULL;
 
 		if (dwarf_tag(&child) != DW_TAG_member && dwarf_tag(&child) != DW_TAG_inheritance)
 			continue;
 		if (++n > MAX_MEMBERS || !type_of(&child, &type))
 			break;
-		name = dwarf_diename(&child);
 		if (dwarf_aggregate_size(&type, &size) < 0)
 			size = 0;
-		str_printf(out, "%lu %lu+%lu ",
-			(unsigned long)number(&child, DW_AT_data_member_location),
-			(unsigned long)number(&child, DW_AT_data_bit_offset),
-			(unsigned long)number(&child, DW_AT_bit_size));
-		put_clean(out, name ? name : "");
 		inner = type;
-		if (peel(&inner, false) && is_record(&inner)) {
-			str_putc(out, ' ');
-			put_clean(out, dwarf_diename(&inner) ?: "");
-			/* A nameless one has no entry of its own to be compared. */
-			if (!dwarf_diename(&inner) && depth < 4) {
-				str_putc(out, '\n');
-				describe_members(&inner, out, depth + 1);
-			}
+		if (!peel(&inner, false, &its))
+			inner = type;
+		put_clean(out, dwarf_diename(&child) ?: "(nameless)");
+		str_printf(out, " at %lu, ",
+			(unsigned long)number(&child, DW_AT_data_member_location));
+		if (bits)
+			str_printf(out, "bits %lu+%lu, ",
+				(unsigned long)number(&child, DW_AT_data_bit_offset),
+				(unsigned long)bits);
+		str_printf(out, "%lu bytes%s", (unsigned long)size, kind_of(&inner));
+		if (is_record(&inner) && its) {
+			str_puts(out, ", a ");
+			put_clean(out, its);
 		}
-		str_printf(out, " %lu\n", (unsigned long)size);
+		str_putc(out, '\n');
+		if (is_record(&inner) && !dwarf_diename(&inner) && depth < 4)
+			describe_members(&inner, out, depth + 1);
 	} while (dwarf_siblingof(&child, &child) == 0);
 }
 
-static void take_record(struct layouts *t, Dwarf_Die *die)
+static uint64_t hash_members(Dwarf_Die *record)
 {
-	struct str text = STR_INIT;
-	const char *name = dwarf_diename(die);
+	cleanup_str struct str text = STR_INIT;
+
+	describe_members(record, &text, 0);
+	return sea_hash(number(record, DW_AT_byte_size), str_text(&text), text.len);
+}
+
+static bool has_form(const struct layout *l, uint64_t form)
+{
+	for (uint32_t i = 0; i < l->n_forms; i++)
+		if (l->forms[i] == form)
+			return true;
+	return false;
+}
+
+static void take_record(struct layouts *t, Dwarf_Die *die, const char *name)
+{
 	struct layout *l;
+	uint64_t form;
 
 	if (!name || dwarf_hasattr_integrate(die, DW_AT_declaration))
 		return;
-	describe_members(die, &text, 0);
 	l = find(t, name);
-	if (l) {
-		if (strcmp(str_text(&l->text), str_text(&text)))
-			l->twice = true;
-		str_free(&text);
-		return;
+	if (!l) {
+		l = add(t, name);
+		l->size = number(die, DW_AT_byte_size);
+		describe_members(die, &l->text, 0);
 	}
-	l = add(t, name);
-	l->size = number(die, DW_AT_byte_size);
-	l->text = text;
+	form = hash_members(die);
+	if (l->n_forms < MAX_FORMS && !has_form(l, form))
+		l->forms[l->n_forms++] = form;
+}
+
+/* A record without a name goes by that of its type, or of the variable that alone has it. */
+static void take_nameless(struct layouts *t, Dwarf_Die *die)
+{
+	const char *name = dwarf_diename(die);
+	Dwarf_Die type;
+
+	if (dwarf_tag(die) == DW_TAG_typedef)
+		type = *die;
+	else if (!type_of(die, &type))
+		return;
+	if (peel(&type, true, &name) && is_record(&type) && !dwarf_diename(&type))
+		take_record(t, &type, name);
 }
 
 static void walk_types(struct layouts *t, Dwarf_Die *die, int depth)
@@ -189,7 +237,9 @@ static void walk_types(struct layouts *t, Dwarf_Die *die, int depth)
 		int tag = dwarf_tag(&child);
 
 		if (is_record(&child))
-			take_record(t, &child);
+			take_record(t, &child, dwarf_diename(&child));
+		if (tag == DW_TAG_typedef || tag == DW_TAG_variable)
+			take_nameless(t, &child);
 		if (is_record(&child) || tag == DW_TAG_namespace || tag == DW_TAG_subprogram ||
 			tag == DW_TAG_lexical_block)
 			walk_types(t, &child, depth + 1);
@@ -209,7 +259,22 @@ static void first_difference(const struct layout *o, const struct layout *n, str
 		a += la + (a[la] == '\n');
 		b += lb + (b[lb] == '\n');
 	}
-	str_printf(out, "%.*s | %.*s", (int)strcspn(a, "\n"), a, (int)strcspn(b, "\n"), b);
+	if (!*a && !*b) {
+		str_puts(out, "one of several of this name");
+		return;
+	}
+	a = *a ? a : "nothing more";
+	b = *b ? b : "nothing more";
+	str_printf(out, "%.*s in the old one, %.*s in the new one", (int)strcspn(a, "\n"), a,
+		(int)strcspn(b, "\n"), b);
+}
+
+static bool have_same_forms(const struct layout *o, const struct layout *n)
+{
+	for (uint32_t i = 0; i < o->n_forms; i++)
+		if (!has_form(n, o->forms[i]))
+			return false;
+	return o->n_forms == n->n_forms;
 }
 
 static void compare(struct layouts t[2], struct str *out)
@@ -217,12 +282,10 @@ static void compare(struct layouts t[2], struct str *out)
 	for (uint32_t i = 0; i < t[0].n; i++) {
 		struct layout *o = &t[0].v[i], *n = find(&t[1], o->name);
 
-		if (!n || (!o->twice && !n->twice && o->size == n->size &&
-				  strcmp(str_text(&o->text), str_text(&n->text)) == 0))
+		if (!n || have_same_forms(o, n))
 			continue;
-		if (o->twice && n->twice)
-			continue; /* several types of one name: which changed is not known */
-		o->differs = n->differs = true;
+		o->other = n;
+		n->other = o;
 		str_puts(out, "T\t");
 		put_clean(out, o->name);
 		str_printf(out, "\t%lu\t%lu\t", (unsigned long)o->size, (unsigned long)n->size);
@@ -242,27 +305,38 @@ static const struct reach used = { 2, 2 };
 /* What a variable of the program is or holds by value, or points to itself. */
 static const struct reach held = { 4, 0 };
 
-/* The layout in @t that differs and that @type, @depth records deep, leads to; or NULL. */
-static const char *find_changed(
-	const struct layouts *t, Dwarf_Die *type, const struct reach *reach, int depth)
+/* Whether the other version lacks this one of the layouts that the name stands for. */
+static bool is_changed(const struct layout *l, Dwarf_Die *record)
 {
-	Dwarf_Die inner = *type, child;
+	return l && l->other &&
+	       (dwarf_hasattr_integrate(record, DW_AT_declaration) ||
+		       !has_form(l->other, hash_members(record)));
+}
+
+/*
+ * The layout in @t that differs and that the type of @die, a variable or member, leads to over
+ * @depth records; or NULL.
+ */
+static const char *find_changed(
+	const struct layouts *t, Dwarf_Die *die, const struct reach *reach, int depth)
+{
+	const char *name = dwarf_diename(die);
+	Dwarf_Die inner, child;
 	struct layout *l;
 
-	if (!peel(&inner, depth <= reach->pointers) || !is_record(&inner))
+	if (!type_of(die, &inner) || !peel(&inner, depth <= reach->pointers, &name) ||
+		!is_record(&inner))
 		return NULL;
-	l = dwarf_diename(&inner) ? find(t, dwarf_diename(&inner)) : NULL;
-	if (l && l->differs)
+	l = name ? find(t, name) : NULL;
+	if (is_changed(l, &inner))
 		return l->name;
 	if (depth == reach->records || dwarf_child(&inner, &child) != 0)
 		return NULL;
 	do {
-		Dwarf_Die member;
-		const char *name;
-
 		if (dwarf_tag(&child) != DW_TAG_member && dwarf_tag(&child) != DW_TAG_inheritance)
 			continue;
-		if (type_of(&child, &member) && (name = find_changed(t, &member, reach, depth + 1)))
+		name = find_changed(t, &child, reach, depth + 1);
+		if (name)
 			return name;
 	} while (dwarf_siblingof(&child, &child) == 0);
 	return NULL;
@@ -270,7 +344,7 @@ static const char *find_changed(
 
 static const char *uses(const struct layouts *t, Dwarf_Die *scope, int depth)
 {
-	Dwarf_Die child, type;
+	Dwarf_Die child;
 	const char *name;
 
 	if (depth > MAX_DEPTH || dwarf_child(scope, &child) != 0)
@@ -279,7 +353,7 @@ static const char *uses(const struct layouts *t, Dwarf_Die *scope, int depth)
 		int tag = dwarf_tag(&child);
 
 		if ((tag == DW_TAG_variable || tag == DW_TAG_formal_parameter) &&
-			type_of(&child, &type) && (name = find_changed(t, &type, &used, 0)))
+			(name = find_changed(t, &child, &used, 0)))
 			return name;
 		if ((tag == DW_TAG_lexical_block || tag == DW_TAG_inlined_subroutine) &&
 			(name = uses(t, &child, depth + 1)))
@@ -313,7 +387,7 @@ static void take_variable(const struct layouts *t, Dwarf_Die *var, int side, str
 	const char *name;
 
 	if (!address_of(var, &addr) || !type_of(var, &type) ||
-		!(name = find_changed(t, &type, &held, 0)))
+		!(name = find_changed(t, var, &held, 0)))
 		return;
 	if (dwarf_aggregate_size(&type, &size) < 0)
 		size = 1;
