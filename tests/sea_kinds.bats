@@ -443,3 +443,15 @@ programs() {
 		done
 	done
 }
+
+@test "texts in one segment with the code are no functions" {
+	local flags kind
+	programs
+	for flags in -Wl,-z,separate-code -Wl,-z,noseparate-code -fuse-ld=gold; do
+		pair_of gcc -O2 $flags
+		for kind in full stripped; do
+			summary old.$kind new.$kind >summary.json
+			[ "$(jq -c '.[1:]' summary.json)" = "[0,2,0,0]" ] || fail "$flags $kind: $(cat summary.json)"
+		done
+	done
+}

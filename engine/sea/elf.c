@@ -124,6 +124,17 @@ static const char *file_string(const struct sea_image *im, uint64_t off, uint64_
 }
 
 /* Sections are a help, not needed for running: what is wrong with them only loses them. */
+/* Linkers may put constants and code into one segment. */
+static void note_mixed(struct sea_image *im, const struct sea_section *s)
+{
+	for (uint32_t i = 0; i < im->n_segs && !(s->flags & SHF_EXECINSTR); i++) {
+		struct sea_segment *seg = &im->segs[i];
+
+		seg->mixed |= seg->flags & PF_X && s->addr >= seg->addr &&
+			      s->addr - seg->addr < seg->memsz;
+	}
+}
+
 static void read_sections(struct sea_image *im, const Elf64_Ehdr *eh)
 {
 	Elf64_Shdr names, sh;
@@ -161,6 +172,7 @@ static void read_sections(struct sea_image *im, const Elf64_Ehdr *eh)
 			return;
 		}
 		im->loaded[im->n_loaded++] = i;
+		note_mixed(im, s);
 	}
 }
 
@@ -338,11 +350,15 @@ enum sea_place sea_place_of(const struct sea_image *im, uint64_t addr)
 
 	if (!s)
 		return SEA_P_NONE;
-	if (s->flags & PF_X)
+	if (s->flags & PF_X && !s->mixed)
 		return SEA_P_CODE;
-	if (!(s->flags & PF_W))
+	if (!(s->flags & (PF_X | PF_W)))
 		return SEA_P_RODATA;
 	sect = sea_section_of(im, addr);
+	if (s->mixed && (!sect || sect->flags & SHF_EXECINSTR))
+		return SEA_P_CODE;
+	if (s->mixed && !(sect->flags & SHF_WRITE))
+		return SEA_P_RODATA;
 	if (sect && is_linkage(sect->name))
 		return SEA_P_GOT;
 	if (addr >= im->relro_lo && addr < im->relro_hi)

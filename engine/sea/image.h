@@ -33,6 +33,7 @@ bool sea_budget_spent(struct sea_budget *b);
 struct sea_segment {
 	uint64_t addr, memsz, off, filesz;
 	uint32_t flags; /* PF_* */
+	bool mixed;	/* executable, with sections in it that are no code */
 };
 
 struct sea_section {
