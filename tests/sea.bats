@@ -219,6 +219,53 @@ refusals() {
 	run -0 "$MX" analyze c a
 }
 
+@test "programs of three functions: nothing that they say in common, or everything" {
+	local one two kind
+	cd "$BATS_TEST_TMPDIR" || return
+	cat >sum.c <<-'C'
+		#include <stdio.h>
+		#include <stdlib.h>
+		static long square(long n) { long s = 0; for (long i = 0; i < n; i++) s += n; return s; }
+		int main(int argc, char **argv)
+		{
+			long n = argc > 1 ? atol(argv[1]) : 10;
+			if (n < 0) { puts("no such square"); return 2; }
+			printf("square of %ld is %ld\n", n, square(n));
+			return puts("that was all") < 0;
+		}
+	C
+	cat >lines.c <<-'C'
+		#include <stdio.h>
+		#include <stdlib.h>
+		static long lines;
+		static void count(FILE *f) { for (int c; (c = getc(f)) != EOF;) lines += c == 10; }
+		int main(int argc, char **argv)
+		{
+			if (argc > 2) { puts("too many files"); return 2; }
+			count(argc > 1 ? fopen(argv[1], "r") : stdin);
+			printf("counted: %ld\n", lines);
+			return 0;
+		}
+	C
+	for one in sum lines; do
+		gcc -O0 -o $one.full $one.c && strip -o $one.stripped $one.full
+		gcc -O3 -o $one.3.full $one.c && strip -o $one.3.stripped $one.3.full
+	done
+	for kind in full stripped; do
+		for one in "sum lines" "lines sum"; do
+			two=${one#* }
+			run -3 "$MX" analyze ${one% *}.$kind $two.$kind
+			[[ $output = *"not the same program: "*" 0 of "*" strings are shared"* ]] || fail "$one $kind: $output"
+		done
+		run -0 "$MX" analyze sum.$kind sum.3.$kind
+	done
+	for one in sum lines; do
+		gcc -O2 -s -fno-asynchronous-unwind-tables -fno-unwind-tables -o $one.bare $one.c
+	done
+	run -3 "$MX" analyze sum.bare lines.bare
+	[[ $output = *"not the same program as far as is known: neither has functions of its own"*" 0 of "* ]] || fail "$output"
+}
+
 @test "one source made into two programs is told apart by the names that they give themselves" {
 	run -3 "$MX" analyze "$(command -v sha256sum)" "$(command -v md5sum)"
 	[[ $output = *"not the same program: the old one calls itself sha256sum and the new one md5sum"* ]] ||

@@ -18,7 +18,7 @@
 #include "sea/outlook.h"
 
 #define FEW_FUNCS     20 /* percent of the smaller version's functions that correspond */
-#define OTHER_SIZE    5	 /* percent of the larger version's, for the same */
+#define OTHER_SIZE    8	 /* percent of the larger version's, for the same */
 #define SAME_STRINGS  60 /* percent of strings that only versions of one program share */
 #define OTHER_STRINGS 33 /* percent that versions do not go below, years apart */
 #define OTHER_MAIN    40 /* the same for the strings of main alone */
@@ -33,6 +33,8 @@
 #define NEAR_OWN      60 /* percent of the strings of both sides that neighbours do not go below */
 #define NEAR_MAIN     50 /* the same for the strings of main alone */
 #define FAR	      45 /* percent of both sides' that versions do not go below, years apart */
+#define FEW_STRINGS   3	 /* that are all the same on both sides say something, too */
+#define LARGER	      8	 /* times as many functions as a version of one program has */
 #define SHORT_NAME    2	 /* characters of a program's name, at least */
 
 /* Strings by hash, sorted, each once. */
@@ -246,6 +248,14 @@ static bool shares_library_only(const struct kinship *k)
 				 (share(k->own) < OTHER_OWN && overlap(k->own) < OTHER_BOTH));
 }
 
+/* Nothing in common means something: there is more than main, or it has more than a word to say. */
+static bool speaks(const struct kinship *k, uint32_t least)
+{
+	uint32_t n = k->all[0].n < k->all[1].n ? k->all[0].n : k->all[1].n;
+
+	return n >= ENOUGH_LETTER || (least > 1 && k->all[0].n + k->all[1].n);
+}
+
 /*
  * Of all that they say next to nothing is the same. The start-up code leads from one main to the
  * other in any two programs: where little else corresponds, a few strings are enough to tell.
@@ -254,8 +264,10 @@ static bool shares_no_strings(const struct kinship *k, uint32_t least)
 {
 	bool thin = k->alike <= 1 || (uint64_t)k->alike * 2 <= least;
 
+	if (thin && speaks(k, least) && !count_shared(&k->all[0], &k->all[1]))
+		return true;
 	for (int s = 0; s < 2; s++)
-		if (k->all[s].n < ENOUGH && (!thin || k->own[s].n < ENOUGH_MAIN))
+		if (k->all[s].n < ENOUGH && (!thin || k->own[s].n < ENOUGH_LETTER))
 			return false;
 	return share(k->all) < OTHER_STRINGS;
 }
@@ -264,6 +276,15 @@ static bool shares_no_strings(const struct kinship *k, uint32_t least)
 static bool shares_names(const struct kinship *k, uint32_t least)
 {
 	return k->named >= ENOUGH && percent(k->named, least) >= SAME_STRINGS;
+}
+
+/* The same for what they say. What is many times as large is no version, but for every word. */
+static bool shares_strings(const struct kinship *k, uint32_t least, uint32_t most)
+{
+	if (overlap(k->all) == 100 && k->all[0].n >= FEW_STRINGS)
+		return true;
+	return k->all[0].n >= ENOUGH && k->all[1].n >= ENOUGH && share(k->all) >= SAME_STRINGS &&
+	       (most <= LARGER * (uint64_t)least || overlap(k->all) >= FAR);
 }
 
 static char *decide(struct sea_analysis *a, const struct kinship *k)
@@ -282,8 +303,12 @@ static char *decide(struct sea_analysis *a, const struct kinship *k)
 			k->alike, k->funcs[0], k->funcs[1], k->named);
 		return NULL;
 	}
-	if (few && k->all[0].n >= ENOUGH && k->all[1].n >= ENOUGH &&
-		share(k->all) >= SAME_STRINGS && !has_other_main(k)) {
+	if (!most && a->im[0]->is_program && a->im[1]->is_program && share(k->all) < OTHER_STRINGS)
+		return xasprintf("not the same program as far as is known: neither has functions "
+				 "of its own that call-frame information tells of, %u of %u and "
+				 "%u strings are shared",
+			shared, k->all[0].n, k->all[1].n);
+	if (few && shares_strings(k, least, most) && !has_other_main(k)) {
 		str_printf(&a->notes,
 			"only %u of %u and %u functions correspond; taken for one program because "
 			"%u "
