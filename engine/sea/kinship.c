@@ -51,6 +51,7 @@ struct name {
 
 struct kinship {
 	uint32_t funcs[2], alike, pairs, letter, named;
+	uint32_t equal; /* pairs with the same instructions, whatever they refer to */
 	struct strings all[2], own[2], main[2];
 };
 
@@ -184,6 +185,7 @@ static void count_pairs(const struct sea_analysis *a, struct kinship *k)
 		k->pairs++;
 		k->named += a->m.how[i] == SEA_BY_NAME;
 		k->letter += a->func[0][i].verdict == SEA_V_IDENTICAL;
+		k->equal += a->im[0]->funcs[i].exact == a->im[1]->funcs[n].exact;
 		k->alike +=
 			a->func[0][i].verdict != SEA_V_CHANGED || sea_similarity(&a->m, i, n) >= 40;
 	}
@@ -248,12 +250,13 @@ static bool shares_library_only(const struct kinship *k)
 				 (share(k->own) < OTHER_OWN && overlap(k->own) < OTHER_BOTH));
 }
 
-/* Nothing in common means something: there is more than main, or it has more than a word to say. */
+/* No word in common means something: no code is the same, and there is more than main and a word.
+ */
 static bool speaks(const struct kinship *k, uint32_t least)
 {
 	uint32_t n = k->all[0].n < k->all[1].n ? k->all[0].n : k->all[1].n;
 
-	return n >= ENOUGH_LETTER || (least > 1 && k->all[0].n + k->all[1].n);
+	return !k->equal && (n >= ENOUGH_LETTER || (least > 1 && k->all[0].n + k->all[1].n));
 }
 
 /*
