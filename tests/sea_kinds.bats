@@ -455,3 +455,66 @@ programs() {
 		done
 	done
 }
+
+# paired NAME...: each has its counterpart, or where $may_miss is set none, in what summary() asked for.
+paired() {
+	local name old new
+	for name in "$@"; do
+		old=0x$(nm old.full | sed -n "s/^0*\([0-9a-f]*\) [tT] $name$/\1/p")
+		new=0x$(nm new.full | sed -n "s/^0*\([0-9a-f]*\) [tT] $name$/\1/p")
+		jq -e --arg old $old --arg new $new --arg miss "${may_miss-}" '.objects[0].old_functions |
+			any(.[]; .address == $old and (.peer == $new or ($miss != "" and .peer == null)))' map.json ||
+			fail "$name $old $new: $(jq -c '.objects[0].old_functions' map.json)"
+	done
+}
+
+@test "functions that only differ in the field that they use are not taken for their neighbours" {
+	local opt may_miss
+	# What each has after the structure grew, its neighbour had before. One more in between: none is sure.
+	cat >a.src.c <<-'C'
+		#include <stdio.h>
+		struct state { void FRONT*one, *two, *three, *four, *five; };
+		#define SET(name) void set_##name(struct state *s, void *v) { if (s) s->name = v; }
+		__attribute__((noipa)) int before(int x) { printf("before %d\n", x); return x * 3; }
+		SET(one) SET(two) MORE SET(three) SET(four) SET(five)
+		__attribute__((noipa)) int after(int x) { printf("after %d\n", x); return x * 5; }
+		int main(int argc, char **argv) { struct state s = { .five = argv }; return before(argc) + after(argc) + !s.five; }
+	C
+	sed 's/FRONT/*front, /; s/MORE//' a.src.c >b.src.c
+	sed 's/FRONT//; s/two,/two, *more,/; s/MORE/SET(more)/' a.src.c >c.src.c
+	sed -i 's/FRONT//; s/MORE//' a.src.c
+	for opt in -O0 -O2 -Os; do
+		pair_of gcc $opt
+		summary old.stripped new.stripped
+		paired set_one set_two set_three set_four set_five before after
+	done
+	mv c.src.c b.src.c
+	may_miss=yes
+	for opt in -O0 -O2 -Os; do
+		pair_of gcc $opt
+		summary old.stripped new.stripped
+		paired set_one set_two set_three set_four set_five
+	done
+}
+
+@test "twins of equal code are not told apart by a changed function that uses both" {
+	local may_miss=yes
+	cat >a.src.c <<-'C'
+		#include <stdio.h>
+		#define F __attribute__((noipa)) static
+		struct s { int plain; const char *at; };
+		F int step(int x) { return x * 7 ^ x >> 3; }
+		F int other_step(int x) { return x * 5 ^ x >> 2; }
+		#define TWIN(name, call) F int name(const char *s) { int n = 0; for (; *s; s++) { \
+			if (*s == 37 && s[1]) n += call(s[1]); else if (*s < 32) n ^= 5; else n = n * 3 + *s; \
+			if (n > 100000) { printf("large %d\n", n); n %= 997; } } return n; }
+		TWIN(first_twin, step) TWIN(second_twin, other_step)
+		F int use(struct s *s, int n) { return ORDER; }
+		int main(int argc, char **argv) { struct s s = { argc > 2, argv[0] }; return use(&s, argc) > 3; }
+	C
+	sed 's/ORDER/n > 8 ? -1 : s->plain ? second_twin(s->at) : first_twin(s->at)/' a.src.c >b.src.c
+	sed -i 's/ORDER/!s->plain ? first_twin(s->at) : second_twin(s->at)/' a.src.c
+	pair_of gcc -O2
+	summary old.stripped new.stripped
+	paired first_twin second_twin
+}

@@ -233,18 +233,23 @@ static bool says_enough(const struct sea_match *m, enum sea_side side, const str
 	return f->n_insn + 3 * named >= ENOUGH_INSNS + 3;
 }
 
+static bool tells_no_more(const struct sea_match *m, enum sea_side side, uint32_t func)
+{
+	return m->doubt[side][func] & SEA_DOUBT_CONSTANTS;
+}
+
 static uint64_t key_context(const struct sea_match *m, enum sea_side side, uint32_t func)
 {
 	const struct sea_func *f = &m->im[side]->funcs[func];
 
-	return says_enough(m, side, f) ? f->context | 1 : 0;
+	return says_enough(m, side, f) && !tells_no_more(m, side, func) ? f->context | 1 : 0;
 }
 
 static uint64_t key_exact(const struct sea_match *m, enum sea_side side, uint32_t func)
 {
 	const struct sea_func *f = &m->im[side]->funcs[func];
 
-	return f->n_insn >= 2 * ENOUGH_INSNS ? f->exact | 1 : 0;
+	return f->n_insn >= 2 * ENOUGH_INSNS && !tells_no_more(m, side, func) ? f->exact | 1 : 0;
 }
 
 /* The strings and imports as a set; order and number of uses may change. How many to @ret_n. */
@@ -303,6 +308,8 @@ static uint64_t key_linked(const struct sea_match *m, enum sea_side side, uint32
 	const struct sea_func *f = &m->im[side]->funcs[func];
 	uint64_t h = f->exact, linked = 0;
 
+	if (tells_no_more(m, side, func))
+		return 0;
 	for (uint32_t i = 0; i < f->n_ref; i++) {
 		const struct sea_ref *r = &m->im[side]->refs[f->ref + i];
 		uint64_t c = sea_canon(m, side, f->ref + i);
@@ -384,6 +391,7 @@ int sea_match_run(struct sea_image *old_im, struct sea_image *new_im, struct sea
 	m->seen = xzalloc(old_im->n_funcs);
 	hash_context(m, SEA_OLD);
 	hash_context(m, SEA_NEW);
+	sea_find_families(m);
 	match_names(m);
 	match_roots(m);
 	match_unique(m, key_context, SEA_BY_CONTENT, 98, 0);
@@ -416,6 +424,7 @@ void sea_match_free(struct sea_match *m)
 	for (int s = 0; s < 2; s++) {
 		free(m->peer[s]);
 		free(m->canon[s]);
+		free(m->doubt[s]);
 	}
 	free(m->how);
 	free(m->confidence);

@@ -36,6 +36,11 @@ struct sea_votes {
 	bool full; /* a limit was met: what follows was dropped */
 };
 
+enum {
+	SEA_DOUBT_CONSTANTS = 1, /* short, and the constants do not tell which of its kind it is */
+	SEA_DOUBT_TWIN = 2,	 /* another one of that side has the same content */
+};
+
 struct sea_match {
 	struct sea_image *im[2];
 	uint32_t *peer[2];     /* by function: the function on the other side, or SEA_NONE */
@@ -45,6 +50,7 @@ struct sea_match {
 	struct sea_votes code; /* pairs of function starts */
 	struct sea_votes data; /* pairs of addresses outside code */
 	uint8_t *seen;	       /* by old function: its pair has voted */
+	uint8_t *doubt[2];     /* by function: SEA_DOUBT_* */
 	struct sea_budget *budget;
 };
 
@@ -67,6 +73,11 @@ unsigned sea_similarity(const struct sea_match *m, uint32_t fo, uint32_t fn);
 bool sea_may_pair(const struct sea_match *m, uint32_t fo, uint32_t fn);
 void sea_pair(struct sea_match *m, uint32_t fo, uint32_t fn, enum sea_evidence how, unsigned conf);
 void sea_unpair(struct sea_match *m, uint32_t fo);
+
+/* Hash of what the instructions do, without constants. */
+uint64_t sea_func_shape(const struct sea_image *im, const struct sea_func *f);
+/* Fills m->doubt; wants the contexts of the functions. */
+void sea_find_families(struct sea_match *m);
 
 /* What a reference means in both versions: import, literal, matched function; 0 if not known. */
 uint64_t sea_canon_static(const struct sea_image *im, const struct sea_ref *r);

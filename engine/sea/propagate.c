@@ -252,6 +252,14 @@ static bool uncontested(const struct sea_match *m, const struct sea_votes *by_ne
 	return true;
 }
 
+/* Of twins a changed caller may refer to one where it did to the other: which is first changes. */
+static bool is_doubtful(
+	const struct sea_match *m, uint32_t fo, uint32_t fn, const struct sea_vote *v)
+{
+	return v->weight < LOCKSTEP_VOTE && v->kind == SEA_BY_CALLS &&
+	       (m->doubt[0][fo] | m->doubt[1][fn]) & SEA_DOUBT_TWIN;
+}
+
 static uint32_t resolve(struct sea_match *m)
 {
 	struct sea_votes turned = { 0 };
@@ -276,7 +284,7 @@ static uint32_t resolve(struct sea_match *m)
 			break;
 		fo = sea_func_at(m->im[0], v->old_addr);
 		fn = sea_func_at(m->im[1], v->new_addr);
-		if (!sea_may_pair(m, fo, fn) ||
+		if (!sea_may_pair(m, fo, fn) || is_doubtful(m, fo, fn, v) ||
 			!uncontested(m, &turned, v->new_addr, v->old_addr, v->weight) ||
 			!convincing(m, fo, fn, v->weight, &conf))
 			continue;
@@ -346,16 +354,65 @@ static uint32_t count_token(const uint64_t *v, uint32_t n, uint64_t token)
 	return k;
 }
 
+/* Functions of equal code call the same ones, as far as is known, or ones of equal code. */
+static bool call_alike(const struct sea_match *m, uint32_t fo, uint32_t fn)
+{
+	const struct sea_func *o = &m->im[0]->funcs[fo], *n = &m->im[1]->funcs[fn];
+
+	for (uint32_t i = 0; i < o->n_ref && i < n->n_ref; i++) {
+		uint32_t x = sea_func_at(m->im[0], m->im[0]->refs[o->ref + i].target);
+		uint32_t y = sea_func_at(m->im[1], m->im[1]->refs[n->ref + i].target);
+
+		if (x == SEA_NONE || y == SEA_NONE)
+			continue;
+		if (m->peer[0][x] != SEA_NONE || m->peer[1][y] != SEA_NONE
+				? m->peer[0][x] != y
+				: m->im[0]->funcs[x].exact != m->im[1]->funcs[y].exact)
+			return false;
+	}
+	return true;
+}
+
 /* Equal code in the same gap: twins are told apart by their order if there are as many of them. */
 static void pair_in_gap(void *ctx, uint32_t i, uint32_t k)
 {
 	struct gap *g = ctx;
 
-	if (count_token(g->a, g->n_a, g->a[i]) != count_token(g->b, g->n_b, g->a[i]) ||
-		!sea_may_pair(g->m, g->o + i, g->n + k))
+	if (g->m->doubt[0][g->o + i] & SEA_DOUBT_CONSTANTS ||
+		count_token(g->a, g->n_a, g->a[i]) != count_token(g->b, g->n_b, g->a[i]) ||
+		!sea_may_pair(g->m, g->o + i, g->n + k) ||
+		(g->m->doubt[0][g->o + i] & SEA_DOUBT_TWIN &&
+			!call_alike(g->m, g->o + i, g->n + k)))
 		return;
 	sea_pair(g->m, g->o + i, g->n + k, SEA_BY_ORDER, 92);
 	g->made++;
+}
+
+static bool has_shape_of(const struct sea_match *m, uint32_t fo, uint32_t fn)
+{
+	return sea_func_shape(m->im[0], &m->im[0]->funcs[fo]) ==
+	       sea_func_shape(m->im[1], &m->im[1]->funcs[fn]);
+}
+
+/* As many on both sides, one by one of the same shape: then constants may differ. */
+static void pair_in_step(struct gap *g)
+{
+	struct sea_match *m = g->m;
+
+	if (g->n_a != g->n_b)
+		return;
+	for (uint32_t i = 0; i < g->n_a; i++)
+		if (!has_shape_of(m, g->o + i, g->n + i))
+			return;
+	for (uint32_t i = 0; i < g->n_a; i++) {
+		uint32_t fo = g->o + i, fn = g->n + i;
+
+		if (!((m->doubt[0][fo] | m->doubt[1][fn]) & SEA_DOUBT_CONSTANTS) ||
+			!sea_may_pair(m, fo, fn))
+			continue;
+		sea_pair(m, fo, fn, SEA_BY_ORDER, 90);
+		g->made++;
+	}
 }
 
 struct likeness {
@@ -429,6 +486,7 @@ static uint32_t close_gap(struct sea_match *m, uint32_t o, uint32_t no, uint32_t
 	g.a = a;
 	g.b = b;
 	sea_diff(a, no, b, nn, pair_in_gap, &g);
+	pair_in_step(&g);
 	if (!g.made)
 		g.made = pair_alike(m, o, no, n, nn);
 	free(a);

@@ -21,16 +21,6 @@ struct alones {
 	uint32_t n;
 };
 
-static uint64_t shape_of(const struct sea_image *im, const struct sea_func *f)
-{
-	uint64_t h = 0;
-
-	for (uint32_t i = 0; i < f->n_insn; i++)
-		if (im->insns[f->insn + i].kind != SEA_I_PADDING)
-			h = sea_hash(h, &im->insns[f->insn + i].shape, sizeof(uint32_t));
-	return h;
-}
-
 static int by_place(const void *a, const void *b)
 {
 	const struct alone *x = a, *y = b;
@@ -57,7 +47,7 @@ static void find_alone(const struct sea_analysis *a, enum sea_side side, struct 
 	ret->n = 0;
 	for (uint32_t i = 0; i < im->n_funcs; i++)
 		if (a->m.peer[side][i] == SEA_NONE && im->funcs[i].n_insn)
-			ret->v[ret->n++] = (struct alone){ shape_of(im, &im->funcs[i]),
+			ret->v[ret->n++] = (struct alone){ sea_func_shape(im, &im->funcs[i]),
 				im->funcs[i].exact, i, false };
 	qsort(ret->v, ret->n, sizeof(*ret->v), by_code);
 }
