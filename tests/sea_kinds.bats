@@ -518,3 +518,10 @@ paired() {
 	summary old.stripped new.stripped
 	paired first_twin second_twin
 }
+
+@test "fixed addresses: what runs at the start and the end is found where no relocation tells of it" {
+	programs
+	pair_of gcc -O2 -no-pie -fno-pie
+	summary old.stripped new.stripped
+	paired frame_dummy __do_global_dtors_aux register_tm_clones deregister_tm_clones
+}

@@ -288,6 +288,19 @@ bool sea_reloc_target(const struct sea_image *im, const struct sea_reloc *r, uin
 	}
 }
 
+bool sea_word_target(const struct sea_image *im, uint64_t addr, uint64_t *ret)
+{
+	const struct sea_reloc *r = sea_reloc_at(im, addr);
+	const uint8_t *word = sea_bytes(im, addr, sizeof(*ret));
+
+	if (r)
+		return sea_reloc_target(im, r, ret);
+	if (im->is_pie || !word)
+		return false;
+	memcpy(ret, word, sizeof(*ret));
+	return true;
+}
+
 const char *sea_reloc_import(const struct sea_image *im, const struct sea_reloc *r)
 {
 	if (!r->sym || r->sym >= im->n_dynsyms || im->dynsyms[r->sym].defined)

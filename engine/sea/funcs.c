@@ -85,10 +85,9 @@ static void add_roots(struct sea_image *im, uint32_t *room)
 	}
 	for (size_t k = 0; k < ARRAY_SIZE(arrays); k++) {
 		const struct sea_section *s = sea_section_named(im, arrays[k]);
-		uint32_t i = s ? sea_reloc_first(im, s->addr) : im->n_relocs;
 
-		for (; i < im->n_relocs && im->relocs[i].addr - s->addr < s->size; i++)
-			if (sea_reloc_target(im, &im->relocs[i], &f.addr) && is_code(im, f.addr))
+		for (uint64_t at = 0; s && at < s->size && sea_bytes(im, s->addr + at, 8); at += 8)
+			if (sea_word_target(im, s->addr + at, &f.addr) && is_code(im, f.addr))
 				add_func(im, room, f);
 	}
 }

@@ -246,6 +246,11 @@ const struct sea_reloc *sea_reloc_at(const struct sea_image *im, uint64_t addr);
 uint32_t sea_reloc_first(const struct sea_image *im, uint64_t addr);
 /* The address that a relocated word will hold, where that is inside the object; else false. */
 bool sea_reloc_target(const struct sea_image *im, const struct sea_reloc *r, uint64_t *ret);
+/*
+ * The same for the word at @addr, which is known to hold an address: in a program at fixed
+ * addresses no relocation tells of it.
+ */
+bool sea_word_target(const struct sea_image *im, uint64_t addr, uint64_t *ret);
 /* The name of what a relocation takes from another object, or NULL. */
 const char *sea_reloc_import(const struct sea_image *im, const struct sea_reloc *r);
 /* The symbol that the procedure-linkage stub at @addr jumps to, or NULL; its word to @ret_slot. */

@@ -8,6 +8,8 @@
 
 #include "sea/image.h"
 
+#define SEA_ENOUGH_FOR_SHAPE 8 /* instructions below which shape says little */
+
 enum sea_side { SEA_OLD, SEA_NEW };
 
 /* How a pair was found, best first. */
