@@ -2,14 +2,14 @@
 # shellcheck shell=bash disable=SC2034,SC2154,SC2317
 # Two versions of one victim, $old and $new, that do the same in other ways, or do not; $LOG is the log.
 
-# harmless RULE CASE...: in each mode ($MODES, where only some are promised) and with either leader, output and files are those of the new
-# version alone, nobody is let go, and the log names the rule.
+# harmless RULE CASE...: in each mode ($MODES, where only some are promised) and with either leader ($LEADERS), output and files are those of
+# the new version alone, nobody is let go, and the log names the rule.
 harmless() {
 	local rule=$1 what sync leader
 	shift
 	for what in "$@"; do
 		for sync in ${MODES:-lockstep barrier stream}; do
-			for leader in old new; do
+			for leader in ${LEADERS:-old new}; do
 				MX_TEST_OPTIONS="--sync $sync --leader $leader --patience 10" \
 					compare_native "$old" "$new" -- "$what" || fail "$what, $sync, $leader leads"
 				jq -e --arg rule "$rule" -s 'any(.event == "rule" and .rule == $rule)' "$LOG" >/dev/null ||

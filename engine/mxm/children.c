@@ -54,15 +54,17 @@ enum relation children_relate(const struct task *task, const struct event *event
 	const bool made = event->pending != 0;
 	struct wait ours = { 0 }, theirs;
 	pid_t child;
-	bool both;
+	bool both, we_wait = wait_of(&task->call, &ours);
 
 	if (event->kind != EVENT_CALL || !wait_of(&event->call, &theirs))
 		return REL_DIFFERENT;
+	if (!we_wait && theirs.now && (!made || event->result == -ECHILD))
+		return made ? REL_PASS_OVER : REL_UNKNOWN;
 	/* Nothing was taken away, whatever was found. */
 	if ((theirs.keeps && (!made || event->result >= 0)) ||
 		(theirs.now && made && event->result == 0 && !event->value))
 		return event->sig ? REL_DIFFERENT : REL_PASS_OVER;
-	both = wait_of(&task->call, &ours) && may_be_same(&ours, &theirs);
+	both = we_wait && may_be_same(&ours, &theirs);
 	if (!both)
 		return REL_DIFFERENT;
 	if (!made)

@@ -13,8 +13,8 @@
 #include "mxm/follow.h"
 #include "mxm/state.h"
 
-/* REL_SAME, REL_PASS_OVER, REL_UNKNOWN: when the event's call has been made; REL_DIFFERENT. Their
- * forms differ. */
+/* REL_SAME, REL_PASS_OVER, REL_UNKNOWN: when the event's call has been made;
+ * REL_DIFFERENT. Their forms differ. */
 enum relation children_relate(const struct task *task, const struct event *event);
 
 /* The name of the rule; NULL: it is no wait. */

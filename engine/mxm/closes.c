@@ -8,7 +8,12 @@
 #include <sys/syscall.h>
 
 #include "base/cleanup.h"
+#include "mxm/by_fd.h"
 #include "mxm/fds.h"
+#include "mxm/files.h"
+#include "mxm/late.h"
+#include "mxm/own.h"
+#include "mxm/rules.h"
 
 struct range {
 	unsigned first, last;
@@ -64,6 +69,107 @@ static bool did_nothing(
 	return is_closed(task, theirs);
 }
 
+void closes_note(const struct task *task, struct event *event)
+{
+	event->unlocks = event->call.nr == SYS_close && !list_is_empty(&task->tuple->proc->locks);
+}
+
+/* Does nobody notice it? Nor when the leader closed it, if it has. */
+static bool is_unseen(const struct task *task, int fd)
+{
+	const struct group *group = task->tuple->group;
+
+	list_for_each (at, &group->stream) {
+		const struct event *event = container_of(at, struct event, link);
+
+		if (event->unlocks && (event->pending & (1u << task->version)) &&
+			event->tuple->proc == task->tuple->proc && (int)event->call.args[0] == fd)
+			return false;
+	}
+	return files_close_is_unseen(task, fd);
+}
+
+/* An argument that names the descriptor, or stands for many of them. */
+static bool names(const struct call *call, int i, int fd)
+{
+	switch (call->row->args[i].kind) {
+	case ARG_FD:
+	case ARG_DIRFD:
+		return (int)call->args[i] == fd;
+	case ARG_POLLFDS:
+	case ARG_FDSET:
+	case ARG_MSG_IN:
+	case ARG_MSG_OUT:
+	case ARG_MMSG_IN:
+	case ARG_MMSG_OUT:
+	case ARG_FDS_OUT:
+		return true;
+	}
+	return false;
+}
+
+/* Is it all the same to the call, and what it makes, whether the descriptor is open? */
+static bool is_apart_from(const struct call *call, int fd)
+{
+	const struct sys_row *row = call->row;
+
+	if ((row->flags & SYS_NEWFD) || (row->class != SYS_SHARED && row->class != SYS_MIRRORED))
+		return false;
+	switch (row->special) {
+	case SPECIAL_NONE:
+	case SPECIAL_SIGACTION:
+	case SPECIAL_CLOEXEC:
+	case SPECIAL_TIMER:
+	case SPECIAL_LIMIT:
+		break;
+	default:
+		return false;
+	}
+	for (int i = 0; i < row->nargs; i++) {
+		if (names(call, i, fd))
+			return false;
+	}
+	return true;
+}
+
+/* Is nothing apart between the versions that the task's call would have to be asked about? */
+static bool is_simple(const struct task *task)
+{
+	const struct proc *proc = task->tuple->proc;
+	const struct call *call = &task->call;
+
+	for (int i = 0; i < call->row->nargs; i++) {
+		if (call->row->args[i].kind == ARG_FD &&
+			(by_fd_find(&proc->apart, task->version, (int)call->args[i]) ||
+				by_fd_find(&proc->parted, task->version, (int)call->args[i])))
+			return false;
+	}
+	return list_is_empty(&proc->settings);
+}
+
+bool closes_commute(const struct task *task, const struct call *theirs)
+{
+	const struct call *ours = &task->call;
+	const int fd = (int)theirs->args[0];
+
+	if (theirs->nr != SYS_close)
+		return false;
+	if (ours->nr != SYS_close)
+		return is_apart_from(ours, fd) && is_simple(task) && is_unseen(task, fd);
+	return (int)ours->args[0] != fd &&
+	       (is_unseen(task, (int)ours->args[0]) || is_unseen(task, fd));
+}
+
+/* The follower closes a file before the leader does, which goes on with something else. */
+static bool is_early(const struct task *task, const struct event *event, int fd)
+{
+	return event->kind == EVENT_CALL && event->call.row && event->call.nr != SYS_close &&
+	       event->call.row->special != SPECIAL_CLONE &&
+	       event->call.row->special != SPECIAL_EXEC &&
+	       event->call.row->special != SPECIAL_EXIT && fd >= 0 && fd < FDS_OWN_MAX &&
+	       !late_is(task, fd) && is_unseen(task, fd);
+}
+
 enum relation closes_relate(const struct task *task, const struct event *event)
 {
 	const struct task *leader = &task->tuple->tasks[task->tuple->group->leader];
@@ -77,7 +183,16 @@ enum relation closes_relate(const struct task *task, const struct event *event)
 	if (we_close && ((they_close && covers(&theirs, &ours)) || is_closed(task, &ours) ||
 				(!ours.one && is_closed(leader, &ours))))
 		return REL_ALONE;
-	return REL_DIFFERENT;
+	return we_close && ours.one && is_early(task, event, (int)ours.first) ? REL_ALONE
+									      : REL_DIFFERENT;
+}
+
+const char *closes_rule(const struct task *task)
+{
+	struct range range;
+
+	return range_of(&task->call, &range) && range.one && !is_closed(task, &range) ? RULE_REORDER
+										      : RULE_CLOSED;
 }
 
 void closes_go_alone(struct task *task)
@@ -86,6 +201,8 @@ void closes_go_alone(struct task *task)
 
 	if (!range_of(&task->call, &range))
 		return;
+	if (range.one && !is_closed(task, &range))
+		own_left(task, (int)range.first);
 	for (unsigned fd = range.first; fd <= range.last && fd < FDS_OWN_MAX; fd++)
 		follow_forget(task, (int)fd);
 }

@@ -11,6 +11,7 @@
 #include "mxm/early.h"
 #include "mxm/events.h"
 #include "mxm/follow.h"
+#include "mxm/fruitless.h"
 #include "mxm/group.h"
 #include "mxm/late.h"
 #include "mxm/masks.h"
@@ -19,6 +20,7 @@
 #include "mxm/peeks.h"
 #include "mxm/pieces.h"
 #include "mxm/positions.h"
+#include "mxm/preludes.h"
 #include "mxm/reads.h"
 #include "mxm/ring.h"
 #include "mxm/rules.h"
@@ -80,7 +82,8 @@ void follow_make_alone(struct task *task, const struct event *event)
 		reads_go_alone(task, event);
 		return;
 	}
-	rules_note(task, event, rules_alone_name(&task->call));
+	rules_note(task, event,
+		task->call.nr == SYS_close ? closes_rule(task) : rules_alone_name(&task->call));
 	task->looks++;
 	if (rules_is_look(&task->call))
 		early_note(task);
@@ -100,7 +103,8 @@ void follow_make_alone(struct task *task, const struct event *event)
 		return;
 	}
 	if (modes_tell(task, &own) || positions_tell(task, event, &own) ||
-		vain_tell(task, event, &own) || peeks_tell(task, event, &own)) {
+		vain_tell(task, event, &own) || peeks_tell(task, event, &own) ||
+		fruitless_tell(task, event, &own) || preludes_tell(task, &own)) {
 		follow_answer(task, own);
 		return;
 	}

@@ -12,6 +12,7 @@
 #include "mxm/barrier.h"
 #include "mxm/canon.h"
 #include "mxm/carry.h"
+#include "mxm/closes.h"
 #include "mxm/events.h"
 #include "mxm/fds.h"
 #include "mxm/group.h"
@@ -22,6 +23,7 @@
 #include "mxm/modes.h"
 #include "mxm/pieces.h"
 #include "mxm/positions.h"
+#include "mxm/preludes.h"
 #include "mxm/ready.h"
 #include "mxm/refusals.h"
 #include "mxm/restart.h"
@@ -237,6 +239,8 @@ void lead_asks(struct task *task)
 			late_settle(task, task->event);
 		positions_note(task, task->event);
 		vain_note(task, task->event);
+		preludes_note(task, task->event);
+		closes_note(task, task->event);
 		if (!keeps_baton(task->call.row))
 			baton_give_up(task);
 		task_enter(task, TASK_ASKING);

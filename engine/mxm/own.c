@@ -43,6 +43,7 @@ const char *own_rule(enum own own)
 		[OWN_SOCKET] = RULE_OWN,
 		[OWN_NULL] = RULE_OWN,
 		[OWN_COPY] = RULE_OWN,
+		[OWN_LEFT] = RULE_REORDER,
 	};
 
 	return names[own];
@@ -261,6 +262,7 @@ bool own_may(enum own own, const struct call *call)
 	case OWN_RANDOM:
 	case OWN_SYSTEM:
 	case OWN_FILE:
+	case OWN_LEFT:
 		return may_use_source(call);
 	case OWN_NAME:
 		return call->nr == SYS_write;
@@ -478,6 +480,11 @@ void own_share(struct task *task, const struct event *event)
 	set_made(proc, task->version, event, OWN_NOT);
 	if (event->call.row->special == SPECIAL_DUP && event->result >= 0)
 		set_unshared(proc, task->version, (int)event->result, OWN_NOT);
+}
+
+void own_left(struct task *task, int fd)
+{
+	set_unshared(task->tuple->proc, task->version, fd, OWN_LEFT);
 }
 
 static int move(struct task *task, int fd, bool cloexec)

@@ -15,6 +15,7 @@
  * - sockets: as long as they are asked, set and closed only. Sending, binding, connecting and
  *   listening are not among it, but for the try to connect to nscd.
  * - copies of descriptors that both have: as long as they are asked and closed only.
+ * - files that the follower has closed before the leader does: closes.h.
  *
  * The leader's is unknown to the follower, which cannot use it. The follower's gets a number far
  * above the program's, so that the leader's numbers stay free in both. What else is done with such
@@ -36,6 +37,7 @@ enum own {
 	OWN_OBJECT,
 	OWN_SOCKET,
 	OWN_COPY,
+	OWN_LEFT,
 };
 
 /* The rule's name; NULL: OWN_NOT. */
@@ -70,6 +72,9 @@ void own_pass_over(struct task *task, const struct event *event);
 
 /* The event gave the follower descriptors: their numbers are shared ones. */
 void own_share(struct task *task, const struct event *event);
+
+/* The follower closes @fd by itself, a file that the leader still has: closes.h. */
+void own_left(struct task *task, int fd);
 
 /*
  * @task, stopped at the exit of a call that it made alone, has descriptors by it: they go to far

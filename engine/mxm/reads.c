@@ -61,10 +61,9 @@ static int read_from(const struct call *call)
 const char *reads_rule(const struct task *task, const struct call *call)
 {
 	int fd = read_from(call);
+	enum file file = fd < 0 ? FILE_OTHER : file_of(task, fd);
 
-	if (fd < 0)
-		return NULL;
-	return file_of(task, fd) == FILE_RANDOM ? RULE_RANDOM : RULE_READ;
+	return file == FILE_OTHER ? NULL : file == FILE_RANDOM ? RULE_RANDOM : RULE_READ;
 }
 
 /* The leader's read; one that waits to be made can still turn out to find the end. */
@@ -132,9 +131,10 @@ enum relation reads_relate(struct task *task, const struct event *event)
 
 void reads_pass_over(struct task *task, const struct event *event)
 {
-	if (event->kind == EVENT_CALL && read_from(&event->call) >= 0)
-		late_stop(task);
-	if (event->kind == EVENT_CALL && is_sequential(&event->call) && event->result > 0 &&
+	if (event->kind != EVENT_CALL || !reads_rule(task, &event->call))
+		return;
+	late_stop(task);
+	if (is_sequential(&event->call) && event->result > 0 &&
 		file_of(task, (int)event->call.args[0]) == FILE_READ_ONLY)
 		positions_lead_read(task, event);
 }

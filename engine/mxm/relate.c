@@ -9,6 +9,7 @@
 #include "mxm/clones.h"
 #include "mxm/closes.h"
 #include "mxm/follow.h"
+#include "mxm/fruitless.h"
 #include "mxm/late.h"
 #include "mxm/masks.h"
 #include "mxm/early.h"
@@ -17,6 +18,7 @@
 #include "mxm/peeks.h"
 #include "mxm/pieces.h"
 #include "mxm/positions.h"
+#include "mxm/preludes.h"
 #include "mxm/reads.h"
 #include "mxm/rules.h"
 #include "mxm/settings.h"
@@ -98,15 +100,20 @@ static bool names_thread(const struct call *call)
 }
 
 /* What a version does to itself alone, if at all. */
-static enum relation relate_idle(const struct task *task, const struct event *event)
+static enum relation relate_idle(struct task *task, const struct event *event)
 {
+	enum relation rel;
+
 	if (names_thread(&event->call) || alike_is_own_memory(&event->call) ||
 		asks_poll(&event->call) || vain_was(task, event))
 		return REL_PASS_OVER;
 	if (names_thread(&task->call) || alike_is_own_memory(&task->call) ||
 		asks_poll(&task->call) || vain_asks(task, event))
 		return REL_ALONE;
-	return closes_relate(task, event);
+	rel = fruitless_relate(task, event);
+	if (rel == REL_DIFFERENT)
+		rel = preludes_relate(task, event);
+	return rel != REL_DIFFERENT ? rel : closes_relate(task, event);
 }
 
 /* Either, or both, make a descriptor that the other version may lack. */

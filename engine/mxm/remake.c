@@ -18,6 +18,7 @@
 #include "mxm/modes.h"
 #include "mxm/parting.h"
 #include "mxm/positions.h"
+#include "mxm/preludes.h"
 #include "mxm/settings.h"
 #include "mxm/posix_timers.h"
 #include "mxm/rejoin.h"
@@ -55,6 +56,7 @@ static void copy_proc(struct mxm *mxm, struct proc *proc, int leader, int versio
 	modes_forget(proc, version, -1);
 	positions_forget(proc, version, -1);
 	settings_renew(proc);
+	preludes_forbid(mxm);
 	fds_epoll_copy(mxm, proc->fds, leader, version);
 	posix_timers_copy(proc, leader, version);
 }

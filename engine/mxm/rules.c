@@ -17,9 +17,11 @@
 #include "mxm/canon.h"
 #include "mxm/children.h"
 #include "mxm/early.h"
+#include "mxm/fruitless.h"
 #include "mxm/group.h"
 #include "mxm/masks.h"
 #include "mxm/own.h"
+#include "mxm/preludes.h"
 #include "mxm/settings.h"
 #include "mxm/vain.h"
 
@@ -244,6 +246,10 @@ const char *rules_alone_name(const struct call *call)
 		return RULE_MEMORY;
 	if (vain_has(call))
 		return RULE_NOTHING;
+	if (fruitless_has(call))
+		return RULE_FRUITLESS;
+	if (preludes_has(call))
+		return RULE_PRELUDE;
 	if (children_rule(call))
 		return RULE_CHILD;
 	if (settings_has(call))

@@ -88,6 +88,8 @@ void rules_pass_over(struct task *task, const struct event *event);
 #define RULE_READ      "file-read"
 #define RULE_CLOSED    "closed-already"
 #define RULE_NOTHING   "nothing-to-do"
+#define RULE_FRUITLESS "nothing-found"
+#define RULE_PRELUDE   "before-close"
 #define RULE_PATH      "same-path"
 #define RULE_NAME      "thread-name"
 #define RULE_MASK      "signal-mask"

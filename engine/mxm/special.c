@@ -11,6 +11,7 @@
 #include "mxm/fds.h"
 #include "mxm/group.h"
 #include "mxm/install.h"
+#include "mxm/preludes.h"
 #include "mxm/special_limits.h"
 #include "mxm/special_namespaces.h"
 
@@ -110,6 +111,7 @@ int special_received_fds(struct task *task, struct event *event, bool cloexec)
 
 			memcpy(&fd, buf + pos + k, sizeof(fd));
 			special_number_taken(task, fd);
+			preludes_forbid(mxm);
 			fds_open(mxm, task->tuple->proc->fds, fd, cloexec);
 			rc = !event ? 0 : install_take(task, event, fd, cloexec);
 		}

@@ -352,6 +352,8 @@ struct event {
 	bool gathers; /* it maps what another group has mapped: the task goes there */
 	bool executed;
 	bool vain;	      /* at its entry, its call was to change nothing: vain.h */
+	bool unlocks;	      /* ... it may have let a lock of fcntl(2) go: closes.h */
+	bool last_fd;	      /* ... it was about the last descriptor of a file: preludes.h */
 	bool async;	      /* EVENT_SIGNAL: may break into user mode, */
 	uint64_t computed_ns; /* when the leader had used so much CPU time since the last one */
 	uint64_t reached_cpu_ns[MXM_VERSIONS_MAX]; /* a follower's when this was its next event */
@@ -469,6 +471,7 @@ struct mxm {
 	cpu_set_t affinity; /* of the engine when it started */
 	bool has_roots;	    /* versions have roots of their own: paths can be private */
 	bool no_getfd;	    /* pidfd_getfd(2) was refused */
+	bool passes_files;  /* descriptors go from process to process: preludes.h */
 	bool for_good;	    /* one version runs, and no other comes back; never unset */
 };
 

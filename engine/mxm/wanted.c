@@ -8,7 +8,7 @@
 
 #include "mxm/alike.h"
 #include "mxm/canon.h"
-#include "mxm/files.h"
+#include "mxm/closes.h"
 #include "mxm/group.h"
 #include "mxm/modes.h"
 #include "mxm/positions.h"
@@ -178,17 +178,6 @@ static const char *commute(const struct mxm *mxm, const struct call *a, const st
 		}
 	}
 	return NULL;
-}
-
-/* Two descriptors are closed, and nobody notices one of the two. */
-static bool closes_commute(const struct task *task, const struct call *theirs)
-{
-	const struct call *ours = &task->call;
-
-	return ours->nr == SYS_close && theirs->nr == SYS_close &&
-	       (int)ours->args[0] != (int)theirs->args[0] &&
-	       (files_close_is_unseen(task, (int)ours->args[0]) ||
-		       files_close_is_unseen(task, (int)theirs->args[0]));
 }
 
 /* The follower's call could come before the event's: by which rule. */

@@ -1,0 +1,42 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Versions of which one asks once more and finds nothing, says farewell to a descriptor before it closes it,
+# or closes a file at another moment, run as one, with the rule named in the log; those that only look so are
+# found out (tests/victims/asides.h).
+
+load lib
+load pairs
+
+setup() {
+	old=$(victim asides_old)
+	new=$(victim asides_new)
+	LOG=$BATS_TEST_TMPDIR/events.log
+}
+
+@test "one more read, accept, epoll_wait, SO_ERROR, which finds nothing" {
+	harmless nothing-found drained accepted asked
+}
+
+@test "one more wait of the leader's, where there is no child" {
+	LEADERS=new harmless wait reaped
+}
+
+@test "taken out of a set, shut down, unlocked, right before the close that does it too" {
+	harmless before-close left-set shut-down unlocked
+}
+
+@test "a file is closed before what else is done, or after it" {
+	harmless reorder closed
+}
+
+@test "harmful: bytes, connections, events, errors, children that one version takes" {
+	harmful x-drains x-accepts x-ready x-error x-reaps
+}
+
+@test "harmful: shut down, taken out or unlocked while others have it, or without a close" {
+	harmful x-shutdown x-shutdown-copied x-shutdown-passed x-deletes x-deletes-copied x-unlocks-copied
+}
+
+@test "harmful: closes that are seen, or of what the other one writes to" {
+	harmful x-close-socket x-close-locked x-close-written
+}
