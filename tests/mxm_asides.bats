@@ -29,6 +29,14 @@ setup() {
 	harmless reorder closed
 }
 
+@test "signals are blocked around a few calls" {
+	harmless signal-mask masked
+}
+
+@test "harmful: signals blocked for long, for good, in a wait, where one comes" {
+	harmful x-masked-long x-masked-kept x-masked-wait x-masked-poll x-masked-signal
+}
+
 @test "harmful: bytes, connections, events, errors, children that one version takes" {
 	harmful x-drains x-accepts x-ready x-error x-reaps
 }

@@ -5,6 +5,8 @@
 #include <sys/syscall.h>
 
 #include "mxm/canon.h"
+#include "mxm/files.h"
+#include "mxm/pieces.h"
 
 /* SIGCANCEL and SIGSETXID: sigaction(3) and sigprocmask(3) do not let a program have them. */
 #define LIBC_FIRST 32
@@ -31,6 +33,36 @@ static bool is_sheltered(const struct call *call)
 {
 	return call->nr == SYS_rt_sigaction || call->nr == SYS_exit ||
 	       (call->row && call->row->special == SPECIAL_CLONE);
+}
+
+/* A call that waits for nothing but room for what it writes, and that no signal comes of. */
+static bool is_brief(const struct task *task)
+{
+	const struct sys_row *row = task->call.row;
+
+	if (!row || (row->class != SYS_SHARED && row->class != SYS_MIRRORED) ||
+		(row->flags & SYS_RAISES))
+		return false;
+	switch (row->special) {
+	case SPECIAL_SIGWAIT:
+	case SPECIAL_KILL:
+	case SPECIAL_TIMER:
+		return false;
+	case SPECIAL_OPEN:
+		return task->call.nr == SYS_openat && files_is_plain(task, &task->call);
+	default:
+		break;
+	}
+	switch (task->call.nr) {
+	case SYS_write:
+	case SYS_writev:
+	case SYS_pwrite64:
+	case SYS_pwritev:
+	case SYS_sendto:
+	case SYS_sendmsg:
+		return true;
+	}
+	return !(row->flags & SYS_BLOCKS) || pieces_flow(task) == 'f';
 }
 
 bool masks_has(const struct call *call)
@@ -131,17 +163,23 @@ enum masks masks_relate(struct task *task, const struct event *event, bool same)
 		return whose;
 	if (!same && masks_is_libcs(ours))
 		return MASKS_ALONE;
-	if (!m->apart || (same && (masks_has(ours) || is_sheltered(ours)) &&
-				 !(event->sig && blocks(own, event))))
+	if (!m->apart)
 		return MASKS_NOT;
-	return MASKS_NEVER;
+	return same && !(event->sig && blocks(own, event)) &&
+			       (masks_has(ours) || is_sheltered(ours) ||
+				       (m->calls < MASKED_CALLS && is_brief(task)))
+		       ? MASKS_NOT
+		       : MASKS_NEVER;
 }
 
 /* The masks after a call of either or of both. */
 static void settle(struct task *task, uint64_t own, uint64_t lead)
 {
-	task->tuple->masks[task->version] =
-		(struct mask_apart){ .apart = differ(own, lead), .lead = lead };
+	struct mask_apart *m = &task->tuple->masks[task->version];
+
+	m->calls = m->apart ? m->calls : 0;
+	m->apart = differ(own, lead);
+	m->lead = lead;
 }
 
 void masks_go_alone(struct task *task)
@@ -168,6 +206,8 @@ void masks_share(struct task *task, const struct event *event)
 {
 	uint64_t own, lead;
 
+	if (!masks_has(&event->call) && !is_sheltered(&event->call))
+		task->tuple->masks[task->version].calls++;
 	if (!task->tuple->masks[task->version].apart || event->result < 0 ||
 		!changes_mask(&event->call) || !masks_of(task, &own, &lead) ||
 		!leaders_change(event, lead, &lead) || !own_change(task, own, &own))

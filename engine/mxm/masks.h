@@ -1,21 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What C libraries do with signals around a new thread or process, a thread's end, or a handler.
- * Some block every signal before clone or sigaction and restore the mask afterwards, in the parent
- * and in the child, and block them before a thread's exit, and some do not; some set the handlers
- * of their own two signals (32 and 33, which no program can name) at the start, and some with the
- * first thread.
+ * Signals that one version blocks for a while, and the other does not: around a few calls, or what
+ * C libraries do around a new thread or process, a thread's end, or a handler. Some block every
+ * signal before clone or sigaction and restore the mask afterwards, in the parent and in the child,
+ * and block them before a thread's exit, and some do not; some set the handlers of their own two
+ * signals (32 and 33, which no program can name) at the start, and some with the first thread.
  *
  * From a change of the mask that one version makes alone to the one after which both have the same
  * again, the two are *apart*. Safe: meanwhile nothing is accepted but clone, sigaction, looks, a
- * thread's exit, and further changes of the mask; anything else, and a signal that comes meanwhile
- * to a version that blocks it, is a divergence ("signal-mask"). A mask that stays different is
- * found out so at the next call.
+ * thread's exit, further changes of the mask, and up to MASKED_CALLS others that do not wait, send
+ * no signal and end or execute nothing; anything else, and a signal that comes meanwhile to a
+ * version that blocks it, is a divergence ("signal-mask"). A mask that stays different is found out
+ * so a few calls later, or at the end.
  */
 #ifndef MX_MXM_MASKS_H
 #define MX_MXM_MASKS_H
 
 #include "mxm/state.h"
+
+#define MASKED_CALLS 16
 
 enum masks {
 	MASKS_NOT,	 /* it is none of this rule's */

@@ -272,6 +272,7 @@ struct task {
 struct mask_apart {
 	bool apart;
 	uint64_t lead; /* while they are apart: the leader's, as of the follower's last event */
+	unsigned calls; /* that both have made since then, but for what is made so by libcs */
 };
 
 /* Threads that correspond: one of each version. */

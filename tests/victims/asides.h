@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
@@ -203,6 +204,53 @@ static void closed(void)
 		MUST(close(other));
 }
 
+/* Signals are blocked around a few calls. */
+static void masked(void)
+{
+	sigset_t all, before;
+	int fd;
+
+	sigfillset(&all);
+	if (NEW)
+		MUST(sigprocmask(SIG_BLOCK, &all, &before));
+	fd = MUST(open("made", O_RDWR | O_CREAT, 0600));
+	MUST(write(fd, "one", 3));
+	MUST(lseek(fd, 0, SEEK_SET));
+	show_read(fd);
+	MUST(close(fd));
+	MUST(unlink("made"));
+	if (NEW)
+		MUST(sigprocmask(SIG_SETMASK, &before, NULL));
+	say("masked\n");
+}
+
+static void harmful_masks(const char *what)
+{
+	sigset_t all, before;
+	int p[2], times = !strcmp(what, "x-masked-long") ? 40 : 0;
+
+	if (strncmp(what, "x-masked", 8) != 0)
+		return;
+	pair_of(p);
+	MUST(fcntl(p[1], F_SETFL, 0));
+	signal(SIGUSR1, SIG_IGN);
+	sigfillset(&all);
+	if (NEW)
+		MUST(sigprocmask(SIG_BLOCK, &all, &before));
+	MUST(write(p[0], "one", 3));
+	for (int i = 0; i < times; i++)
+		MUST(write(p[0], "more", 4));
+	MUST(close(p[0])); /* nobody waits for ever */
+	if (!strcmp(what, "x-masked-wait"))
+		show_read(p[1]);
+	if (!strcmp(what, "x-masked-poll"))
+		await(p[1]);
+	if (!strcmp(what, "x-masked-signal"))
+		MUST(kill(getpid(), SIGUSR1));
+	if (NEW && strcmp(what, "x-masked-kept") != 0)
+		MUST(sigprocmask(SIG_SETMASK, &before, NULL));
+}
+
 static void harmful_asking(const char *what)
 {
 	struct epoll_event ev = { .events = EPOLLIN };
@@ -328,7 +376,7 @@ static const struct {
 	void (*run)(void);
 } cases[] = { { "drained", drained }, { "accepted", accepted }, { "asked", asked },
 	{ "reaped", reaped }, { "left-set", left_set }, { "shut-down", shut_down },
-	{ "unlocked", unlocked }, { "closed", closed } };
+	{ "unlocked", unlocked }, { "closed", closed }, { "masked", masked } };
 
 int main(int argc, char **argv)
 {
@@ -349,6 +397,7 @@ int main(int argc, char **argv)
 	if (what[0] == 'x') {
 		harmful_asking(what);
 		harmful_leaving(what);
+		harmful_masks(what);
 	}
 	say("end\n");
 	return found ? 0 : 2;
