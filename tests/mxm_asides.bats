@@ -37,6 +37,16 @@ setup() {
 	harmful x-masked-long x-masked-kept x-masked-wait x-masked-poll x-masked-signal
 }
 
+@test "a program is executed by fork, by vfork, by posix_spawn" {
+	MODES='lockstep barrier' harmless same-call vforked spawned
+	# In a stream it is only after the leader's fork that the follower comes with its vfork.
+	MODES=stream LEADERS=new harmless same-call vforked
+}
+
+@test "harmful: another program, another argument, another status, memory that the child changes" {
+	harmful x-vfork-program x-spawn-word x-vfork-status x-vfork-memory
+}
+
 @test "harmful: bytes, connections, events, errors, children that one version takes" {
 	harmful x-drains x-accepts x-ready x-error x-reaps
 }

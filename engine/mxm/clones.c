@@ -81,3 +81,55 @@ bool clones_are_same(
 	       b->row->special == SPECIAL_CLONE && in_a->len && in_a->len == in_b->len &&
 	       memcmp(in_a->data, in_b->data, in_a->len) == 0;
 }
+
+struct birth {
+	uint64_t flags, rest[3]; /* as clones_put() has them */
+};
+
+static bool birth_of(const struct call *call, const struct str *in, struct birth *ret)
+{
+	if (!call->row || call->row->special != SPECIAL_CLONE || in->len != sizeof(*ret))
+		return false;
+	memcpy(ret, in->data, sizeof(*ret));
+	return true;
+}
+
+#define BORROWS (CLONE_VM | CLONE_VFORK)
+
+static bool borrows(const struct birth *birth)
+{
+	return (birth->flags & BORROWS) == BORROWS;
+}
+
+static bool forks(const struct birth *birth)
+{
+	return !(birth->flags & BORROWS);
+}
+
+static bool are_alike(const struct birth *a, const struct birth *b)
+{
+	return ((borrows(a) && forks(b)) || (forks(a) && borrows(b))) &&
+	       (a->flags & ~(uint64_t)BORROWS) == (b->flags & ~(uint64_t)BORROWS) &&
+	       !(a->flags & CLONE_THREAD) && memcmp(a->rest, b->rest, sizeof(a->rest)) == 0;
+}
+
+bool clones_are_alike(const struct call *a, const struct str *in_a, const struct event *event)
+{
+	struct birth ours, theirs;
+
+	if (event->kind != EVENT_CALL || !birth_of(a, in_a, &ours) ||
+		!birth_of(&event->call, &event->in, &theirs) || !are_alike(&ours, &theirs))
+		return false;
+	if (!forks(&theirs))
+		return true;
+	return event->executed ? event->awaits_child : event->call.issued == SYS_clone;
+}
+
+void clones_vetted(const struct task *task, struct event *event)
+{
+	struct birth ours, theirs;
+
+	if (!event->executed && birth_of(&task->call, &task->in, &ours) &&
+		birth_of(&event->call, &event->in, &theirs) && are_alike(&ours, &theirs))
+		event->awaits_child |= forks(&theirs);
+}

@@ -7,6 +7,7 @@
 #include "mxm/canon.h"
 #include "mxm/files.h"
 #include "mxm/pieces.h"
+#include "mxm/settings.h"
 
 /* SIGCANCEL and SIGSETXID: sigaction(3) and sigprocmask(3) do not let a program have them. */
 #define LIBC_FIRST 32
@@ -163,6 +164,9 @@ enum masks masks_relate(struct task *task, const struct event *event, bool same)
 		return whose;
 	if (!same && masks_is_libcs(ours))
 		return MASKS_ALONE;
+	if (!same && settings_relate(task, event) != SETTINGS_NOT &&
+		(settings_has(ours) ? ours : theirs)->nr == SYS_rt_sigaction)
+		return MASKS_NOT; /* a handler, with which posix_spawn(3) makes sure */
 	if (!m->apart)
 		return MASKS_NOT;
 	return same && !(event->sig && blocks(own, event)) &&

@@ -40,6 +40,10 @@ static const char *mismatch(struct task *task, const struct event *event)
 			rules_note(task, event, RULE_SAME_CALL);
 		return NULL;
 	}
+	if (clones_are_alike(&task->call, &task->in, event)) {
+		rules_note(task, event, RULE_SAME_CALL);
+		return NULL;
+	}
 	if (alike_at_place(&task->call, &task->in, &event->call, &event->in)) {
 		rules_note(task, event, RULE_PIECES);
 		return NULL;

@@ -352,6 +352,7 @@ struct event {
 	bool settles; /* the leader goes on when every follower has had it */
 	bool gathers; /* it maps what another group has mapped: the task goes there */
 	bool executed;
+	bool awaits_child; /* a fork that waits for its child, as a follower's does: clones.h */
 	bool vain;	      /* at its entry, its call was to change nothing: vain.h */
 	bool unlocks;	      /* ... it may have let a lock of fcntl(2) go: closes.h */
 	bool last_fd;	      /* ... it was about the last descriptor of a file: preludes.h */

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * asides CASE: two versions of which one asks once more and finds nothing, takes leave of a
- * descriptor before it closes it, or closes a file earlier; and (cases that begin with x) two that
- * only look so. Each case is done often enough for the agents to have their part in it.
+ * descriptor before it closes it, closes a file earlier, blocks signals around calls, or has a
+ * child by another call; and (cases that begin with x) two that only look so. Each case is done
+ * often enough for the agents to have their part in it.
  */
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
@@ -224,6 +226,58 @@ static void masked(void)
 	say("masked\n");
 }
 
+/* A child that executes a program: of fork, of vfork, of posix_spawn. */
+static int run_by(char by, const char *program, const char *word)
+{
+	char *const args[] = { (char *)program, (char *)word, NULL };
+	int status;
+	pid_t child = -1;
+
+	if (by == 's')
+		MUST(-(posix_spawn(&child, program, NULL, NULL, args, environ) != 0));
+	else
+		child = MUST(by == 'v' ? vfork() : fork());
+	if (!child) {
+		execve(program, args, environ);
+		_exit(9);
+	}
+	MUST(waitpid(child, &status, 0));
+	return status;
+}
+
+static void vforked(void)
+{
+	printf("%x\n", run_by(NEW ? 'v' : 'f', "/bin/echo", "executed"));
+	printf("%x\n", run_by(NEW ? 'v' : 'f', "/nowhere", "x"));
+}
+
+static void spawned(void)
+{
+	printf("%x\n", run_by(NEW ? 's' : 'v', "/bin/echo", "spawned"));
+	printf("%x\n", run_by(NEW ? 's' : 'f', "/bin/echo", "again"));
+}
+
+static void harmful_children(const char *what)
+{
+	volatile int seen = 0;
+	pid_t child;
+
+	if (!strcmp(what, "x-vfork-program"))
+		run_by(NEW ? 'v' : 'f', NEW ? "/bin/true" : "/bin/false", "x");
+	if (!strcmp(what, "x-spawn-word"))
+		run_by(NEW ? 's' : 'f', "/bin/echo", NEW ? "one" : "another");
+	if (!strcmp(what, "x-vfork-memory") || !strcmp(what, "x-vfork-status")) {
+		child = MUST(NEW ? vfork() : fork());
+		if (!child) {
+			seen = 1;
+			_exit(NEW && !strcmp(what, "x-vfork-status"));
+		}
+		MUST(waitpid(child, NULL, 0));
+		if (!strcmp(what, "x-vfork-memory"))
+			printf("%d\n", seen);
+	}
+}
+
 static void harmful_masks(const char *what)
 {
 	sigset_t all, before;
@@ -376,7 +430,8 @@ static const struct {
 	void (*run)(void);
 } cases[] = { { "drained", drained }, { "accepted", accepted }, { "asked", asked },
 	{ "reaped", reaped }, { "left-set", left_set }, { "shut-down", shut_down },
-	{ "unlocked", unlocked }, { "closed", closed }, { "masked", masked } };
+	{ "unlocked", unlocked }, { "closed", closed }, { "masked", masked },
+	{ "vforked", vforked }, { "spawned", spawned } };
 
 int main(int argc, char **argv)
 {
@@ -398,6 +453,7 @@ int main(int argc, char **argv)
 		harmful_asking(what);
 		harmful_leaving(what);
 		harmful_masks(what);
+		harmful_children(what);
 	}
 	say("end\n");
 	return found ? 0 : 2;
