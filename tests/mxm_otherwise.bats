@@ -57,7 +57,7 @@ again() {
 }
 
 @test "what is set already, a file that is there, places that ask for nothing, another while" {
-	again harmless nothing-to-do own creation
+	again harmless nothing-to-do own options creation
 	again harmless same-call places
 	again harmless sleep patience
 }
@@ -73,7 +73,7 @@ again() {
 }
 
 @test "harmful: options, places and priorities that change; files made or emptied; more to wait for, or forever" {
-	again harmful x-option x-option-off x-elsewhere x-nicer x-creates x-empties x-more x-forever
+	again harmful x-option x-option-off x-option-flush x-option-size x-flags x-elsewhere x-nicer x-creates x-empties x-more x-forever
 }
 
 @test "harmful: other bytes, lengths, flags, descriptors in the message, another address, another socket" {

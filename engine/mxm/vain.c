@@ -3,12 +3,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "mxm/by_fd.h"
 #include "mxm/canon.h"
 #include "mxm/files.h"
 #include "mxm/install.h"
@@ -133,6 +137,105 @@ static bool has_priority(const struct task *task)
 	return errno == 0 && now == (int)task->call.args[2];
 }
 
+/* Of a socket, which tell what they were set to; and whether they are on or off, and no more. */
+static bool is_plain_option(uint32_t level, uint32_t option, bool *ret_switch)
+{
+	*ret_switch = true;
+	switch (level) {
+	case SOL_SOCKET:
+		return option == SO_REUSEADDR || option == SO_REUSEPORT || option == SO_KEEPALIVE ||
+		       option == SO_BROADCAST || option == SO_OOBINLINE || option == SO_DONTROUTE;
+	case IPPROTO_IPV6:
+		return option == IPV6_V6ONLY;
+	case IPPROTO_TCP:
+		*ret_switch = option == TCP_NODELAY;
+		return option == TCP_NODELAY || option == TCP_KEEPIDLE || option == TCP_KEEPINTVL ||
+		       option == TCP_KEEPCNT;
+	}
+	return false;
+}
+
+static bool option_of(int fd, uint32_t level, uint32_t option, int *ret)
+{
+	socklen_t len = sizeof(*ret);
+
+	return getsockopt(fd, (int)level, (int)option, ret, &len) == 0 && len == sizeof(*ret);
+}
+
+static bool has_option(const struct task *task, int fd)
+{
+	const uint64_t *a = task->call.args;
+	const uint32_t level = (uint32_t)a[1], option = (uint32_t)a[2];
+	int asked, now, corked;
+	bool on;
+
+	if (!is_plain_option(level, option, &on) || a[4] != sizeof(asked) ||
+		tracee_read((struct tracee *)&task->tracee, raddr(a[3]), &asked, sizeof(asked)) <
+			0 ||
+		!option_of(fd, level, option, &now))
+		return false;
+	/* TCP_NODELAY sends what TCP_CORK holds back. */
+	if (level == IPPROTO_TCP && option == TCP_NODELAY &&
+		(!option_of(fd, level, TCP_CORK, &corked) || corked))
+		return false;
+	return on ? !asked == !now : asked == now;
+}
+
+/* What F_SETFL can set. */
+#define FLAGS_SET (O_APPEND | O_ASYNC | O_DIRECT | O_NOATIME | O_NONBLOCK)
+
+/* Does the descriptor's file have what the task's call would set? */
+static bool has_on_file(const struct task *task)
+{
+	const int fd = (int)task->call.args[0];
+	cleanup_close int copy = install_copy(task, fd);
+
+	if (copy < 0)
+		return false;
+	if (task->call.nr == SYS_setsockopt)
+		return has_option(task, copy);
+	return !by_fd_find(&task->tuple->proc->apart, task->version, fd) &&
+	       ((fcntl(copy, F_GETFL) ^ (int)task->call.args[2]) & FLAGS_SET) == 0;
+}
+
+/* On an open file, which both versions have together. */
+static bool sets_on_file(const struct call *call)
+{
+	return call->nr == SYS_setsockopt ||
+	       (call->nr == SYS_fcntl && (int)call->args[1] == F_SETFL);
+}
+
+/* Do they set the same thing of one file? */
+static bool set_the_same(const struct call *a, const struct call *b)
+{
+	if (a->nr == SYS_setsockopt)
+		return b->nr == SYS_setsockopt && (uint32_t)a->args[1] == (uint32_t)b->args[1] &&
+		       (uint32_t)a->args[2] == (uint32_t)b->args[2];
+	return b->nr == SYS_ioctl || (b->nr == SYS_fcntl && (int)b->args[1] == F_SETFL);
+}
+
+/* Has the leader, since the follower's @task, set something there? Then what was so is not known.
+ */
+static bool is_set_since(const struct task *task, const struct event *event)
+{
+	const struct group *group = task->tuple->group;
+	const int fd = (int)task->call.args[0];
+
+	for (const struct list *at = event->pending ? &event->link : &group->stream;
+		at != &group->stream; at = at->next) {
+		const struct event *next = container_of(at, struct event, link);
+
+		if (next->kind != EVENT_CALL || !(next->pending & (1u << task->version)) ||
+			next->tuple->proc != task->tuple->proc || (int)next->call.args[0] != fd)
+			continue;
+		if (next->call.nr == SYS_close)
+			return false;
+		if (set_the_same(&task->call, &next->call))
+			return true;
+	}
+	return false;
+}
+
 static bool sets(const struct call *call)
 {
 	switch (call->nr) {
@@ -142,7 +245,7 @@ static bool sets(const struct call *call)
 	case SYS_setpriority:
 		return call->args[0] == PRIO_PROCESS && !(uint32_t)call->args[1];
 	}
-	return false;
+	return sets_on_file(call);
 }
 
 /* At its entry: does the task's process have what the call would set? */
@@ -156,7 +259,7 @@ static bool has(const struct task *task)
 	case SYS_setpriority:
 		return has_priority(task);
 	}
-	return false;
+	return sets_on_file(&task->call) && has_on_file(task);
 }
 
 /* creations */
@@ -215,6 +318,8 @@ bool vain_has(const struct call *call)
 
 bool vain_asks(const struct task *task, const struct event *event)
 {
+	if (sets_on_file(&task->call))
+		return event->kind == EVENT_CALL && has(task) && !is_set_since(task, event);
 	return sets(&task->call) ? has(task) : asked(task, event) != 0;
 }
 
@@ -236,6 +341,10 @@ bool vain_was(const struct task *task, const struct event *event)
 
 bool vain_tell(struct task *task, const struct event *event, int64_t *ret_result)
 {
+	if (sets_on_file(&task->call)) {
+		*ret_result = 0;
+		return true;
+	}
 	if (!is_one(&task->call))
 		return false;
 	*ret_result = asked(task, event);

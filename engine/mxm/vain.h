@@ -3,8 +3,9 @@
  * Calls in vain: unlink, rmdir and mkdir where there is nothing to remove, or to make; what sets a
  * value that is there already; O_CREAT, where the file is. One version may make them and the other
  * not: programs clear a place before they use it, or make sure of a folder. Safe: nothing has
- * changed for anybody. A follower's call on names is not made: it is told what it would have been
- * told at its place in the stream, where the leader may be ahead.
+ * changed for anybody. A follower's call on names, or on an open file, is not made: it is told what
+ * it would have been told at its place in the stream, where the leader may be ahead. Of what the
+ * leader's agent has set nobody knows whether it was so before: that is none of this.
  */
 #ifndef MX_MXM_VAIN_H
 #define MX_MXM_VAIN_H

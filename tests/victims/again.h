@@ -6,6 +6,7 @@
  */
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -35,6 +36,27 @@ static void own(void)
 	}
 	MUST(close(here));
 	printf("own\n");
+}
+
+/* What a socket or a pipe is set to already. */
+static void options(void)
+{
+	int s = MUST(socket(AF_INET, SOCK_STREAM, 0)), p[2];
+
+	MUST(pipe(p));
+	for (int i = 0; i < (NEW ? 2 : 1); i++)
+		set(s, SOL_SOCKET, SO_REUSEADDR, 1);
+	for (int i = 0; i < (NEW ? 1 : 3); i++)
+		set(s, IPPROTO_TCP, TCP_NODELAY, 1);
+	MUST(fcntl(p[0], F_SETFL, O_NONBLOCK));
+	if (NEW)
+		MUST(fcntl(p[0], F_SETFL, O_NONBLOCK));
+	else
+		MUST(fcntl(p[1], F_SETFL, MUST(fcntl(p[1], F_GETFL))));
+	MUST(close(s));
+	MUST(close(p[0]));
+	MUST(close(p[1]));
+	printf("set\n");
 }
 
 static void creation(void)
@@ -139,6 +161,19 @@ static void harmful(const char *what)
 		if (NEW)
 			set(fd, SOL_SOCKET, SO_KEEPALIVE, 0);
 	}
+	if (!strcmp(what, "x-option-flush")) {
+		set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+		set(fd, IPPROTO_TCP, TCP_CORK, 1);
+		if (NEW)
+			set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	}
+	if (!strcmp(what, "x-option-size"))
+		set(fd, SOL_SOCKET, SO_SNDBUF, NEW ? 20000 : 30000);
+	if (!strcmp(what, "x-flags")) {
+		MUST(fcntl(p[0], F_SETFL, O_NONBLOCK));
+		if (NEW)
+			MUST(fcntl(p[0], F_SETFL, 0));
+	}
 	if (!strcmp(what, "x-elsewhere") && NEW)
 		MUST(chdir(".."));
 	if (!strcmp(what, "x-nicer") && NEW)
@@ -162,8 +197,8 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 	int times;
-} cases[] = { { "own", own, TIMES }, { "creation", creation, TIMES }, { "places", places, TIMES },
-	{ "patience", patience, TIMES }, { "starts", starts, 1 } };
+} cases[] = { { "own", own, TIMES }, { "options", options, 1 }, { "creation", creation, TIMES },
+	{ "places", places, TIMES }, { "patience", patience, TIMES }, { "starts", starts, 1 } };
 
 int main(int argc, char **argv)
 {
