@@ -47,6 +47,14 @@ setup() {
 	harmful x-vfork-program x-spawn-word x-vfork-status x-vfork-memory
 }
 
+@test "a folder's entries, with more room at once, or with less" {
+	harmless pieces folders
+}
+
+@test "harmful: fewer entries, no room for any" {
+	harmful x-folder-less x-folder-room
+}
+
 @test "harmful: bytes, connections, events, errors, children that one version takes" {
 	harmful x-drains x-accepts x-ready x-error x-reaps
 }

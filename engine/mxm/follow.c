@@ -10,6 +10,7 @@
 #include "mxm/closes.h"
 #include "mxm/early.h"
 #include "mxm/events.h"
+#include "mxm/folders.h"
 #include "mxm/follow.h"
 #include "mxm/fruitless.h"
 #include "mxm/group.h"
@@ -352,7 +353,7 @@ static bool consume_made(struct task *task, struct event *event)
 	case REL_DIFFERENT:
 		break;
 	}
-	if (pieces_consume(task, event) != PIECES_NOT)
+	if (folders_consume(task, event) || pieces_consume(task, event) != PIECES_NOT)
 		return true;
 	if (task->done) {
 		drop_diverged(task, NULL, event, why ? why : "call");

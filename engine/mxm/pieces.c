@@ -11,6 +11,7 @@
 #include "base/xalloc.h"
 #include "mxm/canon.h"
 #include "mxm/events.h"
+#include "mxm/folders.h"
 #include "mxm/group.h"
 #include "mxm/install.h"
 #include "mxm/late.h"
@@ -154,6 +155,8 @@ bool pieces_serve(struct task *task)
 
 	if (!list_is_empty(&proc->surplus) && task->call.nr == SYS_lseek)
 		return leave_behind(task);
+	if (!list_is_empty(&proc->surplus) && folders_serve(task))
+		return true;
 	if (list_is_empty(&proc->surplus) || !task->call.row ||
 		!transfer_of(&task->call, &task->in, &t) || t.write)
 		return false;

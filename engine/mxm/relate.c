@@ -8,6 +8,7 @@
 #include "mxm/children.h"
 #include "mxm/clones.h"
 #include "mxm/closes.h"
+#include "mxm/folders.h"
 #include "mxm/follow.h"
 #include "mxm/fruitless.h"
 #include "mxm/late.h"
@@ -161,6 +162,11 @@ static enum relation relate_otherwise(struct task *task, const struct event *eve
 	rel = children_relate(task, event);
 	if (rel == REL_SAME)
 		rules_note(task, event, RULE_CHILD);
+	if (rel != REL_DIFFERENT)
+		return rel;
+	rel = folders_relate(task, event);
+	if (rel == REL_SAME)
+		rules_note(task, event, RULE_PIECES);
 	if (rel != REL_DIFFERENT)
 		return rel;
 	rel = synonyms_relate(task, event);

@@ -5,6 +5,7 @@
  * child by another call; and (cases that begin with x) two that only look so. Each case is done
  * often enough for the agents to have their part in it.
  */
+#include <dirent.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -14,6 +15,8 @@
 #include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "victim.h"
@@ -278,6 +281,67 @@ static void harmful_children(const char *what)
 	}
 }
 
+/* A folder of its own, in which the entries have one order for both. */
+static int folder_of(int files)
+{
+	char name[40];
+
+	MUST(mkdir("folder", 0700));
+	for (int i = 0; i < files; i++) {
+		snprintf(name, sizeof(name), "folder/%0*d", 5 + i % 20, i);
+		MUST(close(MUST(open(name, O_WRONLY | O_CREAT, 0600))));
+	}
+	return MUST(open("folder", O_RDONLY | O_DIRECTORY));
+}
+
+/* Up to @times reads; how many entries. */
+static int read_folder(int fd, size_t room, int times, bool tells)
+{
+	char buf[32768];
+	int count = 0;
+	long n;
+
+	while (times-- && (n = MUST(syscall(SYS_getdents64, fd, buf, room))) > 0) {
+		for (long at = 0; at < n; count++) {
+			struct dirent *e = (struct dirent *)(buf + at);
+
+			if (tells)
+				printf("%s\n", e->d_name);
+			at += e->d_reclen;
+		}
+	}
+	return count;
+}
+
+static void folders(void)
+{
+	int fd = folder_of(60), other;
+
+	printf("%d\n", read_folder(fd, NEW ? 200 : 32768, -1, true));
+	MUST(lseek(fd, 0, SEEK_SET));
+	printf("%d\n", read_folder(fd, NEW ? 32768 : 300, -1, true));
+	MUST(close(fd));
+	/* Left in the midst, and begun anew. */
+	other = MUST(open("folder", O_RDONLY | O_DIRECTORY));
+	read_folder(other, NEW ? 100 : 32768, 1, false);
+	MUST(lseek(other, 0, SEEK_SET));
+	printf("%d\n", read_folder(other, 4096, -1, true));
+	MUST(close(other));
+}
+
+static void harmful_folders(const char *what)
+{
+	int fd;
+
+	if (strncmp(what, "x-folder", 8) != 0)
+		return;
+	fd = folder_of(60);
+	if (!strcmp(what, "x-folder-less"))
+		read_folder(fd, 300, NEW ? 1 : 2, false);
+	if (!strcmp(what, "x-folder-room")) /* for no entry */
+		SEE(syscall(SYS_getdents64, fd, (char[200]){ 0 }, NEW ? 200 : 10) > 0);
+}
+
 static void harmful_masks(const char *what)
 {
 	sigset_t all, before;
@@ -442,6 +506,10 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	MUST(write(fd, "text", 4));
 	MUST(close(fd));
+	if (!strcmp(what, "folders")) {
+		found = true;
+		folders();
+	}
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		bool is_it = !strcmp(what, cases[i].name);
 
@@ -454,6 +522,7 @@ int main(int argc, char **argv)
 		harmful_leaving(what);
 		harmful_masks(what);
 		harmful_children(what);
+		harmful_folders(what);
 	}
 	say("end\n");
 	return found ? 0 : 2;
