@@ -37,14 +37,13 @@ setup() {
 	harmful x-masked-long x-masked-kept x-masked-wait x-masked-poll x-masked-signal
 }
 
-@test "a program is executed by fork, by vfork, by posix_spawn" {
-	MODES='lockstep barrier' harmless same-call vforked spawned
-	# In a stream it is only after the leader's fork that the follower comes with its vfork.
-	MODES=stream LEADERS=new harmless same-call vforked
+@test "a program is executed by vfork or posix_spawn in the leader, and by fork in the follower" {
+	# A follower cannot come after a leader that forks and goes on.
+	LEADERS=new harmless same-call vforked spawned
 }
 
 @test "harmful: another program, another argument, another status, memory that the child changes" {
-	harmful x-vfork-program x-spawn-word x-vfork-status x-vfork-memory
+	harmful x-vfork-program x-spawn-word x-vfork-status x-vfork-memory x-vfork-stays
 }
 
 @test "a folder's entries, with more room at once, or with less" {

@@ -48,9 +48,7 @@ static struct mm *mm_of_child(struct task *parent, pid_t child, bool shares)
 static struct tuple *new_tuple(struct task *task, const struct clone_call *c, pid_t child)
 {
 	struct group *group =
-		!(task->event && task->event->awaits_child) && handover_possible(task, c->flags)
-			? handover_group(task)
-			: task->tuple->group;
+		handover_possible(task, c->flags) ? handover_group(task) : task->tuple->group;
 	struct mxm *mxm = group->mxm;
 	struct proc *proc = task->tuple->proc;
 	struct tuple *tuple;

@@ -96,40 +96,17 @@ static bool birth_of(const struct call *call, const struct str *in, struct birth
 
 #define BORROWS (CLONE_VM | CLONE_VFORK)
 
-static bool borrows(const struct birth *birth)
+static bool are_alike(const struct birth *ours, const struct birth *theirs)
 {
-	return (birth->flags & BORROWS) == BORROWS;
-}
-
-static bool forks(const struct birth *birth)
-{
-	return !(birth->flags & BORROWS);
-}
-
-static bool are_alike(const struct birth *a, const struct birth *b)
-{
-	return ((borrows(a) && forks(b)) || (forks(a) && borrows(b))) &&
-	       (a->flags & ~(uint64_t)BORROWS) == (b->flags & ~(uint64_t)BORROWS) &&
-	       !(a->flags & CLONE_THREAD) && memcmp(a->rest, b->rest, sizeof(a->rest)) == 0;
+	return !(ours->flags & (BORROWS | CLONE_THREAD)) &&
+	       theirs->flags == (ours->flags | BORROWS) &&
+	       memcmp(ours->rest, theirs->rest, sizeof(ours->rest)) == 0;
 }
 
 bool clones_are_alike(const struct call *a, const struct str *in_a, const struct event *event)
 {
 	struct birth ours, theirs;
 
-	if (event->kind != EVENT_CALL || !birth_of(a, in_a, &ours) ||
-		!birth_of(&event->call, &event->in, &theirs) || !are_alike(&ours, &theirs))
-		return false;
-	if (!forks(&theirs))
-		return true;
-	return event->executed ? event->awaits_child : event->call.issued == SYS_clone;
-}
-
-void clones_vetted(const struct task *task, struct event *event)
-{
-	struct birth ours, theirs;
-
-	if (!event->executed && birth_of(&task->call, &task->in, &ours) &&
-		birth_of(&event->call, &event->in, &theirs) && are_alike(&ours, &theirs))
-		event->awaits_child |= forks(&theirs);
+	return event->kind == EVENT_CALL && birth_of(a, in_a, &ours) &&
+	       birth_of(&event->call, &event->in, &theirs) && are_alike(&ours, &theirs);
 }

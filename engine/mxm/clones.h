@@ -26,14 +26,11 @@ bool clones_are_same(
 	const struct call *a, const struct str *in_a, const struct call *b, const struct str *in_b);
 
 /*
- * One forks and the other one has a child that borrows its memory until it executes a program or
- * ends (vfork, posix_spawn). Where it is the leader that forks, that has to be known before, and
- * clones_vetted() says so: then its parent waits, too, for what the child becomes. Safe: each
- * version has a child of its own; what it does is compared, and so is what the parent does after
- * that.
+ * The leader's child borrows its memory until it executes a program or ends (vfork, posix_spawn),
+ * and the follower forks. Safe: each version has a child of its own; what it does is compared, and
+ * so is what the parent does, which in both comes after that. Not the other way round: a leader
+ * that forks goes on beside its child, which a follower cannot follow.
  */
 bool clones_are_alike(const struct call *a, const struct str *in_a, const struct event *event);
-/* The follower @task asks for what the leader's @event is about to make. */
-void clones_vetted(const struct task *task, struct event *event);
 
 #endif

@@ -200,6 +200,17 @@ static int fd_of(const struct fdtab *fds, const struct ofd *ofd)
 	return -1;
 }
 
+bool fds_is_member(struct mxm *mxm, struct fdtab *fds, int fd)
+{
+	bool member;
+
+	pthread_mutex_lock(&mxm->lock);
+	member = fd >= 0 && fd < fds->nslots && fds->slots[fd].ofd &&
+		 !list_is_empty(&fds->slots[fd].ofd->registrations);
+	pthread_mutex_unlock(&mxm->lock);
+	return member;
+}
+
 bool fds_is_last(struct mxm *mxm, struct fdtab *fds, int fd)
 {
 	bool last;

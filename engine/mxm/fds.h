@@ -32,6 +32,9 @@ bool fds_is_open(struct mxm *mxm, struct fdtab *fds, int fd);
 /* Is @fd the last descriptor of its open file description in the program? */
 bool fds_is_last(struct mxm *mxm, struct fdtab *fds, int fd);
 
+/* Is its open file in an epoll set? */
+bool fds_is_member(struct mxm *mxm, struct fdtab *fds, int fd);
+
 /*
  * Members of epoll sets that the kernel would drop now if the program ran alone, because @fd is the
  * last descriptor of its file; with a copy in another version they stay, and must be deleted. Gives

@@ -62,6 +62,7 @@ void preludes_note(const struct task *task, struct event *event)
 
 	if (passes_files(task))
 		preludes_forbid(mxm);
+	event->is_member = call->nr == SYS_close && fds_is_member(mxm, task->tuple->proc->fds, fd);
 	event->last_fd = fd >= 0 && !__atomic_load_n(&mxm->passes_files, __ATOMIC_RELAXED) &&
 			 fds_is_last(mxm, task->tuple->proc->fds, fd);
 }
@@ -126,7 +127,8 @@ enum relation preludes_relate(const struct task *task, const struct event *event
 		return REL_DIFFERENT;
 	if (ours->nr == SYS_fcntl)
 		return unlocks(&task->in) ? REL_ALONE : REL_DIFFERENT;
-	return event->last_fd ? REL_ALONE : REL_DIFFERENT;
+	return event->last_fd && (ours->nr != SYS_epoll_ctl || event->is_member) ? REL_ALONE
+										 : REL_DIFFERENT;
 }
 
 static bool is_connected(const struct task *task)

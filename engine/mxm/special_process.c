@@ -37,12 +37,7 @@ static int trace_child(struct task *task)
 
 static int clone_lead(struct task *task, struct event *event)
 {
-	int rc = trace_child(task);
-
-	if (rc < 0 || !event || !event->awaits_child)
-		return rc;
-	return special_set_arg(
-		task, 0, (task->call.args[0] & ~(uint64_t)CLONE_UNTRACED) | CLONE_VFORK);
+	return trace_child(task);
 }
 
 static int clone_follow(struct task *task, struct event *event, enum follow_how *ret_how)

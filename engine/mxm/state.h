@@ -271,7 +271,7 @@ struct task {
 /* A follower's signal mask beside the leader's: masks.h. */
 struct mask_apart {
 	bool apart;
-	uint64_t lead; /* while they are apart: the leader's, as of the follower's last event */
+	uint64_t lead;	/* while they are apart: the leader's, as of the follower's last event */
 	unsigned calls; /* that both have made since then, but for what is made so by libcs */
 };
 
@@ -352,9 +352,9 @@ struct event {
 	bool settles; /* the leader goes on when every follower has had it */
 	bool gathers; /* it maps what another group has mapped: the task goes there */
 	bool executed;
-	bool awaits_child; /* a fork that waits for its child, as a follower's does: clones.h */
 	bool vain;	      /* at its entry, its call was to change nothing: vain.h */
 	bool unlocks;	      /* ... it may have let a lock of fcntl(2) go: closes.h */
+	bool is_member;	      /* ... what it closes was in an epoll set, */
 	bool last_fd;	      /* ... it was about the last descriptor of a file: preludes.h */
 	bool async;	      /* EVENT_SIGNAL: may break into user mode, */
 	uint64_t computed_ns; /* when the leader had used so much CPU time since the last one */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The leader waits at its entry: what a follower asks for is compared before either is made. */
-#include "mxm/clones.h"
 #include "mxm/events.h"
 #include "mxm/follow.h"
 #include "mxm/group.h"
@@ -58,7 +57,6 @@ static bool vet_ask(struct task *task, struct task *leader, struct event *event)
 		return true;
 	case REL_SAME:
 		event->vetted |= 1u << task->version;
-		clones_vetted(task, event);
 		return true;
 	case REL_NEVER:
 		drop_diverged(task, leader, event, why);

@@ -267,6 +267,13 @@ static void harmful_children(const char *what)
 
 	if (!strcmp(what, "x-vfork-program"))
 		run_by(NEW ? 'v' : 'f', NEW ? "/bin/true" : "/bin/false", "x");
+	/* The child of one does not become a program, and its parent goes on. */
+	if (!strcmp(what, "x-vfork-stays")) {
+		if (NEW)
+			run_by('v', "/bin/true", "x");
+		else if (!MUST(fork()))
+			_exit(usleep(100000));
+	}
 	if (!strcmp(what, "x-spawn-word"))
 		run_by(NEW ? 's' : 'f', "/bin/echo", NEW ? "one" : "another");
 	if (!strcmp(what, "x-vfork-memory") || !strcmp(what, "x-vfork-status")) {
