@@ -189,3 +189,27 @@ child_amid() {
 	printf '%s\n' "${commands[@]}" | "$good" | diff - "$SERVER_LOG"
 	[ "$(events crash) $(events recovery-refused) $(events divergence)" = "2 1 0" ]
 }
+
+@test "memory that a fork leaves out or leaves empty is the version's that comes back" {
+	local leader agent i log
+	for leader in new old; do
+		for agent in "" --no-agent; do
+			rm -f in
+			mkfifo in
+			LOG=$BATS_TEST_TMPDIR/events.$leader$agent.log
+			# shellcheck disable=SC2086 # no agent: no word
+			start sh -c 'exec "$@" <in' sh "$MX" run --log "$LOG" --leader $leader $agent \
+				"$(victim marked_old)" "$(victim marked_new)" --
+			exec 7>in
+			for i in 1 2 3; do
+				printf 'a\nc\n' >&7
+				wait_until 20 recovered_times $i || fail "$leader $agent $i: $(cat "$LOG")"
+			done
+			echo b >&7
+			exec 7>&-
+			wait "$SERVER"
+			[ "$(cat "$SERVER_LOG")" = "$(printf '%s 0\n' 101 202 303 404 505 606 707)" ]
+			[ "$(events crash) $(events divergence)" = "3 0" ]
+		done
+	done
+}

@@ -340,7 +340,7 @@ void births_executed(struct task *task, pid_t former)
 		/* A thread's that is gone now: for every version it comes before. */
 		lead_publish_held_back(group);
 		fds_exec(mxm, proc->fds);
-		proc->shares_memory = proc->maps_written_files = false;
+		proc->shares_memory = proc->maps_written_files = proc->marks_memory = false;
 		posix_timers_free(proc);
 		shadows_release(mxm, proc);
 		for (int i = 0; i < 64; i++) {

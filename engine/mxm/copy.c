@@ -17,6 +17,7 @@
 #include "base/xalloc.h"
 #include "mxm/group.h"
 #include "mxm/standins.h"
+#include "mxm/unforked.h"
 
 #define THREAD_FLAGS                                                                               \
 	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM)
@@ -104,6 +105,26 @@ static int fork_process(struct tracee *main, struct tracee *ret_copy, struct err
 	ret_copy->mm->no_gateway = false;
 	ret_copy->mm->no_vm = main->mm->no_vm;
 	return 0;
+}
+
+/* With all of its memory. */
+static int fork_all(struct task *main, struct tracee *ret_copy, struct err *err)
+{
+	cleanup_unforked struct unforked memory = { 0 };
+	struct err again = { 0 };
+	int rc = 0, closed;
+
+	if (main->tuple->proc->marks_memory)
+		rc = unforked_open(&main->tracee, &memory, err);
+	if (rc == 0)
+		rc = fork_process(&main->tracee, ret_copy, err);
+	closed = unforked_close(&memory, &main->tracee, &again);
+	if (rc == 0 && closed == 0)
+		closed = unforked_close(&memory, ret_copy, &again);
+	if (rc < 0 || closed == 0)
+		return rc;
+	copy_kill_one(ret_copy);
+	return err_set(err, again.code, "%s", again.text);
 }
 
 static int note_user_side(struct copy_thread *t, struct err *err)
@@ -295,7 +316,7 @@ bool copy_stays_in_namespaces(pid_t pid)
 int copy_process(struct copy_thread *threads, int n, struct err *err)
 {
 	struct tracee *twin = &threads[0].twin;
-	int rc = fork_process(&threads[0].task->tracee, twin, err);
+	int rc = fork_all(threads[0].task, twin, err);
 
 	if (rc < 0)
 		return rc;

@@ -32,6 +32,20 @@ static const struct sock_filter gateway_tests[] = {
 	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
 };
 
+/* What the program says of its memory, but whether a fork copies it (unforked.h). */
+static int add_advice(scmp_filter_ctx ctx)
+{
+	int rc = seccomp_rule_add(
+		ctx, SCMP_ACT_ALLOW, SYS_madvise, 1, SCMP_A2(SCMP_CMP_LT, MADV_DONTFORK));
+
+	for (uint64_t advice = MADV_DOFORK; advice < MADV_WIPEONFORK && rc == 0; advice++)
+		rc = seccomp_rule_add(
+			ctx, SCMP_ACT_ALLOW, SYS_madvise, 1, SCMP_A2(SCMP_CMP_EQ, advice));
+	return rc < 0 ? rc
+		      : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SYS_madvise, 1,
+				SCMP_A2(SCMP_CMP_GT, MADV_WIPEONFORK));
+}
+
 static int add_rules(scmp_filter_ctx ctx, struct err *err)
 {
 	int rc = 0;
@@ -47,6 +61,8 @@ static int add_rules(scmp_filter_ctx ctx, struct err *err)
 		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SYS_mmap, 1,
 			SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_TYPE | MAP_ANONYMOUS,
 				MAP_PRIVATE | MAP_ANONYMOUS));
+	if (rc == 0)
+		rc = add_advice(ctx);
 	return rc < 0 ? err_errno(err, -rc, "seccomp_rule_add") : 0;
 }
 

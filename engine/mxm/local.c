@@ -20,6 +20,7 @@
 #include "mxm/restart.h"
 #include "mxm/rules.h"
 #include "mxm/special.h"
+#include "mxm/unforked.h"
 
 /* The call's first descriptor, if it works on one. */
 static int first_fd(const struct call *call)
@@ -168,6 +169,8 @@ bool local_call(struct task *task)
 		return false;
 	fd = first_fd(call);
 	if (row->class == SYS_LOCAL) {
+		if (call->nr == SYS_madvise)
+			unforked_note(task);
 		local_run(task);
 		return true;
 	}

@@ -141,6 +141,7 @@ struct proc *proc_fork(struct mxm *mxm, struct proc *parent, bool share_fds)
 	proc->affinity = parent->affinity;
 	proc->shares_memory = parent->shares_memory;
 	proc->maps_written_files = parent->maps_written_files;
+	proc->marks_memory = parent->marks_memory;
 	shadows_fork(mxm, parent, proc);
 	proc->other_user = parent->other_user;
 	proc->has_signalfd = parent->has_signalfd;
