@@ -118,6 +118,18 @@ family() {
 	done
 }
 
+@test "a child that is busy with calls is copied with its parent, and both go on" {
+	local options
+	for options in "--leader old" "--leader new" "--leader old --no-agent"; do
+		LOG=$BATS_TEST_TMPDIR/${options// /}.log
+		# shellcheck disable=SC2086 # options are words
+		run -0 timeout -k 1 60 "$MX" run $options --max-recoveries 1000 --log "$LOG" \
+			"$(victim serving_old)" "$(victim serving_new)" --
+		[ "$output" = "12 well, 12 served" ] || fail "$options: $output"
+		[ "$(events crash) $(events divergence)" = "12 0" ] || fail "$options: $(cat "$LOG")"
+	done
+}
+
 @test "a descriptor of signalfd in an epoll set tells the version that has taken over" {
 	local victim agent i
 	victim=$(victim signalfds)

@@ -214,8 +214,11 @@ static int hold(struct group *group, struct task *task)
 	struct stop stop;
 	int rc;
 
-	if (task->state == TASK_READY)
+	if (task->state == TASK_READY) {
+		/* Others may go on before it. */
+		baton_give_up(task);
 		return agent_take_counter(task, false);
+	}
 	rc = tracee_interrupt(&task->tracee);
 	if (rc == 0)
 		rc = tracee_wait_for(task->tracee.tid, &stop);
