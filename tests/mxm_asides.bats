@@ -17,8 +17,8 @@ setup() {
 	harmless nothing-found drained accepted asked
 }
 
-@test "one more wait of the leader's, where there is no child" {
-	LEADERS=new harmless wait reaped
+@test "one more wait, that does not wait, where there is no child, or none that has ended" {
+	harmless wait reaped
 }
 
 @test "taken out of a set, shut down, unlocked, right before the close that does it too" {

@@ -3,10 +3,16 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "mxm/ids.h"
 #include "mxm/rules.h"
 
 struct wait {
@@ -49,6 +55,72 @@ static bool may_be_same(const struct wait *a, const struct wait *b)
 	       (a->child == b->child || a->child < 0 || b->child < 0);
 }
 
+static enum brood brood_of(const struct task *task, pid_t only)
+{
+	cleanup_str struct str text = STR_INIT;
+	enum brood brood = BROOD_NONE;
+	char path[64], *rest, *word;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", task->tracee.tgid,
+		task->tracee.tid);
+	if (io_read_file(path, 1u << 20, &text, NULL) < 0)
+		return BROOD_NONE;
+	rest = text.data;
+	while (rest && (word = strsep(&rest, " \n"))) {
+		const pid_t child = (pid_t)strtol(word, NULL, 10);
+
+		if (child <= 0 || (only && child != only))
+			continue;
+		if (thread_state(child) == 'Z')
+			return BROOD_ENDED;
+		brood = BROOD_LIVES;
+	}
+	return brood;
+}
+
+enum brood children_look(
+	const struct group *group, const struct proc *proc, int version, pid_t only)
+{
+	enum brood brood = BROOD_NONE;
+
+	list_for_each (at, &group->tuples) {
+		const struct tuple *tuple = container_of(at, struct tuple, link);
+		const struct task *task = &tuple->tasks[version];
+
+		if (tuple->proc == proc && task->state != TASK_ABSENT && brood != BROOD_ENDED) {
+			const enum brood more = brood_of(task, only);
+
+			brood = more > brood ? more : brood;
+		}
+	}
+	return brood;
+}
+
+/* Of those that the follower's wait is for. */
+static enum brood awaited(const struct task *task, const struct wait *w)
+{
+	struct group *group = task->tuple->group;
+
+	return children_look(group, task->tuple->proc, task->version,
+		w->child > 0 ? ids_to_waited(group->mxm, task->version, w->child) : 0);
+}
+
+bool children_tell_none(struct task *task, int64_t *ret_result)
+{
+	/* What waitid(2) says of nobody: up to si_status. */
+	static const char nobody[offsetof(siginfo_t, si_status) + sizeof(int)];
+	const uint64_t info = task->call.nr == SYS_waitid ? task->call.args[2] : 0;
+	struct wait w;
+
+	if (!wait_of(&task->call, &w))
+		return false;
+	*ret_result = awaited(task, &w) == BROOD_NONE ? -ECHILD : 0;
+	if (info && !*ret_result &&
+		tracee_write(&task->tracee, raddr(info), nobody, sizeof(nobody)) < 0)
+		*ret_result = -EFAULT;
+	return true;
+}
+
 enum relation children_relate(const struct task *task, const struct event *event)
 {
 	const bool made = event->pending != 0;
@@ -56,8 +128,12 @@ enum relation children_relate(const struct task *task, const struct event *event
 	pid_t child;
 	bool both, we_wait = wait_of(&task->call, &ours);
 
-	if (event->kind != EVENT_CALL || !wait_of(&event->call, &theirs))
+	if (event->kind != EVENT_CALL)
 		return REL_DIFFERENT;
+	if (!wait_of(&event->call, &theirs))
+		return we_wait && ours.now && ours.child && awaited(task, &ours) != BROOD_ENDED
+			       ? REL_ALONE
+			       : REL_DIFFERENT;
 	if (!we_wait && theirs.now && (!made || event->result == -ECHILD))
 		return made ? REL_PASS_OVER : REL_UNKNOWN;
 	/* Nothing was taken away, whatever was found. */

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 
 #include "mxm/canon.h"
+#include "mxm/children.h"
 #include "mxm/closes.h"
 #include "mxm/early.h"
 #include "mxm/events.h"
@@ -105,7 +106,8 @@ void follow_make_alone(struct task *task, const struct event *event)
 	}
 	if (modes_tell(task, &own) || positions_tell(task, event, &own) ||
 		vain_tell(task, event, &own) || peeks_tell(task, event, &own) ||
-		fruitless_tell(task, event, &own) || preludes_tell(task, &own)) {
+		fruitless_tell(task, event, &own) || preludes_tell(task, &own) ||
+		children_tell_none(task, &own)) {
 		follow_answer(task, own);
 		return;
 	}

@@ -3,7 +3,6 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include "base/io.h"
 #include "base/xalloc.h"
 #include "mxm/carry.h"
+#include "mxm/children.h"
 #include "mxm/group.h"
 #include "mxm/posix_timers.h"
 
@@ -136,42 +136,14 @@ static void send_all(struct list *unheard, const struct task *task, bool to_proc
 	unheard_forget(unheard);
 }
 
-static bool has_ended_child(pid_t tgid, pid_t tid)
-{
-	cleanup_str struct str text = STR_INIT;
-	char path[64], *rest, *word;
-
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", tgid, tid);
-	if (io_read_file(path, 1u << 20, &text, NULL) < 0)
-		return false;
-	rest = text.data;
-	while (rest && (word = strsep(&rest, " \n"))) {
-		pid_t child = (pid_t)strtol(word, NULL, 10);
-
-		if (child > 0 && thread_state(child) == 'Z')
-			return true;
-	}
-	return false;
-}
-
 /*
  * That a child has ended is told to each version by the kernel, and passed over in one that
  * follows. It is told again if it has come already, and has not been waited for; else it comes.
  */
 static void expect_children(struct group *group, struct proc *proc)
 {
-	bool ended = false;
-
-	if (list_is_empty(&proc->unheard))
-		return;
-	list_for_each (at, &group->tuples) {
-		const struct tuple *tuple = container_of(at, struct tuple, link);
-		const struct task *task = &tuple->tasks[group->leader];
-
-		if (tuple->proc == proc && task->state != TASK_ABSENT)
-			ended |= has_ended_child(task->tracee.tgid, task->tracee.tid);
-	}
-	if (!ended)
+	if (!list_is_empty(&proc->unheard) &&
+		children_look(group, proc, group->leader, 0) != BROOD_ENDED)
 		forget(&proc->unheard, SIGCHLD, false);
 }
 

@@ -129,12 +129,21 @@ static void asked(void)
 
 static void reaped(void)
 {
-	pid_t child = MUST(fork());
-	int status;
+	int p[2], status;
+	pid_t child;
 
-	if (!child)
+	pair_of(p);
+	child = MUST(fork());
+	if (!child) {
+		await(p[1]);
 		_exit(3);
+	}
+	if (!NEW && MUST(waitpid(-1, &status, WNOHANG)) != 0)
+		say("ended\n");
+	MUST(write(p[0], "end", 3));
 	MUST(waitpid(child, &status, 0));
+	MUST(close(p[0]));
+	MUST(close(p[1]));
 	if (NEW && !(waitpid(-1, &status, WNOHANG) < 0 && errno == ECHILD))
 		say("a child\n");
 	say(WEXITSTATUS(status) == 3 ? "reaped\n" : "another\n");
