@@ -121,6 +121,39 @@ bool children_tell_none(struct task *task, int64_t *ret_result)
 	return true;
 }
 
+/* Does the leader take a child away after @event? Then that had not ended for sure. */
+static bool takes_later(const struct task *task, const struct event *event)
+{
+	const struct group *group = task->tuple->group;
+	struct wait w;
+
+	for (const struct list *at = event->pending ? event->link.next : &group->stream;
+		at != &group->stream; at = at->next) {
+		const struct event *next = container_of(at, struct event, link);
+
+		if (next->kind == EVENT_CALL && (next->pending & (1u << task->version)) &&
+			next->tuple->proc == task->tuple->proc && wait_of(&next->call, &w) &&
+			next->value)
+			return true;
+	}
+	return false;
+}
+
+/* A wait of the follower's own, that does not wait. */
+static enum relation relate_alone(
+	const struct task *task, const struct event *event, const struct wait *w)
+{
+	const struct group *group = task->tuple->group;
+	const struct task *leader = &task->tuple->tasks[group->leader];
+
+	if (awaited(task, w) != BROOD_ENDED || takes_later(task, event))
+		return REL_ALONE;
+	/* What the leader does next may be to take it away. */
+	return group->bereft || leader->event == event || leader->state == TASK_ASKING
+		       ? REL_DIFFERENT
+		       : REL_UNKNOWN;
+}
+
 enum relation children_relate(const struct task *task, const struct event *event)
 {
 	const bool made = event->pending != 0;
@@ -131,9 +164,8 @@ enum relation children_relate(const struct task *task, const struct event *event
 	if (event->kind != EVENT_CALL)
 		return REL_DIFFERENT;
 	if (!wait_of(&event->call, &theirs))
-		return we_wait && ours.now && ours.child && awaited(task, &ours) != BROOD_ENDED
-			       ? REL_ALONE
-			       : REL_DIFFERENT;
+		return we_wait && ours.now && ours.child ? relate_alone(task, event, &ours)
+							 : REL_DIFFERENT;
 	if (!we_wait && theirs.now && (!made || event->result == -ECHILD))
 		return made ? REL_PASS_OVER : REL_UNKNOWN;
 	/* Nothing was taken away, whatever was found. */
