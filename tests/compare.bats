@@ -78,6 +78,13 @@ agree() {
 	agree names copies polls selects poll-or-select cloexec sleep-name sleep-added sleep-dropped
 }
 
+@test "calls that find nothing, or nothing to do, are foreseen" {
+	OLD=$(victim asides_old) NEW=$(victim asides_new)
+	agree drained
+	OLD=$(victim alike_old) NEW=$(victim alike_new)
+	agree nothing x-unlink x-mkdir
+}
+
 @test "calls in another order are foreseen" {
 	agree signals-order options-order x-options-order
 }

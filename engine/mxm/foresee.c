@@ -5,11 +5,13 @@
 #include <sys/syscall.h>
 
 #include "mxm/clones.h"
+#include "mxm/fruitless.h"
 #include "mxm/masks.h"
 #include "mxm/modes.h"
 #include "mxm/own.h"
 #include "mxm/pieces.h"
 #include "mxm/rules.h"
+#include "mxm/vain.h"
 #include "mxm/waits.h"
 #include "mxm/wanted.h"
 
@@ -25,9 +27,11 @@ const char *foresee_look(const struct foreseen *f)
 {
 	const struct call call = call_of(f);
 
-	if (!rules_is_look(&call) && !masks_is_libcs(&call))
-		return NULL;
-	return rules_alone_name(&call);
+	if (rules_is_look(&call) || masks_is_libcs(&call))
+		return rules_alone_name(&call);
+	if (f->answered && fruitless_was(&call, f->result))
+		return RULE_FRUITLESS;
+	return f->answered && vain_told(&call, f->result) ? RULE_NOTHING : NULL;
 }
 
 const char *foresee_mode(const struct foreseen *f)

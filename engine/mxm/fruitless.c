@@ -81,24 +81,26 @@ static bool was_no_error(const struct event *event)
 	       memcmp(event->out.data, none, sizeof(none)) == 0;
 }
 
-static enum relation relate_made(const struct event *event)
+bool fruitless_was(const struct call *call, int64_t result)
 {
-	bool nothing = false;
-
-	switch (kind_of(&event->call)) {
+	switch (kind_of(call)) {
 	case KIND_BYTES:
 	case KIND_PEER:
-		nothing = event->result == -EAGAIN;
-		break;
+		return result == -EAGAIN;
 	case KIND_EVENTS:
-		nothing = event->result == 0;
-		break;
+		return result == 0;
 	case KIND_ERROR:
-		nothing = was_no_error(event);
-		break;
 	case KIND_NONE:
 		break;
 	}
+	return false;
+}
+
+static enum relation relate_made(const struct event *event)
+{
+	const bool nothing = fruitless_was(&event->call, event->result) ||
+			     (kind_of(&event->call) == KIND_ERROR && was_no_error(event));
+
 	return nothing && !event->sig ? REL_PASS_OVER : REL_DIFFERENT;
 }
 

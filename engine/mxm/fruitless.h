@@ -19,6 +19,9 @@ enum relation fruitless_relate(struct task *task, const struct event *event);
 /* Is it a call of this rule's, if it finds nothing? */
 bool fruitless_has(const struct call *call);
 
+/* Has the call found nothing, as its result says? (Of SO_ERROR it does not.) */
+bool fruitless_was(const struct call *call, int64_t result);
+
 /* REL_ALONE is acted upon: what the call is told. False: it is none of this rule's. */
 bool fruitless_tell(struct task *task, const struct event *event, int64_t *ret_result);
 

@@ -323,6 +323,13 @@ bool vain_asks(const struct task *task, const struct event *event)
 	return sets(&task->call) ? has(task) : asked(task, event) != 0;
 }
 
+bool vain_told(const struct call *call, int64_t result)
+{
+	if (call->nr == SYS_mkdirat)
+		return result == -EEXIST;
+	return call->nr == SYS_unlinkat && (result == -ENOENT || result == -ENOTDIR);
+}
+
 bool vain_was(const struct task *task, const struct event *event)
 {
 	const struct task *leader = &task->tuple->tasks[task->tuple->group->leader];
@@ -333,9 +340,7 @@ bool vain_was(const struct task *task, const struct event *event)
 	if (!is_one(&event->call))
 		return false;
 	if (event->pending)
-		return event->call.nr == SYS_mkdirat
-			       ? event->result == -EEXIST
-			       : event->result == -ENOENT || event->result == -ENOTDIR;
+		return vain_told(&event->call, event->result);
 	return name_of(event, 1, name) && refusal(leader, NULL, &event->call, name);
 }
 

@@ -26,6 +26,9 @@ bool vain_asks(const struct task *task, const struct event *event);
 /* The same of the event's call, which the kernel has answered or will. */
 bool vain_was(const struct task *task, const struct event *event);
 
+/* Was a call on a name in vain, as its result says? */
+bool vain_told(const struct call *call, int64_t result);
+
 /* What a call is told that was found to be in vain; false: it is another one. */
 bool vain_tell(struct task *task, const struct event *event, int64_t *ret_result);
 
