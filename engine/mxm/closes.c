@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -32,24 +33,29 @@ static bool range_of(const struct call *call, struct range *ret)
 	return call->nr == SYS_close_range && !(uint32_t)a[2] && ret->first <= ret->last;
 }
 
-/* Is nothing of it open in the version's process? */
-static bool is_closed(const struct task *task, const struct range *range)
+/* How many of them are open in the version's process; UINT_MAX: that cannot be told. */
+static unsigned open_in(const struct task *task, const struct range *range)
 {
 	cleanup_closedir DIR *dir = NULL;
 	struct dirent *entry;
 	char path[64];
+	unsigned n = 0;
 
 	snprintf(path, sizeof(path), "/proc/%d/fd", task->tracee.tid);
 	dir = opendir(path);
 	if (!dir)
-		return false;
+		return UINT_MAX;
 	while ((entry = readdir(dir))) {
 		unsigned long fd = strtoul(entry->d_name, NULL, 10);
 
-		if (entry->d_name[0] != '.' && fd >= range->first && fd <= range->last)
-			return false;
+		n += entry->d_name[0] != '.' && fd >= range->first && fd <= range->last;
 	}
-	return true;
+	return n;
+}
+
+static bool is_closed(const struct task *task, const struct range *range)
+{
+	return open_in(task, range) == 0;
 }
 
 static bool covers(const struct range *all, const struct range *one)
@@ -170,6 +176,12 @@ static bool is_early(const struct task *task, const struct event *event, int fd)
 	       !late_is(task, fd) && is_unseen(task, fd);
 }
 
+/* One by one, by what the follower has passed over. It may have opened others since. */
+static bool has_closed(const struct task *leader, const struct task *task, const struct range *ours)
+{
+	return is_closed(leader, ours) || (task->covered && open_in(task, ours) == task->covered);
+}
+
 enum relation closes_relate(const struct task *task, const struct event *event)
 {
 	const struct task *leader = &task->tuple->tasks[task->tuple->group->leader];
@@ -181,7 +193,7 @@ enum relation closes_relate(const struct task *task, const struct event *event)
 		(did_nothing(task, event, &theirs) || (we_close && covers(&ours, &theirs))))
 		return REL_PASS_OVER;
 	if (we_close && ((they_close && covers(&theirs, &ours)) || is_closed(task, &ours) ||
-				(!ours.one && is_closed(leader, &ours))))
+				(!ours.one && has_closed(leader, task, &ours))))
 		return REL_ALONE;
 	return we_close && ours.one && is_early(task, event, (int)ours.first) ? REL_ALONE
 									      : REL_DIFFERENT;
@@ -195,10 +207,20 @@ const char *closes_rule(const struct task *task)
 										      : RULE_CLOSED;
 }
 
+void closes_pass_over(struct task *task, const struct event *event)
+{
+	struct range ours, theirs;
+
+	if (event->kind == EVENT_CALL && range_of(&event->call, &theirs) &&
+		range_of(&task->call, &ours) && covers(&ours, &theirs) && !is_closed(task, &theirs))
+		task->covered++;
+}
+
 void closes_go_alone(struct task *task)
 {
 	struct range range;
 
+	task->covered = 0;
 	if (!range_of(&task->call, &range))
 		return;
 	if (range.one && !is_closed(task, &range))

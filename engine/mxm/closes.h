@@ -28,6 +28,8 @@ bool closes_commute(const struct task *task, const struct call *theirs);
 /* The name of the rule by which the follower closes alone. */
 const char *closes_rule(const struct task *task);
 
+/* The event is passed over: the leader has closed one of those that the follower closes at once. */
+void closes_pass_over(struct task *task, const struct event *event);
 /* The follower closes alone: what is kept of such descriptors is forgotten. */
 void closes_go_alone(struct task *task);
 

@@ -51,6 +51,8 @@ void follow_asks(struct task *task)
 		return;
 	if (canon_inputs(task) < 0)
 		return;
+	if (task->call.nr != SYS_close_range)
+		task->covered = 0;
 	task->done = 0;
 	task->held_back = false;
 	if (pieces_serve(task) || wanted_rest(task))
@@ -330,6 +332,7 @@ static bool consume_made(struct task *task, struct event *event)
 		follow_open_alone(task, event, own_rule(own_makes(task)));
 		return true;
 	case REL_SAME:
+		task->covered = 0;
 		follow_consume(task, event);
 		return true;
 	case REL_PASS_OVER:
@@ -339,6 +342,7 @@ static bool consume_made(struct task *task, struct event *event)
 		rules_pass_over(task, event);
 		masks_pass_over(task, event);
 		settings_pass_over(task, event);
+		closes_pass_over(task, event);
 		if (event->sig && event->pending == 1u << task->version) {
 			/* The call was the leader's own, the signal that broke into it is not. */
 			event->kind = EVENT_SIGNAL;

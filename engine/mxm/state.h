@@ -241,6 +241,7 @@ struct task {
 			   own.h */
 	unsigned aside; /* follower: events that its agent will not find in the ring */
 	unsigned looks; /* follower: made alone since its last event: relate.c */
+	unsigned covered; /* and what the leader has closed of its close_range(): closes.c */
 	struct early_look early[8]; /* had alone, which the leader may make later: early.h */
 	unsigned nearly;
 	struct {

@@ -25,16 +25,16 @@ static void set(int fd, int level, int option, int value)
 	MUST(setsockopt(fd, level, option, &value, sizeof(value)));
 }
 
+/* The folder stays open: what a leader has closed, a follower that comes later may lack. */
 static void own(void)
 {
-	int here = MUST(open(".", O_RDONLY | O_DIRECTORY));
+	const int here = MUST(open(".", O_RDONLY | O_DIRECTORY));
 
 	if (NEW) {
 		MUST(chdir("."));
 		MUST(fchdir(here));
 		MUST(setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0)));
 	}
-	MUST(close(here));
 	printf("own\n");
 }
 
