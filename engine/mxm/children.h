@@ -4,9 +4,8 @@
  * any, with WNOHANG or not, with the use of resources or without. They are the same if the child
  * that the leader was told of is one that the follower waits for; a follower takes its own child
  * away, and is told what its kernel says. A look that found nothing (WNOHANG), and one that took
- * nothing away (WNOWAIT), are passed over; a
- * follower's own that finds nothing is told so. Safe: a child ends once, for each version in its
- * own way of asking.
+ * nothing away (WNOWAIT), are passed over; a follower's own that finds nothing is told so. Safe: a
+ * child ends once, for each version in its own way of asking.
  */
 #ifndef MX_MXM_CHILDREN_H
 #define MX_MXM_CHILDREN_H
