@@ -79,6 +79,21 @@ static void put_refusal(
 	str_putc(out, '\n');
 }
 
+/* Of a pair; the reason is said once where it is one. */
+static void put_refusals(const struct sea_map *map, const struct sea_map_func *old,
+	const struct sea_map_func *new, struct str *out)
+{
+	const bool both = old->flags & new->flags &SEA_FF_REFUSED;
+
+	if (both &&
+		strcmp(sea_map_string(map, old->refusal), sea_map_string(map, new->refusal)) == 0) {
+		put_refusal(map, old, "other", out);
+		return;
+	}
+	put_refusal(map, new, "old", out);
+	put_refusal(map, old, "new", out);
+}
+
 static void put_changed(const struct sea_map *map, const struct sea_map_object *o,
 	const struct sea_report_opts *opts, struct str *out)
 {
@@ -103,12 +118,12 @@ static void put_changed(const struct sea_map *map, const struct sea_map_object *
 			str_printf(out, " -> %#lx: %s, %u%% alike (by %s, %u%% sure)\n",
 				(unsigned long)p->addr, sea_verdict_text(f[i].verdict),
 				f[i].similarity, sea_evidence_text(f[i].evidence), f[i].confidence);
-			put_refusal(map, p, "old", out);
+			put_refusals(map, &f[i], p, out);
 		} else {
 			str_printf(out, ": only in the old version%s\n",
 				f[i].flags & SEA_FF_AMBIGUOUS ? ", or none stands out" : "");
+			put_refusal(map, &f[i], "new", out);
 		}
-		put_refusal(map, &f[i], "new", out);
 	}
 	for (uint32_t i = 0; i < n_new; i++) {
 		if (g[i].peer != SEA_MAP_NONE || g[i].flags & SEA_FF_FRAGMENT)
