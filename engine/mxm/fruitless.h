@@ -2,9 +2,9 @@
 /*
  * Calls that found nothing, which one version makes once more: a read or an accept that would have
  * to wait and may not (EAGAIN), epoll_wait without a wait, SO_ERROR where there is no error.
- * Safe: nothing was taken away, and nobody else sees them. A follower's is not made: it is told that
- * there was nothing, where there is nothing now, or the leader has come to what there is later; a
- * read that the leader makes then is compared like all else.
+ * Safe: nothing was taken away, and nobody else sees them. A follower's is not made: it is told
+ * that there was nothing, where there is nothing now, or the leader has come to what there is
+ * later; a read that the leader makes then is compared like all else.
  */
 #ifndef MX_MXM_FRUITLESS_H
 #define MX_MXM_FRUITLESS_H
