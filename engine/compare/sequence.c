@@ -118,19 +118,7 @@ static bool is_sleep(const struct trace_call *c)
 
 static bool is_wait(const struct trace_call *c)
 {
-	if (is_sleep(c))
-		return true;
-	switch (c->call.nr) {
-	case SYS_epoll_wait:
-	case SYS_epoll_pwait:
-	case SYS_epoll_pwait2:
-	case SYS_poll:
-	case SYS_ppoll:
-	case SYS_select:
-	case SYS_pselect6:
-		return true;
-	}
-	return false;
+	return is_sleep(c) || sys_awaits_fds(c->call.nr);
 }
 
 static bool is_timing(const struct trace_call *c)

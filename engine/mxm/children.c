@@ -63,8 +63,9 @@ static enum brood brood_of(const struct task *task, pid_t only)
 
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", task->tracee.tgid,
 		task->tracee.tid);
+	/* Where it cannot be told, no version is told that there is none. */
 	if (io_read_file(path, 1u << 20, &text, NULL) < 0)
-		return BROOD_NONE;
+		return BROOD_ENDED;
 	rest = text.data;
 	while (rest && (word = strsep(&rest, " \n"))) {
 		const pid_t child = (pid_t)strtol(word, NULL, 10);

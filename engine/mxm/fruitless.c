@@ -151,15 +151,8 @@ static bool takes_later(const struct task *task, const struct event *event, int 
 /* In a wait for descriptors: what has become ready since then, it has not been told of yet. */
 static bool waits_for_any(const struct task *leader)
 {
-	switch (leader->state == TASK_CALLING && leader->event ? leader->event->call.nr : 0) {
-	case SYS_epoll_wait:
-	case SYS_poll:
-	case SYS_ppoll:
-	case SYS_select:
-	case SYS_pselect6:
-		return true;
-	}
-	return false;
+	return leader->state == TASK_CALLING && leader->event &&
+	       sys_awaits_fds(leader->event->call.nr);
 }
 
 static enum relation relate_taking(const struct task *task, const struct event *event)

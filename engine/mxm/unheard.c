@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mxm/unheard.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -118,6 +119,8 @@ void unheard_forget(struct list *unheard)
 static void send_all(struct list *unheard, const struct task *task, bool to_process)
 {
 	const pid_t tgid = task->tracee.tgid, tid = task->tracee.tid;
+	struct mxm *mxm = task->tuple->group->mxm;
+	long r;
 
 	list_for_each (at, unheard) {
 		siginfo_t *info = &container_of(at, struct unheard, link)->info;
@@ -125,13 +128,16 @@ static void send_all(struct list *unheard, const struct task *task, bool to_proc
 
 		posix_timers_own_value(task, info);
 		if (as_it_was && to_process)
-			syscall(SYS_rt_sigqueueinfo, tgid, info->si_signo, info);
+			r = syscall(SYS_rt_sigqueueinfo, tgid, info->si_signo, info);
 		else if (as_it_was)
-			syscall(SYS_rt_tgsigqueueinfo, tgid, tid, info->si_signo, info);
+			r = syscall(SYS_rt_tgsigqueueinfo, tgid, tid, info->si_signo, info);
 		else if (to_process)
-			syscall(SYS_kill, tgid, info->si_signo);
+			r = syscall(SYS_kill, tgid, info->si_signo);
 		else
-			syscall(SYS_tgkill, tgid, tid, info->si_signo);
+			r = syscall(SYS_tgkill, tgid, tid, info->si_signo);
+		if (r < 0)
+			mxm->ops->note(mxm->ops_arg, "signal-failed", task->version,
+				task->tuple->ids->known, strerror(errno));
 	}
 	unheard_forget(unheard);
 }

@@ -123,7 +123,6 @@ static const char *file_string(const struct sea_image *im, uint64_t off, uint64_
 	return (const char *)im->data + off + at;
 }
 
-/* Sections are a help, not needed for running: what is wrong with them only loses them. */
 /* Linkers may put constants and code into one segment. */
 static void note_mixed(struct sea_image *im, const struct sea_section *s)
 {
@@ -135,6 +134,7 @@ static void note_mixed(struct sea_image *im, const struct sea_section *s)
 	}
 }
 
+/* Sections are a help, not needed for running: what is wrong with them only loses them. */
 static void read_sections(struct sea_image *im, const Elf64_Ehdr *eh)
 {
 	Elf64_Shdr names, sh;

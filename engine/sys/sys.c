@@ -195,3 +195,18 @@ void sys_mask_input(const struct sys_arg *arg, void *buf, size_t len)
 			bytes[i] = 0;
 	}
 }
+
+bool sys_awaits_fds(uint64_t nr)
+{
+	switch (nr) {
+	case __NR_epoll_wait:
+	case __NR_epoll_pwait:
+	case __NR_epoll_pwait2:
+	case __NR_poll:
+	case __NR_ppoll:
+	case __NR_select:
+	case __NR_pselect6:
+		return true;
+	}
+	return false;
+}

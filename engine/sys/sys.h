@@ -197,6 +197,9 @@ uint32_t sys_max(void);
  */
 const struct sys_row *sys_row(uint32_t nr);
 
+/* Does the call wait for one of many descriptors to become ready (select(2), poll(2), epoll(7))? */
+bool sys_awaits_fds(uint64_t nr);
+
 /* Calls @fn for every operation of every call that is many in one. */
 void sys_each_operation(void (*fn)(const struct sys_row *row, void *arg), void *arg);
 
