@@ -10,6 +10,8 @@ BUILD=${BUILD:-build}
 [[ $BUILD = /* ]] || BUILD=$ROOT/$BUILD
 MX=$BUILD/mx
 VICTIMS=$BUILD/victims
+# shellcheck source=scripts/ports
+. "$ROOT/scripts/ports"
 
 # Options of `mx run` for every run, as one string: the suite is run again with others by this.
 MX_TEST_OPTIONS=${MX_TEST_OPTIONS-}
@@ -55,19 +57,6 @@ assert_no_divergence() {
 	bad=$(jq -c 'select(.event | IN("divergence", "discarded", "crash", "takeover",
 		"unsupported-syscall"))' "$LOG") || fail "the log is not JSON"
 	[ -z "$bad" ] || fail "unexpected events: $bad"
-}
-
-# free_port: a TCP port of loopback above 20000 that nobody listens on now.
-free_port() {
-	local port
-	for _ in {1..100}; do
-		port=$((20001 + RANDOM % 12000))
-		if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
-			echo $port
-			return
-		fi
-	done
-	fail "no free port"
 }
 
 # wait_until SECONDS COMMAND...: tries the command until it succeeds.

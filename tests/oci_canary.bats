@@ -32,10 +32,7 @@ teardown() {
 start_canary() {
 	local d
 	d=$(delegates | head -n 1)
-	for _ in {1..20}; do
-		port=$((20001 + RANDOM % 12000))
-		(exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
-	done
+	port=$(free_port)
 	podman --runtime "mx-$d" run -d --name canary --network host \
 		--mount 'type=image,source=test:canary-old,destination=/.mx/old' \
 		--annotation io.mx.old=/.mx/old "${flags[@]}" test:canary /bin/canary "$port" >/dev/null 3>&-

@@ -31,7 +31,7 @@ teardown_file() {
 }
 
 setup() {
-	port=$((20001 + RANDOM % 12000))
+	port=$(free_port)
 	server=(redis-server --port "$port" --bind 127.0.0.1 --save '')
 	old=$BATS_FILE_TMPDIR/roots/old
 }

@@ -256,7 +256,7 @@ userns_auto() {
 	for d in $(delegates); do
 		answers=''
 		for runtime in "$d" "mx-$d"; do
-			port=$((20001 + RANDOM % 12000))
+			port=$(free_port)
 			flags=()
 			[ "$runtime" = "$d" ] || flags=("${mx_flags[@]}")
 			podman --runtime "$runtime" run -d --name published --network "$net" -p "127.0.0.1:$port:8080" \

@@ -156,7 +156,8 @@ crash_in() {
 
 # without_container MAP: the same by `mx run`.
 without_container() {
-	local fifo=$BATS_TEST_TMPDIR/in log=$BATS_TEST_TMPDIR/log.$RANDOM i
+	local fifo=$BATS_TEST_TMPDIR/in log i
+	log=$(mktemp "$BATS_TEST_TMPDIR/log.XXXXXX")
 	rm -f "$fifo" && mkfifo "$fifo"
 	"$BUILD/mx" run --log "$log" --map-if "$1" "$BUILD/victims/spliced_old" "$BUILD/victims/spliced_new" -- \
 		<"$fifo" >"$BATS_TEST_TMPDIR/out" 3>&- &

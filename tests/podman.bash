@@ -8,6 +8,8 @@ root=${here%/tests}
 BUILD=$(realpath -m "${BUILD:-$root/build}")
 # shellcheck source=scripts/podman-env
 . "$root/scripts/podman-env"
+# shellcheck source=scripts/ports
+. "$root/scripts/ports"
 
 # What podman_setup has found out, which runs in another process.
 podman_env_recall() {

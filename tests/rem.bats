@@ -45,7 +45,7 @@ crash_and_go_on() {
 	shift 2
 	rm -f "$BATS_TEST_TMPDIR/in"
 	mkfifo "$BATS_TEST_TMPDIR/in"
-	LOG=$BATS_TEST_TMPDIR/events.$RANDOM.log
+	LOG=$(mktemp "$BATS_TEST_TMPDIR/events.XXXXXX")
 	start sh -c 'exec "$@" <"$0"' "$BATS_TEST_TMPDIR/in" "$MX" run --log "$LOG" "$@" "$old" "$new" --
 	exec 7>"$BATS_TEST_TMPDIR/in"
 	wait_until 10 grep -q mirroring "$LOG"
@@ -276,7 +276,7 @@ with_library() {
 	mkfifo in
 	for i in "${kinds[@]:1}"; do
 		for versions in "./good ./$i" "./$i ./good"; do
-			LOG=$BATS_TEST_TMPDIR/$i.$RANDOM.log
+			LOG=$(mktemp "$BATS_TEST_TMPDIR/$i.XXXXXX")
 			read -ra versions <<<"$versions"
 			start sh -c 'exec "$@" <"$0"' in "$MX" run --log "$LOG" "${versions[@]}" --
 			exec 7>in
@@ -362,7 +362,7 @@ keepers() {
 	shift
 	rm -f in
 	mkfifo in
-	LOG=$PWD/keeper.$RANDOM.log
+	LOG=$(mktemp "$PWD/keeper.XXXXXX")
 	start sh -c 'exec "$@" <"$0"' "$PWD/in" env -C / "$MX" run --log "$LOG" --old-root "$PWD/old" \
 		--new-root "$PWD/link" ${MX_NO_AGENT:+--no-agent} "$@" /keeper /keeper --
 	exec 7>in

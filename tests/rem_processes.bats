@@ -36,7 +36,7 @@ family() {
 	shift
 	rm -f in control file want.file
 	mkfifo in
-	LOG=$BATS_TEST_TMPDIR/events.$RANDOM.log
+	LOG=$(mktemp "$BATS_TEST_TMPDIR/events.XXXXXX")
 	start sh -c 'exec "$@" <"$0"' in "$MX" run --log "$LOG" --max-recoveries 1000 --control control "$@" \
 		"$old" "$new" -- $file
 	exec 7>in
@@ -136,7 +136,7 @@ family() {
 	for agent in "" --no-agent; do
 		rm -f in control
 		mkfifo in
-		LOG=$BATS_TEST_TMPDIR/events.$RANDOM.log
+		LOG=$(mktemp "$BATS_TEST_TMPDIR/events.XXXXXX")
 		# shellcheck disable=SC2086 # no agent: no word
 		start sh -c 'exec "$@" <"$0"' in "$MX" run --log "$LOG" --control control $agent "$victim" "$victim" --
 		exec 7>in
