@@ -6,8 +6,9 @@
  * compiler made them. What a program says to its user lives longer than its code: versions share
  * most strings. So two things are asked, and the second only of code that is not the library's:
  * how many functions correspond, and how many of the strings that the other functions use are known
- * on both sides. What one source made in two ways is told apart by its name alone, which such
- * programs say: each calls itself what its file is called, and not what the other one is.
+ * on both sides. Those that say little are asked what they import. What one source made in two
+ * ways is told apart by its name alone, which such programs say: each calls itself what its file is
+ * called, and not what the other one is.
  */
 #include "sea/kinship.h"
 
@@ -33,7 +34,11 @@
 #define NEAR_OWN      60 /* percent of the strings of both sides that neighbours do not go below */
 #define NEAR_MAIN     50 /* the same for the strings of main alone */
 #define FAR	      45 /* percent of both sides' that versions do not go below, years apart */
-#define FEW_STRINGS   3	 /* that are all the same on both sides say something, too */
+#define FEW_STRINGS   3	 /* that are all the same on both sides say something, or all others */
+#define OTHER_WORDS   20 /* percent of both sides', and of main's, where one side says little */
+#define FAR_IMPORTS   30 /* percent of the imports of both sides that versions do not go below */
+#define OTHER_IMPORTS 50 /* the same of the side that has fewer */
+#define SOME_IMPORTS  8	 /* of both sides together, for them to say something */
 #define LARGER	      8	 /* times as many functions as a version of one program has */
 #define SHORT_NAME    2	 /* characters of a program's name, at least */
 
@@ -53,6 +58,7 @@ struct kinship {
 	uint32_t funcs[2], alike, pairs, letter, named;
 	uint32_t equal; /* pairs with the same instructions, whatever they refer to */
 	struct strings all[2], own[2], main[2];
+	struct strings imports[2];
 };
 
 /* Functions that say something about the program: not the few that every program starts with. */
@@ -70,17 +76,33 @@ static int by_value(const void *x, const void *y)
 	return a < b ? -1 : a > b;
 }
 
-static void add_string(struct strings *s, const struct sea_image *im, uint64_t addr)
+static void add_text(struct strings *s, const void *text, size_t len)
 {
-	size_t len = sea_string_at(im, addr);
-
-	if (len < 4)
-		return;
 	if (s->n == s->room) {
 		s->room = s->room ? s->room * 2 : 256;
 		s->v = xreallocarray(s->v, s->room, sizeof(*s->v));
 	}
-	s->v[s->n++] = sea_hash(0, sea_bytes(im, addr, len), len);
+	s->v[s->n++] = sea_hash(0, text, len);
+}
+
+static void add_string(struct strings *s, const struct sea_image *im, uint64_t addr)
+{
+	size_t len = sea_string_at(im, addr);
+
+	if (len >= 4)
+		add_text(s, sea_bytes(im, addr, len), len);
+}
+
+/* What the program asks others for; reserved names are the compiler's and the C library's choice.
+ */
+static void add_imports(struct strings *s, const struct sea_image *im)
+{
+	for (uint32_t i = 0; i < im->n_relocs; i++) {
+		const char *name = sea_reloc_import(im, &im->relocs[i]);
+
+		if (name && (*name != '_' || name[1] == 'Z'))
+			add_text(s, name, strlen(name));
+	}
 }
 
 static void add_strings(struct strings *s, const struct sea_image *im, uint32_t func)
@@ -130,12 +152,15 @@ static unsigned share(const struct strings s[2])
 	return percent(count_shared(&s[0], &s[1]), s[0].n < s[1].n ? s[0].n : s[1].n);
 }
 
+static uint32_t together(const struct strings s[2])
+{
+	return s[0].n + s[1].n - count_shared(&s[0], &s[1]);
+}
+
 /* Of all that either side has. */
 static unsigned overlap(const struct strings s[2])
 {
-	uint32_t n = count_shared(&s[0], &s[1]);
-
-	return percent(n, s[0].n + s[1].n - n);
+	return percent(count_shared(&s[0], &s[1]), together(s));
 }
 
 /* A string that identical code uses too is the library's. */
@@ -167,7 +192,9 @@ static void gather(const struct sea_analysis *a, int s, struct kinship *k)
 		add_string(&k->all[s], im, im->ref_targets[i]);
 	if (start != SEA_NONE)
 		add_strings(&k->main[s], im, start);
+	add_imports(&k->imports[s], im);
 	sort_strings(&library);
+	sort_strings(&k->imports[s]);
 	sort_strings(&k->all[s]);
 	sort_strings(&k->own[s]);
 	sort_strings(&k->main[s]);
@@ -214,6 +241,24 @@ static bool has_other_main(const struct kinship *k)
 	       share(k->main) < OTHER_MAIN;
 }
 
+/* The two together say enough, and of it less than so many percent in common, in main as elsewhere.
+ */
+static bool says_less_than(const struct kinship *k, unsigned part)
+{
+	return together(k->own) >= ENOUGH && together(k->main) >= ENOUGH_MAIN &&
+	       overlap(k->own) < part && overlap(k->main) < part;
+}
+
+/* What one asks other objects for the other does not, nor do they say the same. */
+static bool asks_for_other_things(const struct kinship *k)
+{
+	if (together(k->imports) < SOME_IMPORTS || overlap(k->imports) >= FAR_IMPORTS ||
+		share(k->all) >= OTHER_OWN)
+		return false;
+	return share(k->imports) < OTHER_IMPORTS ||
+	       (together(k->all) >= ENOUGH_LETTER && !count_shared(&k->all[0], &k->all[1]));
+}
+
 /*
  * Both mains speak, and what one says the other does not. Where one compiler made the common code
  * the two are near in time, and what one says the other does too, but for what was added or dropped
@@ -224,6 +269,8 @@ static bool says_other_things(const struct kinship *k, bool letter)
 {
 	unsigned own = overlap(k->own);
 
+	if (says_less_than(k, OTHER_WORDS) && share(k->own) < SAME_STRINGS)
+		return true;
 	for (int s = 0; s < 2; s++)
 		if (k->own[s].n < ENOUGH_LETTER || k->main[s].n < ENOUGH_LETTER)
 			return false;
@@ -256,7 +303,7 @@ static bool speaks(const struct kinship *k, uint32_t least)
 {
 	uint32_t n = k->all[0].n < k->all[1].n ? k->all[0].n : k->all[1].n;
 
-	return !k->equal && (n >= ENOUGH_LETTER || (least > 1 && k->all[0].n + k->all[1].n));
+	return !k->equal && (n >= FEW_STRINGS || (least > 1 && k->all[0].n + k->all[1].n));
 }
 
 /*
@@ -268,6 +315,8 @@ static bool shares_no_strings(const struct kinship *k, uint32_t least)
 	bool thin = k->alike <= 1 || (uint64_t)k->alike * 2 <= least;
 
 	if (thin && speaks(k, least) && !count_shared(&k->all[0], &k->all[1]))
+		return true;
+	if (asks_for_other_things(k))
 		return true;
 	for (int s = 0; s < 2; s++)
 		if (k->all[s].n < ENOUGH && (!thin || k->own[s].n < ENOUGH_LETTER))
@@ -324,8 +373,10 @@ static char *decide(struct sea_analysis *a, const struct kinship *k)
 			   shares_no_strings(k, least)))
 		return xasprintf(
 			"not the same program: %u of %u and %u functions correspond, %u of "
-			"%u and %u strings are shared",
-			k->alike, k->funcs[0], k->funcs[1], shared, k->all[0].n, k->all[1].n);
+			"%u and %u strings and %u of %u and %u imports are shared",
+			k->alike, k->funcs[0], k->funcs[1], shared, k->all[0].n, k->all[1].n,
+			count_shared(&k->imports[0], &k->imports[1]), k->imports[0].n,
+			k->imports[1].n);
 	if (!library)
 		return NULL;
 	return xasprintf(
@@ -377,23 +428,30 @@ static bool begins_with(const struct name *a, const struct name *b)
 	return a->len >= b->len && memcmp(a->text, b->text, b->len) == 0;
 }
 
-/* Each of the two knows itself by a name, and they are not one program under two. */
+/*
+ * Files of other names: each of the two knows itself by its own and not the other's, or they say
+ * too little in common for a program that was given another name besides.
+ */
 static char *other_names(
 	const struct sea_analysis *a, const struct kinship *k, const char *const paths[2])
 {
 	struct name n[2] = { name_of(paths[0]), name_of(paths[1]) };
+	bool told = true;
 
-	for (int s = 0; s < 2; s++)
-		if (n[s].len < SHORT_NAME || !a->im[s]->is_program || k->all[s].n < ENOUGH ||
-			!says_name(a->im[s], &n[s]))
+	for (int s = 0; s < 2; s++) {
+		if (n[s].len < SHORT_NAME || !a->im[s]->is_program)
 			return NULL;
+		told = told && k->all[s].n >= ENOUGH && says_name(a->im[s], &n[s]);
+	}
 	if (begins_with(&n[0], &n[1]) || begins_with(&n[1], &n[0]) ||
 		(says_name(a->im[0], &n[1]) && says_name(a->im[1], &n[0])))
 		return NULL;
-	return xasprintf("not the same program: the old one calls itself %.*s and the new one "
-			 "%.*s, as their files are called; %u of %u and %u functions correspond, "
-			 "%u of %u and %u strings are shared",
-		(int)n[0].len, n[0].text, (int)n[1].len, n[1].text, k->alike, k->funcs[0],
+	if (!told && !says_less_than(k, FAR))
+		return NULL;
+	return xasprintf("not the same program: the old one %s %.*s and the new one %.*s%s; %u of "
+			 "%u and %u functions correspond, %u of %u and %u strings are shared",
+		told ? "calls itself" : "is called", (int)n[0].len, n[0].text, (int)n[1].len,
+		n[1].text, told ? ", as their files are called" : "", k->alike, k->funcs[0],
 		k->funcs[1], count_shared(&k->all[0], &k->all[1]), k->all[0].n, k->all[1].n);
 }
 
@@ -412,6 +470,7 @@ char *sea_unrelated(struct sea_analysis *a, const char *const paths[2])
 		free(k.all[s].v);
 		free(k.own[s].v);
 		free(k.main[s].v);
+		free(k.imports[s].v);
 	}
 	return why;
 }
