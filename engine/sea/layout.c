@@ -550,8 +550,7 @@ void sea_judge_layout(struct sea_analysis *a)
 	sea_each_twin(a, compare_twin, refuse_either, &l);
 	for (int s = 0; s < 2; s++)
 		for (uint32_t i = 0; i < a->im[s]->n_funcs && !sea_budget_spent(a->budget); i++)
-			if (a->func[s][i].verdict != SEA_V_IDENTICAL)
-				check_conflicts(a, s, i);
+			check_conflicts(a, s, i);
 	if (l.grew)
 		sea_judge_grown(&l);
 	free(l.allocates[0]);

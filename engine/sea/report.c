@@ -104,14 +104,15 @@ static void put_changed(const struct sea_map *map, const struct sea_map_object *
 	for (uint32_t i = 0; i < n_old; i++) {
 		const struct sea_map_func *p = f[i].peer == SEA_MAP_NONE ? NULL : &g[f[i].peer];
 
-		if (f[i].verdict == SEA_V_IDENTICAL || f[i].flags & SEA_FF_FRAGMENT)
+		if ((f[i].verdict == SEA_V_IDENTICAL && !(f[i].flags & SEA_FF_REFUSED)) ||
+			f[i].flags & SEA_FF_FRAGMENT)
 			continue;
 		if (!opts->all && shown == SHOWN) {
 			more++;
 			continue;
 		}
 		if (!shown++)
-			str_puts(out, "  not identical\n");
+			str_puts(out, "  not identical, or refused\n");
 		str_puts(out, "    ");
 		put_name(map, &f[i], out);
 		if (p) {
@@ -133,7 +134,7 @@ static void put_changed(const struct sea_map *map, const struct sea_map_object *
 			continue;
 		}
 		if (!shown++)
-			str_puts(out, "  not identical\n");
+			str_puts(out, "  not identical, or refused\n");
 		str_puts(out, "    ");
 		put_name(map, &g[i], out);
 		str_printf(out, ": only in the new version%s\n",
