@@ -8,7 +8,7 @@ $(BUILD)/fuzz/config: tests/fuzz/config.c $(wildcard oci/*.[ch] engine/base/*.[c
 
 fuzz-config: $(BUILD)/fuzz/config ## fuzz mx.conf, config.json and annotations for FUZZ_TIME seconds
 	$(Q)mkdir -p $(BUILD)/fuzz/found-config
-	$(Q)cd $(BUILD)/fuzz && nice -n 19 ./config -max_total_time=$(FUZZ_TIME) -rss_limit_mb=700 -timeout=15 \
+	$(Q)cd $(BUILD)/fuzz && nice -n 19 ./config -max_total_time=$(FUZZ_TIME) -rss_limit_mb=700 -timeout=60 \
 		-max_len=20000 -print_final_stats=1 -artifact_prefix=crash-config- found-config $(CURDIR)/tests/fuzz/corpus-config
 
 .PHONY: fuzz-config

@@ -13,7 +13,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(wildcard engine/sea/*.[ch] engine/base/*.[ch])
 fuzz-elf fuzz-map: fuzz-%: all $(BUILD)/fuzz/% ## fuzz the analyser or the map's reader for FUZZ_TIME seconds
 	$(Q)MX=$(BUILD)/mx tests/fuzz/seeds $(BUILD)/fuzz
 	$(Q)mkdir -p $(BUILD)/fuzz/found-$* tests/fuzz/corpus-$*
-	$(Q)cd $(BUILD)/fuzz && nice -n 19 ./$* -max_total_time=$(FUZZ_TIME) -rss_limit_mb=700 -timeout=15 \
+	$(Q)cd $(BUILD)/fuzz && nice -n 19 ./$* -max_total_time=$(FUZZ_TIME) -rss_limit_mb=700 -timeout=60 \
 		-max_len=40000 -print_final_stats=1 -artifact_prefix=crash-$*- found-$* $(CURDIR)/tests/fuzz/corpus-$* seeds-$*
 
 .PHONY: fuzz-elf fuzz-map
