@@ -49,7 +49,8 @@ void stats_print(struct mxm *mxm, const struct mxm_config *config, uint64_t reco
 		"%lu bytes of payload, %lu stops\n",
 		stats.calls, stats.events, stats.signals, stats.processes, stats.threads,
 		stats.payload_bytes, stats.stops);
-	fprintf(stderr, "mx: %lu recoveries\n", recoveries);
+	fprintf(stderr, "mx: %lu recoveries, %lu turns lost by spinning\n", recoveries,
+		stats.spins);
 	for (int v = 0; v < config->nversions; v++) {
 		fprintf(stderr, "mx: %s: %lu calls by its agent, %lu by ptrace\n",
 			config->versions[v].name, stats.agent_calls[v], stats.version_calls[v]);

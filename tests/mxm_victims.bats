@@ -207,7 +207,14 @@ both_leaders() {
 }
 
 @test "threads that wait for each other by spinning, without a call" {
+	local sync
 	both_leaders spinlocks
+	for sync in stream barrier; do
+		run -0 --separate-stderr mx_run --stats --sync $sync "$(victim spinlocks)" "$(victim spinlocks)"
+		# Two versions, each turn of which at least one other task had to wait for.
+		[[ $stderr =~ ([0-9]+)" turns lost by spinning" ]] || fail "$stderr"
+		[ "${BASH_REMATCH[1]}" -gt 40 ] || fail "$stderr"
+	done
 }
 
 @test "descriptors over sockets" {

@@ -330,6 +330,7 @@ void births_executed(struct task *task, pid_t former)
 	task->tracee.mm->no_vm = mxm->config.lock_memory_ways;
 	task->at_entry_stop = task->args_changed = false;
 	task->nheld = 0;
+	task->spin = (struct spin){ 0 };
 	agent_task_gone(task);
 	agent_executed(proc, task->version);
 	local_executed(task);

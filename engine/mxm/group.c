@@ -18,6 +18,7 @@
 #include "mxm/ring.h"
 #include "mxm/rules.h"
 #include "mxm/shadows.h"
+#include "mxm/spins.h"
 #include "mxm/standins.h"
 #include "mxm/unheard.h"
 
@@ -415,8 +416,12 @@ static int next_stop(struct group *group, struct stop *ret)
 {
 	int rc;
 
-	if (!remake_is_busy(group))
+	if (!remake_is_busy(group)) {
+		if (group->wants_break)
+			spins_break_wait(group);
+		group->wants_break = false;
 		return tracee_wait(ret);
+	}
 	sched_yield();
 	rc = tracee_poll_for(-1, ret);
 	if (rc == -EAGAIN || ++group->unmade == STOPS_A_STEP) {

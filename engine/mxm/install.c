@@ -175,7 +175,7 @@ static int broke_in(struct task *task, const struct stop *stop)
 		return -ESRCH;
 	}
 	if (stop->kind == STOP_NEW)
-		task->tracee.interrupted = task->slice_over = false;
+		task->tracee.interrupted = task->slice_over = task->looked_at = false;
 	task->tracee.regs_known = false;
 	return -EINTR;
 }

@@ -30,6 +30,7 @@
 #include "mxm/shadows.h"
 #include "mxm/special.h"
 #include "mxm/special_namespaces.h"
+#include "mxm/spins.h"
 #include "mxm/told.h"
 #include "mxm/vain.h"
 #include "mxm/wanted.h"
@@ -512,8 +513,11 @@ bool lead_pump(struct group *group)
 	if (group->followers) {
 		struct task *holder = group->baton[group->leader];
 
-		if (holder && holder != task)
+		if (holder && holder != task) {
+			if (spins_is_known(holder))
+				baton_claim(group, group->leader);
 			return false;
+		}
 		if (group->lag > LAG_EVENTS || group->lag_bytes > LAG_BYTES)
 			return false;
 	}

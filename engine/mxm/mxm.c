@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A run from outside: start, end, the ticker. */
+#include "mxm/spins.h"
 #include "mxm/mxm.h"
 
 #include <errno.h>
@@ -223,6 +224,7 @@ static void group_free(struct group *group)
 {
 	if (group->started)
 		pthread_join(group->thread, NULL);
+	spins_end(group);
 	free(group->orphans);
 	free(group);
 }

@@ -219,6 +219,7 @@ struct mxm_stats {
 	uint64_t agent_calls[MXM_VERSIONS_MAX];	  /* that its agents made or took */
 	uint64_t version_calls[MXM_VERSIONS_MAX]; /* that came to the engine, of each version */
 	uint64_t stops;				  /* of any kind, of all versions */
+	uint64_t spins; /* turns that tasks lost since they spun, of all versions */
 };
 void mxm_stats(struct mxm *mxm, struct mxm_stats *ret_stats);
 

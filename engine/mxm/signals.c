@@ -22,6 +22,7 @@
 #include "mxm/posix_timers.h"
 #include "mxm/restart.h"
 #include "mxm/special.h"
+#include "mxm/spins.h"
 #include "mxm/unheard.h"
 
 /*
@@ -474,18 +475,32 @@ static void publish_break_in(struct task *task, const struct held_signal *held)
 	event_publish(event);
 }
 
+/* It waits for another task, and is to pass the baton on; else it runs on. */
+static bool is_to_pass(struct task *task)
+{
+	enum spins verdict = spins_look(task);
+
+	if (verdict == SPINS_NOT)
+		task_resume(task, RESUME_RUN, 0);
+	if (verdict != SPINS)
+		return false;
+	__atomic_add_fetch(&task->tuple->group->mxm->stats.spins, 1, __ATOMIC_RELAXED);
+	return true;
+}
+
 void signals_interrupted(struct task *task)
 {
-	bool slice_over = task->slice_over;
+	bool slice_over = task->slice_over, look = task->looked_at && !slice_over;
 	struct held_signal held;
 
-	task->tracee.interrupted = task->slice_over = false;
+	task->tracee.interrupted = task->slice_over = task->looked_at = false;
 	if (task->state != TASK_RUNNING) {
 		go_on_without(task);
 		return;
 	}
 	if (agent_is_inside(task)) {
-		agent_break(task);
+		if (!look)
+			agent_break(task);
 		task_resume(task, RESUME_RUN, 0);
 		return;
 	}
@@ -506,12 +521,18 @@ void signals_interrupted(struct task *task)
 	}
 	/* Stopped for a signal that it has met by itself meanwhile: no place to lose its turn at.
 	 */
-	if (!slice_over || task->starting || task->tuple->group->baton[task->version] != task) {
+	if (!(slice_over || look) || task->starting ||
+		task->tuple->group->baton[task->version] != task) {
 		task_resume(task, RESUME_RUN, 0);
 		return;
 	}
-	/* Its slice is over: another task's turn. */
-	baton_end_slice(task);
+	if (look && !is_to_pass(task))
+		return;
+	/* Another task's turn. */
+	if (slice_over)
+		baton_end_slice(task);
+	else
+		baton_give_up(task);
 	if (task_follows(task)) {
 		baton_lose(task);
 		return;

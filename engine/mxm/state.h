@@ -195,6 +195,20 @@ struct held_signal {
 	uint64_t since_cpu_ns; /* its process's CPU time then */
 };
 
+/* Where a task was seen to spin: spins.h. */
+#define SPIN_LOOPS     4
+#define SPIN_LOOKS_MAX 10
+struct spin {
+	struct spin_loop {
+		uint64_t low, high; /* where its instructions lie */
+		uint64_t rsp;
+	} loops[SPIN_LOOPS];
+	unsigned next;		     /* how many were found so far */
+	unsigned looks;		     /* in this turn */
+	unsigned hurried;	     /* turns in a row that ended at the first look */
+	uint64_t seen_rip, seen_rsp; /* at the look before */
+};
+
 struct task {
 	struct tracee tracee;
 	struct tuple *tuple;
@@ -204,6 +218,8 @@ struct task {
 	bool at_entry_stop; /* stopped in STOP_SECCOMP: the pending call can still be changed */
 	bool local_call;    /* TASK_CALLING for a call that is not an event */
 	bool slice_over;    /* it was interrupted because another task's turn has come */
+	bool looked_at;	    /* it was interrupted to see whether it spins */
+	struct spin spin;
 	/* Stopped in user mode without an event, waits for the baton; who has waited longest has
 	 * the smallest number, 0: it does not. */
 	uint64_t preempted;
@@ -385,10 +401,14 @@ struct group {
 	uint64_t preemptions; /* so far: numbers for those that wait for a baton they have lost */
 	struct task *baton[MXM_VERSIONS_MAX];
 	uint64_t slice_begun[MXM_VERSIONS_MAX]; /* CPU time of the holder when first waited for */
-	unsigned cpu;				/* where it runs: the n-th of the engine's CPUs */
-	bool spread;	/* the followers are on other CPUs than the leader */
-	bool free;	/* a version alone, that runs where the program wants to */
-	unsigned stops; /* since then */
+	timer_t breaker;			/* of the monitor's wait, where has_breaker */
+	bool has_breaker;
+	bool wants_break; /* before the next tick; the shorter, the fewer ... */
+	unsigned breaks;  /* ... looks there were in the turn */
+	unsigned cpu;	  /* where it runs: the n-th of the engine's CPUs */
+	bool spread;	  /* the followers are on other CPUs than the leader */
+	bool free;	  /* a version alone, that runs where the program wants to */
+	unsigned stops;	  /* since then */
 	uint64_t stops_since;
 	bool spread_for_talk; /* ... since one has nothing else to do */
 	struct {

@@ -19,6 +19,7 @@
 #include "mxm/positions.h"
 #include "mxm/settings.h"
 #include "mxm/shadows.h"
+#include "mxm/spins.h"
 #include "mxm/surplus.h"
 #include "mxm/unheard.h"
 
@@ -200,6 +201,7 @@ void task_born(struct tuple *tuple, int version, pid_t tid, pid_t tgid, struct m
 	task->starting = task->at_entry_stop = task->local_call = task->settling = false;
 	task->preempted = 0;
 	task->lost_slices = 0;
+	task->spin = (struct spin){ 0 };
 	task->nheld = 0;
 	task->passed.si_signo = 0;
 	task->clear_tid_at = 0;
@@ -234,6 +236,7 @@ void baton_take(struct task *task)
 
 	group->baton[task->version] = task;
 	group->slice_begun[task->version] = 0;
+	spins_begin_turn(task);
 }
 
 uint64_t task_cpu_time(const struct task *task)
@@ -278,9 +281,19 @@ void baton_claim(struct group *group, int version)
 	now = task_cpu_time(holder);
 	if (!group->slice_begun[version])
 		group->slice_begun[version] = now;
-	else if (now - group->slice_begun[version] > slice_of(holder) &&
-		 tracee_interrupt(&holder->tracee) == 0)
+	if (now - group->slice_begun[version] > slice_of(holder) &&
+		tracee_interrupt(&holder->tracee) == 0)
 		holder->slice_over = true;
+	else if (now - group->slice_begun[version] >= spins_look_after(holder) &&
+		 tracee_interrupt(&holder->tracee) == 0) {
+		holder->looked_at = true;
+		if (holder->spin.looks < SPIN_LOOKS_MAX)
+			holder->spin.looks++;
+	}
+	if (spins_is_known(holder) && !holder->tracee.interrupted) {
+		group->wants_break = true;
+		group->breaks = holder->spin.looks;
+	}
 }
 
 void baton_give_up(struct task *task)

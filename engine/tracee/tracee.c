@@ -226,6 +226,25 @@ int tracee_resume(struct tracee *t, enum resume_how how, int sig)
 	return ptrace(request[how], t->tid, 0, sig) < 0 ? -errno : 0;
 }
 
+int tracee_step(struct tracee *t, struct stop *ret_stop)
+{
+	siginfo_t info;
+	int rc = tracee_flush(t);
+
+	t->regs_known = t->interrupted = false;
+	if (rc < 0)
+		return rc;
+	if (ptrace(PTRACE_SINGLESTEP, t->tid, 0, 0) < 0)
+		return -errno;
+	rc = tracee_wait_for(t->tid, ret_stop);
+	if (rc < 0)
+		return rc;
+	if (ret_stop->kind != STOP_SIGNAL || ret_stop->sig != SIGTRAP ||
+		tracee_get_siginfo(t, &info) < 0 || info.si_code != TRAP_TRACE)
+		return -EAGAIN;
+	return 0;
+}
+
 int tracee_interrupt(struct tracee *t)
 {
 	if (ptrace(PTRACE_INTERRUPT, t->tid, 0, 0) < 0)

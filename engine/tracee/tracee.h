@@ -127,6 +127,12 @@ MUST_CHECK int tracee_poll_for(pid_t tid, struct stop *ret_stop);
 int tracee_resume(struct tracee *t, enum resume_how how, int sig);
 
 /*
+ * Stopped in user mode: lets it execute one instruction. -EAGAIN: it came to another stop than that
+ * of the step, *@ret_stop, which is the caller's to serve.
+ */
+MUST_CHECK int tracee_step(struct tracee *t, struct stop *ret_stop);
+
+/*
  * Makes a running tracee stop soon (STOP_NEW). One that comes to any other stop before does not
  * come to that: the kernel forgets the interrupt there.
  */
