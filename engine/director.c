@@ -117,7 +117,7 @@ static int on_divergence(void *arg, const struct mxm_divergence *div)
 	/* A leader that is gone is out of the question: the follower was draining its stream. */
 	if (!state_lives(d->state, keep))
 		keep = keep == div->leader ? div->follower : div->leader;
-	if (keep == div->follower && (div->cannot_lead || div->lags) &&
+	if (keep == div->follower && (div->cannot_lead || div->lacks_memory || div->lags) &&
 		state_lives(d->state, div->leader))
 		keep = div->leader;
 	lost = keep == div->leader ? div->follower : div->leader;
@@ -133,6 +133,8 @@ static int on_divergence(void *arg, const struct mxm_divergence *div)
 	event_bool(&ev, "executed", div->executed);
 	if (div->cannot_lead)
 		event_bool(&ev, "lacks_descriptors", true);
+	if (div->lacks_memory)
+		event_bool(&ev, "lacks_memory", true);
 	if (div->lags)
 		event_bool(&ev, "coming_back", true);
 	event_str(&ev, "policy", stop ? "stop" : enough ? "abort" : "let go");

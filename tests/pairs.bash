@@ -29,7 +29,7 @@ harmful() {
 	}
 	for what in "$@"; do
 		for sync in lockstep barrier stream; do
-			for leader in old new; do
+			for leader in ${LEADERS:-old new}; do
 				for prefer in old new; do
 					rm -f "$LOG"
 					RESULT=$BATS_TEST_TMPDIR/mx in_fresh_folder "$MX" run --log "$LOG" --sync "$sync" \

@@ -72,17 +72,20 @@ void births_forked(struct task *task, pid_t child)
 	struct clone_call c;
 	bool follows = task_follows(task) && task->event;
 	struct event *event = task->event;
-	uint64_t child_tid_at;
+	uint64_t child_tid_at, left_out = 0;
 	struct tuple *tuple;
 	struct mm *mm;
 	bool moved;
 
 	if (!clones_read(task, &c))
 		c = (struct clone_call){ 0 };
-	if (follows)
+	if (follows) {
+		left_out = clones_left_out(task, event);
+		c.flags &= ~left_out;
 		tuple = event->child;
-	else
+	} else {
 		tuple = new_tuple(task, &c, child);
+	}
 	if (!tuple) {
 		/* The leader's call made no child: the comparison will find it. */
 		task_resume(task, RESUME_TO_EXIT, 0);
@@ -94,6 +97,8 @@ void births_forked(struct task *task, pid_t child)
 		late_forbid(task);
 	if (tuple->proc != task->tuple->proc)
 		proc_fork_version(task->tuple->proc, tuple->proc, task->version);
+	if (left_out)
+		tuple->proc->own_copy[task->version] = true;
 	moved = tuple->group != group;
 	mm = mm_of_child(task, child, c.flags & CLONE_VM);
 	child_tid_at = c.flags & CLONE_CHILD_SETTID ? c.child_tid : 0;

@@ -96,11 +96,11 @@ static bool birth_of(const struct call *call, const struct str *in, struct birth
 
 #define BORROWS (CLONE_VM | CLONE_VFORK)
 
-static bool are_alike(const struct birth *ours, const struct birth *theirs)
+/* Do they differ in that @b borrows, and @a does not? */
+static bool borrows(const struct birth *a, const struct birth *b)
 {
-	return !(ours->flags & (BORROWS | CLONE_THREAD)) &&
-	       theirs->flags == (ours->flags | BORROWS) &&
-	       memcmp(ours->rest, theirs->rest, sizeof(ours->rest)) == 0;
+	return !(a->flags & (BORROWS | CLONE_THREAD)) && b->flags == (a->flags | BORROWS) &&
+	       memcmp(a->rest, b->rest, sizeof(a->rest)) == 0;
 }
 
 bool clones_are_alike(const struct call *a, const struct str *in_a, const struct event *event)
@@ -108,5 +108,23 @@ bool clones_are_alike(const struct call *a, const struct str *in_a, const struct
 	struct birth ours, theirs;
 
 	return event->kind == EVENT_CALL && birth_of(a, in_a, &ours) &&
-	       birth_of(&event->call, &event->in, &theirs) && are_alike(&ours, &theirs);
+	       birth_of(&event->call, &event->in, &theirs) &&
+	       (borrows(&ours, &theirs) || borrows(&theirs, &ours));
+}
+
+uint64_t clones_left_out(const struct task *task, const struct event *event)
+{
+	struct birth ours, theirs;
+
+	return birth_of(&task->call, &task->in, &ours) &&
+			       birth_of(&event->call, &event->in, &theirs) &&
+			       borrows(&theirs, &ours)
+		       ? BORROWS
+		       : 0;
+}
+
+bool clones_forbid(const struct task *task)
+{
+	return task->call.row && task->call.row->special == SPECIAL_EXIT &&
+	       task->tuple->proc->own_copy[task->version];
 }

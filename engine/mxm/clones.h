@@ -26,11 +26,19 @@ bool clones_are_same(
 	const struct call *a, const struct str *in_a, const struct call *b, const struct str *in_b);
 
 /*
- * The leader's child borrows its memory until it executes a program or ends (vfork, posix_spawn),
- * and the follower forks. Safe: each version has a child of its own; what it does is compared, and
- * so is what the parent does, which in both comes after that. Not the other way round: a leader
- * that forks goes on beside its child, which a follower cannot follow.
+ * One version's child borrows its memory until it executes a program or ends (vfork, posix_spawn),
+ * and the other one forks. Where the leader forks, it goes on beside its child, so the follower's
+ * gets memory of its own, too: its call is made without the flags of clones_left_out(). Safe: each
+ * version has a child of its own; what it does is compared, and so is what the parent does. What a
+ * child has written to memory that it did not borrow its parent lacks: it may execute a program, as
+ * such children do, but not end before (clones_forbid()).
  */
 bool clones_are_alike(const struct call *a, const struct str *in_a, const struct event *event);
+
+/* Flags of clone(2) that the follower's call, which is the event's, is made without. */
+uint64_t clones_left_out(const struct task *task, const struct event *event);
+
+/* Is the follower's call the end of a child whose memory was to be its parent's? */
+bool clones_forbid(const struct task *task);
 
 #endif

@@ -9,6 +9,7 @@
 #include "mxm/agent.h"
 #include "mxm/canon.h"
 #include "mxm/carry.h"
+#include "mxm/clones.h"
 #include "mxm/events.h"
 #include "mxm/follow.h"
 #include "mxm/group.h"
@@ -183,6 +184,7 @@ void drop_diverged(struct task *follower, struct task *leader, struct event *eve
 		.seq = event && event->seq ? event->seq : mxm->next_seq + 1,
 		.executed = event && event->executed,
 		.cannot_lead = !late_is_there(follower),
+		.lacks_memory = clones_forbid(follower),
 		.lags = (tuple->group->laggards & (1u << follower->version)) != 0,
 	};
 	uint64_t mask;

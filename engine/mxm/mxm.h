@@ -84,9 +84,10 @@ struct mxm_divergence {
 	const char *leader_call;
 	pid_t pid; /* the process, as the program knows it */
 	uint64_t seq;
-	bool executed;	  /* the leader's call has happened already */
-	bool cannot_lead; /* the follower lacks descriptors that the leader has closed since */
-	bool lags;	  /* it is coming back: the leader has gone on without waiting for it */
+	bool executed;	   /* the leader's call has happened already */
+	bool cannot_lead;  /* the follower lacks descriptors that the leader has closed since */
+	bool lacks_memory; /* it is a child's that could not write to its parent's, as it would */
+	bool lags;	   /* it is coming back: the leader has gone on without waiting for it */
 };
 
 /* A difference that a rule has found harmless. */

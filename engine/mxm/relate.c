@@ -212,6 +212,10 @@ static enum relation relate_calls(
 		*ret_why = "position";
 		return rel == REL_DIFFERENT ? REL_NEVER : rel;
 	}
+	if (!*ret_why && clones_forbid(task)) {
+		*ret_why = "memory";
+		return REL_NEVER;
+	}
 	if ((!*ret_why || pieces) && settings_forbid(task, event)) {
 		*ret_why = "setting";
 		return REL_NEVER;

@@ -15,35 +15,51 @@
 #include "mxm/refusals.h"
 #include "mxm/special.h"
 
-/* A child that asks not to be traced would run beside the engine, and could not make a call. */
-static int trace_child(struct task *task)
+/* The call is made without these flags. */
+static int leave_out(struct task *task, uint64_t flags)
 {
 	uint64_t size = task->call.args[1], w[GATEWAY_SCRATCH_SIZE / 8];
-	struct clone_call c;
+	struct user_regs_struct *regs;
 	int rc;
 
-	if (!clones_read(task, &c) || !(c.flags & CLONE_UNTRACED))
-		return 0;
 	if (task->call.nr == SYS_clone)
-		return special_set_arg(task, 0, task->call.args[0] & ~(uint64_t)CLONE_UNTRACED);
+		return special_set_arg(task, 0, task->call.args[0] & ~flags);
+	if (task->call.nr == SYS_vfork) {
+		regs = tracee_touch(&task->tracee);
+		if (regs)
+			regs->orig_rax = SYS_fork;
+		return regs ? 0 : -ESRCH;
+	}
 	/* clone3: the flags are the first word, and the kernel takes a page at most. */
 	if (size < 8 || size > sizeof(w) ||
 		tracee_read(&task->tracee, raddr(task->call.args[0]), w, size) < 0)
 		return 0;
-	w[0] &= ~(uint64_t)CLONE_UNTRACED;
+	w[0] &= ~flags;
 	rc = tracee_write(&task->tracee, raddr(GATEWAY_SCRATCH), w, size);
 	return rc < 0 ? rc : special_set_arg(task, 0, GATEWAY_SCRATCH);
 }
 
+/* A child that asks not to be traced would run beside the engine, and could not make a call. */
+static uint64_t untraced(struct task *task)
+{
+	struct clone_call c;
+
+	return clones_read(task, &c) ? c.flags & CLONE_UNTRACED : 0;
+}
+
 static int clone_lead(struct task *task, struct event *event)
 {
-	return trace_child(task);
+	uint64_t flags = untraced(task);
+
+	return flags ? leave_out(task, flags) : 0;
 }
 
 static int clone_follow(struct task *task, struct event *event, enum follow_how *ret_how)
 {
+	uint64_t flags = untraced(task) | clones_left_out(task, event);
+
 	*ret_how = event->result < 0 ? FOLLOW_SKIP : FOLLOW_TO_EXIT;
-	return event->result < 0 ? 0 : trace_child(task);
+	return event->result < 0 || !flags ? 0 : leave_out(task, flags);
 }
 
 static int clone_followed(struct task *task, struct event *event, int64_t *result)
@@ -79,8 +95,10 @@ static int exec_led(struct task *task, struct event *event, int64_t *result)
 static int exec_follow(struct task *task, struct event *event, enum follow_how *ret_how)
 {
 	*ret_how = event->result < 0 ? FOLLOW_SKIP : FOLLOW_TO_EXIT;
-	if (event->result >= 0)
+	if (event->result >= 0) {
 		layout_before_exec(task);
+		task->tuple->proc->own_copy[task->version] = false;
+	}
 	return 0;
 }
 

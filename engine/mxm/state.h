@@ -118,6 +118,7 @@ struct proc {
 	uint64_t private_fds[MXM_VERSIONS_MAX][16]; /* FDS_OWN_MAX: opened by that version alone */
 	bool has_shadows[MXM_VERSIONS_MAX]; /* that version's process maps copies of files */
 	bool shares_memory;		    /* has mapped writable shared memory */
+	bool own_copy[MXM_VERSIONS_MAX]; /* of memory that its parent's code would have lent it */
 	bool marks_memory;	 /* there may be some that a fork does not copy, see unforked.h */
 	bool maps_written_files; /* reads files through memory that it can write by calls */
 	uint64_t *shadows;	 /* ids of those that the leader's process has mapped */

@@ -260,6 +260,10 @@ static int run_by(char by, const char *program, const char *word)
 static void vforked(void)
 {
 	printf("%x\n", run_by(NEW ? 'v' : 'f', "/bin/echo", "executed"));
+}
+
+static void unexecuted(void)
+{
 	printf("%x\n", run_by(NEW ? 'v' : 'f', "/nowhere", "x"));
 }
 
@@ -511,7 +515,7 @@ static const struct {
 } cases[] = { { "drained", drained }, { "accepted", accepted }, { "asked", asked },
 	{ "reaped", reaped }, { "left-set", left_set }, { "shut-down", shut_down },
 	{ "unlocked", unlocked }, { "closed", closed }, { "masked", masked },
-	{ "vforked", vforked }, { "spawned", spawned } };
+	{ "vforked", vforked }, { "spawned", spawned }, { "unexecuted", unexecuted } };
 
 int main(int argc, char **argv)
 {
