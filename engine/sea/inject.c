@@ -115,27 +115,35 @@ static void find_literals(const struct sea_image *im, struct offers *o)
 		qsort(o->literals, o->n_literals, sizeof(*o->literals), by_literal);
 }
 
-static void lookup_import(
-	const struct offers *o, const char *name, uint64_t *ret_stub, uint64_t *ret_slot)
+/* In records that are sorted by the key that they begin with: the first that has @key or more. */
+static uint32_t first_of(const void *records, uint32_t n, size_t size, uint64_t key)
 {
-	uint64_t key = sea_hash(1, name, strlen(name));
-	uint32_t lo = 0, hi = o->n_imports;
+	uint32_t lo = 0, hi = n;
 
 	while (lo < hi) {
 		uint32_t mid = lo + (hi - lo) / 2;
 
-		if (o->imports[mid].key < key)
+		if (*(const uint64_t *)((const char *)records + mid * size) < key)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
-	for (; lo < o->n_imports && o->imports[lo].key == key; lo++) {
-		if (strcmp(o->imports[lo].name, name))
+	return lo;
+}
+
+static void lookup_import(
+	const struct offers *o, const char *name, uint64_t *ret_stub, uint64_t *ret_slot)
+{
+	uint64_t key = sea_hash(1, name, strlen(name));
+
+	for (uint32_t i = first_of(o->imports, o->n_imports, sizeof(*o->imports), key);
+		i < o->n_imports && o->imports[i].key == key; i++) {
+		if (strcmp(o->imports[i].name, name))
 			continue;
-		if (o->imports[lo].stub)
-			*ret_stub = o->imports[lo].stub;
-		if (o->imports[lo].slot)
-			*ret_slot = o->imports[lo].slot;
+		if (o->imports[i].stub)
+			*ret_stub = o->imports[i].stub;
+		if (o->imports[i].slot)
+			*ret_slot = o->imports[i].slot;
 	}
 }
 
@@ -143,21 +151,13 @@ static uint64_t lookup_literal(
 	const struct offers *o, const struct sea_image *im, const uint8_t *text, size_t len)
 {
 	uint64_t key = sea_hash(2, text, len);
-	uint32_t lo = 0, hi = o->n_literals;
 
-	while (lo < hi) {
-		uint32_t mid = lo + (hi - lo) / 2;
-
-		if (o->literals[mid].key < key)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	for (; lo < o->n_literals && o->literals[lo].key == key; lo++) {
-		const uint8_t *p = sea_bytes(im, o->literals[lo].addr, len + 1);
+	for (uint32_t i = first_of(o->literals, o->n_literals, sizeof(*o->literals), key);
+		i < o->n_literals && o->literals[i].key == key; i++) {
+		const uint8_t *p = sea_bytes(im, o->literals[i].addr, len + 1);
 
 		if (p && !p[len] && !memcmp(p, text, len))
-			return o->literals[lo].addr;
+			return o->literals[i].addr;
 	}
 	return 0;
 }
