@@ -499,8 +499,7 @@ void signals_interrupted(struct task *task)
 		return;
 	}
 	if (agent_is_inside(task)) {
-		if (!look)
-			agent_break(task);
+		agent_break(task);
 		task_resume(task, RESUME_RUN, 0);
 		return;
 	}
