@@ -35,7 +35,12 @@ setup() {
 }
 
 @test "objects, devices and copies that one version alone has" {
-	harmless own-descriptor own-pair own-memory own-null own-copy own-watch own-set
+	harmless own-descriptor own-pair own-memory own-null own-copy own-watch own-set own-timer
+	harmless file-read own-image
+}
+
+@test "a handler that is set by signal or sigaction, with or without what it was before" {
+	harmless same-call handled
 }
 
 @test "whose a descriptor is, where both make some" {
@@ -62,5 +67,5 @@ setup() {
 }
 
 @test "harmful: other bytes, another place, a copy that is written to, a device that refuses, a signal" {
-	harmful x-bytes x-place x-copy x-copy-flags x-full x-kill
+	harmful x-bytes x-place x-copy x-copy-flags x-full x-kill x-handler
 }

@@ -265,12 +265,20 @@ static int put_polls(struct task *task, struct str *s, uint64_t at, uint64_t cou
  * What others can tell of an action. On which stack and with what arguments a handler runs
  * (SA_ONSTACK, SA_SIGINFO, SA_RESTORER) is the version's own affair; no handler, no mask.
  */
+void canon_action(int sig, uint64_t *flags, uint64_t *mask)
+{
+	*flags &= SA_RESTART | SA_RESETHAND | SA_NODEFER |
+		  (sig == SIGCHLD ? SA_NOCLDSTOP | SA_NOCLDWAIT : 0);
+	if (!(*flags & SA_NODEFER) && sig >= 1 && sig <= 64)
+		*mask |= UINT64_C(1) << (sig - 1);
+}
+
 static int put_sigaction(struct task *task, struct str *s, uint64_t at)
 {
+	const int sig = (int)task->call.args[0];
 	struct {
 		uint64_t handler, flags, restorer, mask;
 	} sa;
-	uint64_t told = SA_NOCLDSTOP | SA_NOCLDWAIT;
 
 	if (!at) {
 		str_putc(s, MARK_NULL);
@@ -281,9 +289,8 @@ static int put_sigaction(struct task *task, struct str *s, uint64_t at)
 		return 0;
 	}
 	str_putc(s, sa.handler <= 1 ? MARK_HANDLERS + sa.handler : MARK_HERE);
-	if (sa.handler > 1)
-		told |= SA_RESTART | SA_RESETHAND | SA_NODEFER;
-	put64(s, sa.flags & told);
+	canon_action(sig, &sa.flags, &sa.mask);
+	put64(s, sa.handler > 1 ? sa.flags : sa.flags & (SA_NOCLDSTOP | SA_NOCLDWAIT));
 	put64(s, sa.handler > 1 ? sa.mask : 0);
 	return 0;
 }
@@ -475,6 +482,11 @@ static int put_arg(struct task *task, struct str *s, const struct sys_arg *arg, 
 	return put_pointer_arg(task, s, arg, i);
 }
 
+int canon_unasked(const struct sys_row *row)
+{
+	return row->special == SPECIAL_SIGACTION || row->nr == SYS_rt_sigprocmask ? 2 : -1;
+}
+
 int canon_inputs(struct task *task)
 {
 	const struct sys_row *row = task->call.row;
@@ -502,8 +514,10 @@ int canon_inputs(struct task *task)
 		clones_put(task, &task->in);
 		return 0;
 	}
-	for (int i = 0; i < row->nargs && rc == 0; i++)
-		rc = put_arg(task, &task->in, &row->args[i], i);
+	for (int i = 0; i < row->nargs && rc == 0; i++) {
+		if (i != canon_unasked(row))
+			rc = put_arg(task, &task->in, &row->args[i], i);
+	}
 	return rc;
 }
 

@@ -10,6 +10,18 @@
 #include "mxm/state.h"
 
 /*
+ * What a handler of signal @sig is set with, as far as it makes a difference: its signal is blocked
+ * while it runs, whether the mask says so or not (sigaction(2)).
+ */
+void canon_action(int sig, uint64_t *flags, uint64_t *mask);
+
+/*
+ * Which argument says where to tell what was set before. Each version's kernel tells that, whether
+ * the other one asks or not: it is not in the normal form. -1: none.
+ */
+int canon_unasked(const struct sys_row *row);
+
+/*
  * Sets task->in from the registers' call and the task's memory, and keeps in task->lens what a
  * later canon_outputs() needs. Stopped at the call's entry. -ESRCH: the task vanished.
  */

@@ -139,8 +139,12 @@ static int own_ids(struct task *task)
 /* A rule of its own was named for others that are taken for the same. */
 static bool is_renamed(const struct task *task, const struct event *event)
 {
-	return task->call.nr == event->call.nr ||
-	       waits_rule(&task->call, &task->in, &event->call, &event->in);
+	const int more = canon_unasked(task->call.row);
+
+	if (task->call.issued != event->call.issued)
+		return task->call.nr == event->call.nr ||
+		       waits_rule(&task->call, &task->in, &event->call, &event->in);
+	return more >= 0 && !task->call.args[more] != !event->call.args[more];
 }
 
 void follow_forget(struct task *task, int fd)
@@ -155,7 +159,7 @@ void follow_consume(struct task *task, struct event *event)
 	const struct special *special = special_of(task->call.row);
 	enum follow_how how = FOLLOW_BY_CLASS;
 
-	if (task->call.issued != event->call.issued && is_renamed(task, event))
+	if (is_renamed(task, event))
 		rules_note(task, event, RULE_SAME_CALL);
 	own_share(task, event);
 	modes_share(task, event);

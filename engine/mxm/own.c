@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/un.h>
 
 #include "mxm/alike.h"
@@ -208,7 +209,7 @@ static bool may_use_source(const struct call *call)
 	case SYS_getdents64:
 		return true;
 	case SYS_mmap:
-		return !(call->args[2] & PROT_WRITE);
+		return !(call->args[2] & PROT_WRITE) || (call->args[3] & MAP_TYPE) == MAP_PRIVATE;
 	}
 	return false;
 }
@@ -332,13 +333,25 @@ enum own own_unshared(const struct proc *proc, int version, const struct event *
 		       : OWN_NOT;
 }
 
+/* A timer that is set fires now: to wait for it is a sleep, which a follower need not take. */
+static bool is_fired(int timer)
+{
+	struct itimerspec t;
+
+	if (timerfd_gettime(timer, &t) < 0 || (!t.it_value.tv_sec && !t.it_value.tv_nsec))
+		return false;
+	t.it_value = (struct timespec){ 0, 1 };
+	return timerfd_settime(timer, 0, &t, NULL) == 0;
+}
+
 /* Would it wait? A version that waits alone may wait for what only both can do. */
 static bool waits(const struct task *task, int fd, short what)
 {
 	cleanup_close int copy = install_copy(task, fd);
 	struct pollfd p = { copy, what, 0 };
 
-	return copy < 0 || (!(fcntl(copy, F_GETFL) & O_NONBLOCK) && poll(&p, 1, 0) <= 0);
+	return copy < 0 ||
+	       (!(fcntl(copy, F_GETFL) & O_NONBLOCK) && poll(&p, 1, 0) <= 0 && !is_fired(copy));
 }
 
 bool own_may_now(const struct task *task, int fd)

@@ -354,12 +354,12 @@ void settings_renew(struct proc *proc)
 	list_for_each_safe (at, &proc->settings)
 		setting_free(container_of(at, struct setting, link));
 	for (int i = 0; i < 64; i++) {
-		const struct sigaction_known *known = &proc->sig[i];
+		struct sigaction_known known = proc->sig[i];
 
+		canon_action(i + 1, &known.flags, &known.mask);
 		proc->actions[i] =
-			known->handler <= 1
-				? (struct setting_value){ { MARK_HANDLERS + known->handler } }
-				: (struct setting_value){ { MARK_HERE,
-					  known->flags & ~SA_RESTORER_FLAG, known->mask } };
+			known.handler <= 1
+				? (struct setting_value){ { MARK_HANDLERS + known.handler } }
+				: (struct setting_value){ { MARK_HERE, known.flags, known.mask } };
 	}
 }

@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <time.h>
@@ -288,6 +289,58 @@ static void many_looks(int fd)
 	show(fd);
 }
 
+static void on_signal(int sig)
+{
+	MUST(write(1, "signal\n", 7));
+}
+
+/* A handler that is set by signal(3) or sigaction(2); one asks for the handler before. */
+static void handled(int fd)
+{
+	struct sigaction act = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+	sigset_t none;
+
+	sigemptyset(&none);
+	if (NEW)
+		MUST(sigaction(SIGUSR2, &act, NULL));
+	else
+		MUST(-(signal(SIGUSR2, on_signal) == SIG_ERR));
+	MUST(sigprocmask(SIG_SETMASK, &none, NEW ? &act.sa_mask : NULL));
+	MUST(raise(SIGUSR2));
+}
+
+/* A timer of one's own is waited for. */
+static void own_timer(int fd)
+{
+	uint64_t times = 0;
+	int timer;
+
+	if (!NEW)
+		return;
+	timer = MUST(timerfd_create(CLOCK_MONOTONIC, 0));
+	MUST(timerfd_settime(timer, 0, &(struct itimerspec){ .it_value.tv_nsec = 2000000 }, NULL));
+	MUST(read(timer, &times, sizeof(times)));
+	if (!times)
+		printf("not yet\n");
+	MUST(close(timer));
+}
+
+/* As an object is loaded: its memory is the version's own, and written to. */
+static void own_image(int fd)
+{
+	int other;
+	char *map;
+
+	if (!NEW)
+		return;
+	other = MUST(open("other", O_RDONLY));
+	map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE, other, 0);
+	MUST(-(map == MAP_FAILED));
+	MUST(close(other));
+	map[0] = '!';
+	MUST(munmap(map, 4096));
+}
+
 static void harmful(const char *what, int fd)
 {
 	struct open_how how = { .flags = O_RDONLY, .resolve = RESOLVE_NO_SYMLINKS };
@@ -325,6 +378,14 @@ static void harmful(const char *what, int fd)
 		status = write(copy, "x", 1);
 		MUST(close(copy));
 	}
+	if (!strcmp(what, "x-handler")) {
+		struct sigaction act = { .sa_handler = on_signal };
+
+		if (NEW)
+			sigaddset(&act.sa_mask, SIGTERM);
+		MUST(sigaction(SIGUSR2, &act, NULL));
+		status = raise(SIGUSR2);
+	}
 	if (!strcmp(what, "x-kill"))
 		status = kill(getpid(), NEW ? SIGURG : 0);
 	printf("%d\n", status < 0);
@@ -338,7 +399,8 @@ static const struct {
 	{ "own-pair", own_pair }, { "own-memory", own_memory }, { "own-null", own_null },
 	{ "own-copy", own_copy }, { "own-watch", own_watch }, { "own-set", own_set },
 	{ "many-looks", many_looks }, { "copies-before-set", copies_before_set },
-	{ "set-for-copy", set_for_copy }, { "rewinds", rewinds } };
+	{ "set-for-copy", set_for_copy }, { "rewinds", rewinds }, { "handled", handled },
+	{ "own-timer", own_timer }, { "own-image", own_image } };
 
 int main(int argc, char **argv)
 {
