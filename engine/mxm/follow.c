@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <sys/syscall.h>
 
+#include "mxm/awaited.h"
 #include "mxm/canon.h"
 #include "mxm/children.h"
 #include "mxm/closes.h"
@@ -55,6 +56,7 @@ void follow_asks(struct task *task)
 		task->covered = 0;
 	task->done = 0;
 	task->held_back = false;
+	task->wait_over = task->wait_found = false;
 	if (pieces_serve(task) || wanted_rest(task))
 		return;
 	baton_give_up(task);
@@ -106,10 +108,10 @@ void follow_make_alone(struct task *task, const struct event *event)
 		task_resume(task, RESUME_TO_EXIT, 0);
 		return;
 	}
-	if (modes_tell(task, &own) || positions_tell(task, event, &own) ||
-		vain_tell(task, event, &own) || peeks_tell(task, event, &own) ||
-		fruitless_tell(task, event, &own) || preludes_tell(task, &own) ||
-		children_tell_none(task, &own)) {
+	if (awaited_tell(task, event, &own) || modes_tell(task, &own) ||
+		positions_tell(task, event, &own) || vain_tell(task, event, &own) ||
+		peeks_tell(task, event, &own) || fruitless_tell(task, event, &own) ||
+		preludes_tell(task, &own) || children_tell_none(task, &own)) {
 		follow_answer(task, own);
 		return;
 	}
@@ -343,6 +345,7 @@ static bool consume_made(struct task *task, struct event *event)
 		masks_pass_over(task, event);
 		settings_pass_over(task, event);
 		closes_pass_over(task, event);
+		awaited_pass_over(task, event);
 		if (event->sig && event->pending == 1u << task->version) {
 			/* The call was the leader's own, the signal that broke into it is not. */
 			event->kind = EVENT_SIGNAL;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Waits for descriptors of which bytes were read already: by the leader that was, for a version
- * that leads now and has not asked for them (surplus.h). For the kernel there is nothing to read,
- * so the engine says it.
+ * Waits for descriptors that the engine answers, since for the kernel there is nothing to read:
+ * where bytes were read already by the leader that was, for a version that leads now and has not
+ * asked for them (surplus.h); and by the leader that is, for a follower (awaited.h).
  */
 #ifndef MX_MXM_READY_H
 #define MX_MXM_READY_H
@@ -15,5 +15,11 @@
  * else, and runs: true.
  */
 bool ready_tell(struct task *task);
+
+/*
+ * What the wait that @task is at the entry of is told: that @fd, which it waits for, can be read,
+ * or written; -1: that its time is over. Its result.
+ */
+int64_t ready_say(struct task *task, int fd, bool write);
 
 #endif

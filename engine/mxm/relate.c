@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 
 #include "mxm/alike.h"
+#include "mxm/awaited.h"
 #include "mxm/children.h"
 #include "mxm/clones.h"
 #include "mxm/closes.h"
@@ -93,12 +94,6 @@ static bool moves_the_same(const struct task *task, const struct event *event)
 	       ours == theirs;
 }
 
-/* poll(2) that does not wait only asks. */
-static bool asks_poll(const struct call *call)
-{
-	return call->nr == SYS_poll && !(uint32_t)call->args[2];
-}
-
 static bool names_thread(const struct call *call)
 {
 	return call->nr == SYS_prctl && call->args[0] == PR_SET_NAME;
@@ -109,11 +104,14 @@ static enum relation relate_idle(struct task *task, const struct event *event)
 {
 	enum relation rel;
 
+	rel = awaited_relate(task, event);
+	if (rel != REL_DIFFERENT)
+		return rel;
 	if (names_thread(&event->call) || alike_is_own_memory(&event->call) ||
-		asks_poll(&event->call) || vain_was(task, event))
+		rules_polls_now(&event->call) || vain_was(task, event))
 		return REL_PASS_OVER;
 	if (names_thread(&task->call) || alike_is_own_memory(&task->call) ||
-		asks_poll(&task->call) || vain_asks(task, event))
+		rules_polls_now(&task->call) || vain_asks(task, event))
 		return REL_ALONE;
 	rel = fruitless_relate(task, event);
 	if (rel == REL_DIFFERENT)
@@ -277,8 +275,10 @@ enum relation follow_relate(struct task *task, const struct event *event, const 
 	int64_t place;
 
 	*ret_why = NULL;
-	if (own_unshared(task->tuple->proc, task->version, event))
-		return REL_PASS_OVER;
+	if (own_unshared(task->tuple->proc, task->version, event)) {
+		*ret_why = "call";
+		return awaited_relate_unshared(task, event);
+	}
 	if (modes_are_asked(task))
 		return REL_ALONE;
 	if (positions_are_asked(task)) {

@@ -14,6 +14,7 @@
 
 #include "mxm/agent.h"
 #include "mxm/alike.h"
+#include "mxm/awaited.h"
 #include "mxm/canon.h"
 #include "mxm/children.h"
 #include "mxm/early.h"
@@ -236,6 +237,11 @@ static const char *look_name(const struct call *call)
 				      : RULE_LOOK;
 }
 
+bool rules_polls_now(const struct call *call)
+{
+	return call->nr == SYS_poll && !(uint32_t)call->args[2];
+}
+
 const char *rules_alone_name(const struct call *call)
 {
 	if (call->nr == SYS_close || call->nr == SYS_close_range)
@@ -248,6 +254,8 @@ const char *rules_alone_name(const struct call *call)
 		return RULE_NOTHING;
 	if (fruitless_has(call))
 		return RULE_FRUITLESS;
+	if (awaited_has(call) && !rules_is_sleep(call) && !rules_polls_now(call))
+		return RULE_AWAITED;
 	if (preludes_has(call))
 		return RULE_PRELUDE;
 	if (children_rule(call))

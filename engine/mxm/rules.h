@@ -43,6 +43,8 @@ int rules_names(struct agent_name *ret_names, uint16_t *ret_nrs);
 bool rules_is_look(const struct call *call);
 /* Does it do nothing but take time, a limited one? */
 bool rules_is_sleep(const struct call *call);
+/* poll(2) that does not wait only asks. */
+bool rules_polls_now(const struct call *call);
 /* A follower's sleep is over at once: the kernel says that no time is left. False: bad address. */
 bool rules_end_sleep(struct task *task);
 /* The name of the rule that a call falls under which one version may make alone. */
@@ -89,6 +91,7 @@ void rules_pass_over(struct task *task, const struct event *event);
 #define RULE_CLOSED    "closed-already"
 #define RULE_NOTHING   "nothing-to-do"
 #define RULE_FRUITLESS "nothing-found"
+#define RULE_AWAITED   "ready-first"
 #define RULE_PRELUDE   "before-close"
 #define RULE_PATH      "same-path"
 #define RULE_NAME      "thread-name"

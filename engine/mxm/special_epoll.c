@@ -4,6 +4,7 @@
  * is told in its own data, which is an address more often than not.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -14,6 +15,7 @@
 #include "mxm/agent.h"
 #include "mxm/fds.h"
 #include "mxm/group.h"
+#include "mxm/own.h"
 #include "mxm/special.h"
 
 #define EVENTS_MAX 65536
@@ -28,8 +30,8 @@ static int read_data(struct task *task, uint64_t *ret_data)
 	return rc;
 }
 
-/* The events that the set watches @fd for. */
-static bool watched(const struct task *task, int set, int fd, uint32_t *ret_events)
+/* The events that the set watches @fd for, and the data that the kernel has. */
+static bool watched(const struct task *task, int set, int fd, struct epoll_event *ret)
 {
 	cleanup_str struct str info = STR_INIT;
 	char path[64];
@@ -39,24 +41,32 @@ static bool watched(const struct task *task, int set, int fd, uint32_t *ret_even
 	if (io_read_file(path, 1 << 20, &info, NULL) < 0)
 		return false;
 	for (at = strstr(str_text(&info), "tfd:"); at; at = strstr(at + 1, "tfd:")) {
+		uint64_t data;
+		uint32_t events;
 		int tfd;
 
-		if (sscanf(at, "tfd: %d events: %x", &tfd, ret_events) == 2 && tfd == fd)
+		if (sscanf(at, "tfd: %d events: %x data: %" SCNx64, &tfd, &events, &data) == 3 &&
+			tfd == fd) {
+			ret->events = events;
+			ret->data.u64 = data;
 			return true;
+		}
 	}
 	return false;
 }
 
 bool special_epoll_watches(struct task *task, int set, int fd, struct epoll_event *ret)
 {
+	const struct proc *proc = task->tuple->proc;
 	uint64_t data;
-	uint32_t events;
 
-	if (!fds_epoll_data(task->tuple->group->mxm, task->tuple->proc->fds, set, fd, task->version,
-		    &data) ||
-		!watched(task, set, fd, &events))
+	if (!watched(task, set, fd, ret))
 		return false;
-	ret->events = events;
+	/* Of a set that the version alone has the kernel's is its own. */
+	if (set >= 0 && set < FDS_OWN_MAX && proc->own_fds[task->version][set] == OWN_OBJECT)
+		return true;
+	if (!fds_epoll_data(task->tuple->group->mxm, proc->fds, set, fd, task->version, &data))
+		return false;
 	ret->data.u64 = data;
 	return true;
 }
@@ -79,12 +89,11 @@ static int epoll_lead(struct task *task, struct event *event)
 	if (task->call.nr != SYS_epoll_ctl || a[1] == EPOLL_CTL_DEL || read_data(task, &data) < 0)
 		return 0;
 	while ((other = fds_epoll_own(mxm, fds, set, fd, task->version, &data)) >= 0) {
-		struct epoll_event ev = { .data.u64 = data };
-		uint32_t events;
+		struct epoll_event ev;
 
-		if (!watched(task, set, other, &events))
+		if (!watched(task, set, other, &ev))
 			continue;
-		ev.events = events;
+		ev.data.u64 = data;
 		rc = tracee_write(&task->tracee, raddr(GATEWAY_SCRATCH), &ev, sizeof(ev));
 		if (rc == 0)
 			rc = tracee_remote(&task->tracee, at_entry, &r, SYS_epoll_ctl,

@@ -254,6 +254,8 @@ struct task {
 	bool settling;	     /* READY, holds the baton, and waits for the followers */
 	bool moves_fd;	     /* the descriptor that its local call makes goes to a far number */
 	bool behind;	     /* it may still come to where another version was lost */
+	bool wait_over, wait_found; /* nothing, something: by the leader's wait, beside the one that
+				       is asked for: awaited.h */
 	bool held_back; /* it waits for an event out of its turn, or for whose turn it is: wanted.h,
 			   own.h */
 	unsigned aside; /* follower: events that its agent will not find in the ring */

@@ -14,7 +14,6 @@
 #include "mxm/vectors.h"
 
 #define WANTS_MAX 4096
-#define FOREVER	  INT64_MAX
 
 /* What select(2) calls readable, writable, exceptional, in words of poll(2): see its NOTES. */
 #define READABLE (POLLIN | POLLRDNORM | POLLRDBAND | POLLHUP | POLLERR)
@@ -30,7 +29,7 @@ struct want {
 
 struct wait {
 	bool sets;	/* select's shape */
-	int64_t for_ns; /* FOREVER */
+	int64_t for_ns; /* WAITS_FOREVER */
 	bool has_time;	/* its time is told back, when there is one */
 	size_t nbytes;	/* of a set */
 	bool has_set[3];
@@ -88,7 +87,7 @@ static bool take_time(struct reader *r, int64_t unit, struct wait *w)
 
 	if (!take(r, &mark, 1))
 		return false;
-	w->for_ns = FOREVER;
+	w->for_ns = WAITS_FOREVER;
 	w->has_time = mark == MARK_HERE;
 	if (mark != MARK_HERE)
 		return mark == MARK_NULL;
@@ -111,7 +110,7 @@ static bool read_poll(const struct call *call, struct reader *r, struct wait *w)
 		return take_time(r, 1, w) && take_mark(r, MARK_NULL) && take(r, &size, 8);
 	if (!take(r, &ms, sizeof(ms)))
 		return false;
-	w->for_ns = (int32_t)ms < 0 ? FOREVER : (int64_t)ms * 1000000;
+	w->for_ns = (int32_t)ms < 0 ? WAITS_FOREVER : (int64_t)ms * 1000000;
 	return true;
 }
 
@@ -238,7 +237,8 @@ static bool same_sets(const struct wait *a, const struct wait *b)
 /* Both wait, and not forever; or neither does. */
 static bool may_last(int64_t a_ns, int64_t b_ns)
 {
-	return a_ns == b_ns || (a_ns > 0 && b_ns > 0 && a_ns != FOREVER && b_ns != FOREVER);
+	return a_ns == b_ns ||
+	       (a_ns > 0 && b_ns > 0 && a_ns != WAITS_FOREVER && b_ns != WAITS_FOREVER);
 }
 
 static bool is_identical(
@@ -283,6 +283,33 @@ const char *waits_rule(
 	wait_free(&y);
 	wait_free(&sets);
 	return same ? rule : NULL;
+}
+
+int64_t waits_time(const struct call *call, const struct str *in)
+{
+	struct wait w = { 0 };
+	int64_t ns = 0;
+
+	if (call->nr == SYS_epoll_wait)
+		return (int)call->args[3] < 0 ? WAITS_FOREVER : (int64_t)call->args[3] * 1000000;
+	if (is_wait(call->nr) && wait_read(call, in, &w))
+		ns = w.for_ns;
+	wait_free(&w);
+	return ns;
+}
+
+bool waits_for(const struct call *call, const struct str *in, int fd, bool write)
+{
+	const uint16_t what = write ? POLLOUT | POLLWRNORM : POLLIN | POLLRDNORM;
+	struct wait w = { 0 };
+	bool found = false;
+
+	if (is_wait(call->nr) && wait_read(call, in, &w)) {
+		for (uint32_t i = 0; i < w.n && !found; i++)
+			found = (int)w.wants[i].fd == fd && (w.wants[i].events & what);
+	}
+	wait_free(&w);
+	return found;
 }
 
 /* answers */

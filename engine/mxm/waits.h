@@ -19,6 +19,13 @@
 const char *waits_rule(
 	const struct call *a, const struct str *in_a, const struct call *b, const struct str *in_b);
 
+/* For how long the call waits, in ns; 0: it does not, or is no wait, or cannot be read. */
+#define WAITS_FOREVER INT64_MAX
+int64_t waits_time(const struct call *call, const struct str *in);
+
+/* Does the call, which is none of epoll's, wait until @fd can be read, or written? */
+bool waits_for(const struct call *call, const struct str *in, int fd, bool write);
+
 /*
  * The event's answer in the shape of @task's call, which waits for the same otherwise: 1, and
  * what canon_apply() takes, and the result. 0: it is written as
