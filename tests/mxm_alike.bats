@@ -26,7 +26,7 @@ setup() {
 }
 
 @test "bytes at a place, by pwrite and pwritev, pread and preadv; seeks after a read of less" {
-	harmless pieces at-place behind
+	harmless pieces at-place behind at-once
 }
 
 @test "sleeps by poll and select; a process that is looked for" {

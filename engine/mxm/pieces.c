@@ -373,7 +373,7 @@ static enum pieces consume_read(struct task *task, struct event *event, const st
 		surplus_keep(task, ours->fd, data + n, len - n);
 	task->done += n;
 	event_consumed(event, task->version);
-	if (task->done == ours->len || transfer_stream(task, ours->fd) != STREAM_FILE)
+	if (task->done == ours->len || transfer_stream(task, ours->fd) == STREAM_MESSAGES)
 		end_call(task, (int64_t)task->done);
 	return PIECES_MOVED;
 }

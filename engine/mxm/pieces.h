@@ -21,9 +21,9 @@
  *   when it leads by then. So is what a leader has read that is let go for the
  *   follower's sake; and whoever waits for such a descriptor is told that it is readable
  * (surplus.h).
- * - A follower reads more at once: of a regular file it is given all that the leader reads in a
- *   row, and what is missing then from the file itself, if that is open for reading only; else a
- *   short count, as the kernel may.
+ * - A follower reads more at once: it is given all that the leader reads in a row, until that does
+ *   something else; and of a regular file what is missing then from the file itself, if that is
+ *   open for reading only. Else a short count, as the kernel may.
  */
 #ifndef MX_MXM_PIECES_H
 #define MX_MXM_PIECES_H

@@ -289,6 +289,23 @@ static void many_looks(int fd)
 	show(fd);
 }
 
+/* One version reads it in pieces, and the other at once: it does not ask for the rest. */
+static void at_once(int fd)
+{
+	char buf[16] = "";
+	int p[2], n = 0;
+
+	MUST(pipe(p));
+	MUST(write(p[1], "in one piece", 12));
+	while (NEW && n < 12)
+		n += MUST(read(p[0], buf + n, 5));
+	if (!NEW)
+		n = MUST(read(p[0], buf, sizeof(buf)));
+	printf("%d %s\n", n, buf);
+	MUST(close(p[0]));
+	MUST(close(p[1]));
+}
+
 static void on_signal(int sig)
 {
 	MUST(write(1, "signal\n", 7));
@@ -399,8 +416,8 @@ static const struct {
 	{ "own-pair", own_pair }, { "own-memory", own_memory }, { "own-null", own_null },
 	{ "own-copy", own_copy }, { "own-watch", own_watch }, { "own-set", own_set },
 	{ "many-looks", many_looks }, { "copies-before-set", copies_before_set },
-	{ "set-for-copy", set_for_copy }, { "rewinds", rewinds }, { "handled", handled },
-	{ "own-timer", own_timer }, { "own-image", own_image } };
+	{ "set-for-copy", set_for_copy }, { "rewinds", rewinds }, { "at-once", at_once },
+	{ "handled", handled }, { "own-timer", own_timer }, { "own-image", own_image } };
 
 int main(int argc, char **argv)
 {
