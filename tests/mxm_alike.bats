@@ -17,7 +17,7 @@ setup() {
 }
 
 @test "a name that is removed and is not there, a folder that is made and is" {
-	harmless nothing-to-do nothing
+	harmless nothing-to-do nothing cleared
 }
 
 @test "the same name from the root, with dots and slashes; openat2" {
@@ -63,7 +63,7 @@ setup() {
 }
 
 @test "harmful: names that lead elsewhere, or are there" {
-	harmful x-path-up x-path-slash x-unlink x-mkdir x-resolve x-link-text
+	harmful x-path-up x-path-slash x-unlink x-cleared x-mkdir x-resolve x-link-text
 }
 
 @test "harmful: other bytes, another place, a copy that is written to, a device that refuses, a signal" {

@@ -532,6 +532,21 @@ bool canon_vector_len(const struct str *in, uint64_t *ret_len)
 	return true;
 }
 
+/* The descriptor, a mark, the length and the address. */
+size_t canon_address(const struct str *in, void *buf, size_t size)
+{
+	const size_t head = sizeof(uint32_t) + 1 + sizeof(uint64_t);
+	uint64_t len;
+
+	if (in->len < head || in->data[sizeof(uint32_t)] != MARK_HERE)
+		return 0;
+	memcpy(&len, in->data + head - sizeof(len), sizeof(len));
+	if (len > in->len - head || len > size)
+		return 0;
+	memcpy(buf, in->data + head, len);
+	return len;
+}
+
 /* After the descriptor: put_block() and put_bytes(), or put_vector(). */
 const char *canon_payload(const struct str *in, bool vector, uint64_t *ret_len)
 {

@@ -27,6 +27,9 @@ int canon_unasked(const struct sys_row *row);
  */
 MUST_CHECK int canon_inputs(struct task *task);
 
+/* The address that bind(2) or connect(2) was asked for: how many bytes; 0: none, or more. */
+size_t canon_address(const struct str *in, void *buf, size_t size);
+
 /*
  * What stood at address @at when the leader asked for the event's call, as far as the normal form
  * kept it: names and plain buffers. Returns how many bytes; 0: not kept. For reports.

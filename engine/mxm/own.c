@@ -293,15 +293,11 @@ static bool is_nscd(const void *addr, size_t len)
 
 static bool event_tries_nscd(const struct event *event)
 {
-	/* The normal form: the descriptor, a mark, the address and its length. */
-	const size_t head = sizeof(uint32_t) + 1 + sizeof(uint64_t);
-	uint64_t len;
+	char addr[sizeof(struct sockaddr_un)];
+	size_t len =
+		event->call.nr == SYS_connect ? canon_address(&event->in, addr, sizeof(addr)) : 0;
 
-	if (event->call.nr != SYS_connect || event->in.len < head ||
-		event->in.data[sizeof(uint32_t)] != MARK_HERE)
-		return false;
-	memcpy(&len, event->in.data + head - sizeof(len), sizeof(len));
-	return len <= event->in.len - head && is_nscd(event->in.data + head, len);
+	return len && is_nscd(addr, len);
 }
 
 static bool task_tries_nscd(const struct task *task)

@@ -110,6 +110,8 @@ static enum relation relate_idle(struct task *task, const struct event *event)
 	if (names_thread(&event->call) || alike_is_own_memory(&event->call) ||
 		rules_polls_now(&event->call) || vain_was(task, event))
 		return REL_PASS_OVER;
+	if (vain_is_unsure(task))
+		return REL_UNKNOWN;
 	if (names_thread(&task->call) || alike_is_own_memory(&task->call) ||
 		rules_polls_now(&task->call) || vain_asks(task, event))
 		return REL_ALONE;

@@ -5,12 +5,14 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 
 #include "mxm/by_fd.h"
 #include "mxm/canon.h"
@@ -29,20 +31,60 @@ static bool name_of(const struct event *event, int arg, char name[static PATH_MA
 	return len && !name[len - 1];
 }
 
-/* What has the event made of the name: 1: it is new; 0: it is gone; -1: something else, or nothing.
+/* A socket's name, which bind(2) makes: it was not there. */
+static bool binds(const struct event *event, const char *name)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNSPEC };
+	char text[sizeof(un.sun_path) + 1] = "";
+	size_t len;
+
+	if (event->call.nr != SYS_bind)
+		return false;
+	len = canon_address(&event->in, &un, sizeof(un));
+	if (len <= offsetof(struct sockaddr_un, sun_path) || un.sun_family != AF_UNIX)
+		return false;
+	memcpy(text, un.sun_path, len - offsetof(struct sockaddr_un, sun_path));
+	return strcmp(text, name) == 0;
+}
+
+/* What does the event make of the name, if it can: 1: it is new; 0: it is gone; -1: something else.
  */
-static int became(const struct event *event, int dirfd, const char *name)
+static int makes(const struct event *event, int dirfd, const char *name)
 {
 	const struct call *call = &event->call;
 	const bool opens = call->nr == SYS_openat;
 	char theirs[PATH_MAX];
 
-	if (event->kind != EVENT_CALL || event->result < 0 ||
-		!(is_one(call) || (opens && (call->args[2] & O_CREAT))) ||
+	if (event->kind != EVENT_CALL)
+		return -1;
+	if (dirfd == AT_FDCWD && binds(event, name))
+		return 1;
+	if (!(is_one(call) || (opens && (call->args[2] & O_CREAT))) ||
 		(int)call->args[0] != dirfd || !name_of(event, 1, theirs) ||
 		strcmp(name, theirs) != 0)
 		return -1;
 	return call->nr != SYS_unlinkat;
+}
+
+static int became(const struct event *event, int dirfd, const char *name)
+{
+	return event->result < 0 ? -1 : makes(event, dirfd, name);
+}
+
+/* vain_note() has looked whether it was there. */
+static bool opened_what_was_there(const struct event *event)
+{
+	return event->call.nr == SYS_openat && !(event->call.args[2] & O_EXCL) && event->vain;
+}
+
+/* Then the name was there, perhaps, and what it leads to was not. */
+static bool is_link(const struct task *task, int dirfd, const char *name)
+{
+	char path[FILES_PLACE_SIZE];
+	struct stat st;
+
+	files_place(task, dirfd, name, path);
+	return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
 }
 
 /*
@@ -60,12 +102,10 @@ static int look(const struct task *task, const struct event *event, int dirfd, c
 		const struct event *next = container_of(at, struct event, link);
 		int now = next->pending & (1u << task->version) ? became(next, dirfd, name) : -1;
 
-		if (now == 0)
+		if (now == 0 || (now > 0 && opened_what_was_there(next)))
 			return 0;
 		if (now > 0)
-			return next->call.nr == SYS_openat && !(next->call.args[2] & O_EXCL)
-				       ? -EAGAIN
-				       : ENOENT;
+			return is_link(task, dirfd, name) ? -EAGAIN : ENOENT;
 	}
 	files_place(task, dirfd, name, path);
 	return lstat(path, &st) < 0 ? errno : 0;
@@ -90,6 +130,26 @@ static int asked(const struct task *task, const struct event *event)
 					    raddr(task->call.args[1]), PATH_MAX, &name) < 0)
 		return 0;
 	return refusal(task, event, &task->call, str_text(&name));
+}
+
+bool vain_is_unsure(const struct task *task)
+{
+	const struct group *group = task->tuple->group;
+	cleanup_str struct str name = STR_INIT;
+
+	if (!is_one(&task->call) || tracee_read_str((struct tracee *)&task->tracee,
+					    raddr(task->call.args[1]), PATH_MAX, &name) < 0)
+		return false;
+	list_for_each (at, &group->tuples) {
+		const struct task *leader =
+			&container_of(at, struct tuple, link)->tasks[group->leader];
+		const struct event *event = leader->event;
+
+		if (event && !event->pending && leader->state != TASK_ASKING &&
+			makes(event, (int)task->call.args[0], str_text(&name)) >= 0)
+			return true;
+	}
+	return false;
 }
 
 /* values */

@@ -21,6 +21,9 @@ bool vain_creation(const struct task *task, const struct event *event);
 /* Is it a call of this rule's? */
 bool vain_has(const struct call *call);
 
+/* Is a call of the leader's under way that makes or removes the name that @task's call is about? */
+bool vain_is_unsure(const struct task *task);
+
 /* Does the call that @task asks for change nothing, in the state before @event? At its entry. */
 bool vain_asks(const struct task *task, const struct event *event);
 /* The same of the event's call, which the kernel has answered or will. */

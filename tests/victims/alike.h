@@ -64,6 +64,30 @@ static void nothing(int fd)
 	MUST(rmdir("folder"));
 }
 
+static void clear(const char *name)
+{
+	if (!(unlink(name) < 0 && errno == ENOENT))
+		printf("%s was there\n", name);
+}
+
+/* What was left of an earlier run is removed, before it is made. */
+static void cleared(int fd)
+{
+	struct sockaddr_un un = { AF_UNIX, "socket" };
+	int s = MUST(socket(AF_UNIX, SOCK_STREAM, 0));
+
+	(void)fd;
+	if (NEW) {
+		clear("pid");
+		clear("socket");
+	}
+	MUST(close(MUST(open("pid", O_WRONLY | O_CREAT, 0600))));
+	MUST(bind(s, (struct sockaddr *)&un, sizeof(un)));
+	MUST(close(s));
+	MUST(unlink("socket"));
+	MUST(unlink("pid"));
+}
+
 static void paths(int fd)
 {
 	char name[4096];
@@ -369,6 +393,11 @@ static void harmful(const char *what, int fd)
 		status = chmod(NEW ? "file/" : "file", 0644);
 	if (!strcmp(what, "x-unlink") && NEW)
 		status = unlink("other");
+	if (!strcmp(what, "x-cleared")) {
+		if (NEW)
+			clear("other");
+		MUST(close(MUST(open("other", O_WRONLY | O_CREAT, 0640))));
+	}
 	if (!strcmp(what, "x-mkdir") && NEW)
 		status = mkdir("made", 0700);
 	if (!strcmp(what, "x-resolve"))
@@ -411,13 +440,14 @@ static void harmful(const char *what, int fd)
 static const struct {
 	const char *name;
 	void (*run)(int fd);
-} cases[] = { { "syncs", syncs }, { "nothing", nothing }, { "paths", paths }, { "opens", opens },
-	{ "at-place", at_place }, { "behind", behind }, { "there", there }, { "naps", naps },
-	{ "own-pair", own_pair }, { "own-memory", own_memory }, { "own-null", own_null },
-	{ "own-copy", own_copy }, { "own-watch", own_watch }, { "own-set", own_set },
-	{ "many-looks", many_looks }, { "copies-before-set", copies_before_set },
-	{ "set-for-copy", set_for_copy }, { "rewinds", rewinds }, { "at-once", at_once },
-	{ "handled", handled }, { "own-timer", own_timer }, { "own-image", own_image } };
+} cases[] = { { "syncs", syncs }, { "nothing", nothing }, { "cleared", cleared },
+	{ "paths", paths }, { "opens", opens }, { "at-place", at_place }, { "behind", behind },
+	{ "there", there }, { "naps", naps }, { "own-pair", own_pair },
+	{ "own-memory", own_memory }, { "own-null", own_null }, { "own-copy", own_copy },
+	{ "own-watch", own_watch }, { "own-set", own_set }, { "many-looks", many_looks },
+	{ "copies-before-set", copies_before_set }, { "set-for-copy", set_for_copy },
+	{ "rewinds", rewinds }, { "at-once", at_once }, { "handled", handled },
+	{ "own-timer", own_timer }, { "own-image", own_image } };
 
 int main(int argc, char **argv)
 {
