@@ -141,7 +141,9 @@ enum relation awaited_relate_unshared(const struct task *task, const struct even
 
 void awaited_pass_over(struct task *task, const struct event *event)
 {
-	if (!both_wait(task, event) || event->sig || event->result < 0)
+	/* One that does not wait is another rule's, and tells nothing of one that does. */
+	if (!both_wait(task, event) || event->sig || event->result < 0 ||
+		!waits_time(&event->call, &event->in))
 		return;
 	task->wait_over = event->result == 0;
 	task->wait_found = event->result > 0;
