@@ -167,13 +167,16 @@ int target_find(const struct target_options *options, const char *name, bool end
 	struct target *ret_target, struct err *err)
 {
 	cleanup_targets struct targets running = { 0 };
-	const char *path = options->control ? options->control : options->log;
+	/* No container is called so. */
+	const bool is_path = name && strchr(name, '/');
+	const char *control = options->control ? options->control : is_path ? name : NULL;
+	const char *path = control ? control : options->log;
 	const char *slash = path ? strrchr(path, '/') : NULL;
 	int rc;
 
 	if (path) {
 		*ret_target = (struct target){ .id = xstrdup(slash ? slash + 1 : path) };
-		if (options->control)
+		if (control)
 			ret_target->socket = xstrdup(path);
 		else
 			ret_target->log = xstrdup(path);

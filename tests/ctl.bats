@@ -52,6 +52,9 @@ phase() {
 	run -0 "$MX" status --control "$SOCKET" -o json
 	jq -e '.versions | length == 2 and all(.runs and .syscalls > 0)' <<<"$output"
 	before=$(jq .versions[0].syscalls <<<"$output")
+	# A name with a slash is a path.
+	[ "$("$MX" status -o json "$SOCKET" | jq -r .phase)" = mirroring ]
+	(cd "$BATS_TEST_TMPDIR" && "$MX" status ./control) | grep -q mirroring
 	echo more >&7
 	wait_until 10 grep -q more "$SERVER_LOG"
 	[ "$("$MX" status --control "$SOCKET" -o json | jq .versions[0].syscalls)" -gt "$before" ]

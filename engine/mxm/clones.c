@@ -103,12 +103,12 @@ static bool borrows(const struct birth *a, const struct birth *b)
 	       memcmp(a->rest, b->rest, sizeof(a->rest)) == 0;
 }
 
-bool clones_are_alike(const struct call *a, const struct str *in_a, const struct event *event)
+bool clones_are_alike(
+	const struct call *a, const struct str *in_a, const struct call *b, const struct str *in_b)
 {
 	struct birth ours, theirs;
 
-	return event->kind == EVENT_CALL && birth_of(a, in_a, &ours) &&
-	       birth_of(&event->call, &event->in, &theirs) &&
+	return birth_of(a, in_a, &ours) && birth_of(b, in_b, &theirs) &&
 	       (borrows(&ours, &theirs) || borrows(&theirs, &ours));
 }
 

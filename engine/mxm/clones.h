@@ -33,7 +33,8 @@ bool clones_are_same(
  * child has written to memory that it did not borrow its parent lacks: it may execute a program, as
  * such children do, but not end before (clones_forbid()).
  */
-bool clones_are_alike(const struct call *a, const struct str *in_a, const struct event *event);
+bool clones_are_alike(
+	const struct call *a, const struct str *in_a, const struct call *b, const struct str *in_b);
 
 /* Flags of clone(2) that the follower's call, which is the event's, is made without. */
 uint64_t clones_left_out(const struct task *task, const struct event *event);

@@ -67,7 +67,8 @@ bool foresee_same(const struct foreseen *a, const struct foreseen *b, const char
 	*ret_rule = waits_rule(&x, &a->in, &y, &b->in);
 	if (*ret_rule)
 		return true;
-	if (a->nr != b->nr && clones_are_same(&x, &a->in, &y, &b->in)) {
+	if ((a->nr != b->nr && clones_are_same(&x, &a->in, &y, &b->in)) ||
+		clones_are_alike(&x, &a->in, &y, &b->in)) {
 		*ret_rule = RULE_SAME_CALL;
 		return true;
 	}

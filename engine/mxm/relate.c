@@ -42,7 +42,7 @@ static const char *mismatch(struct task *task, const struct event *event)
 			rules_note(task, event, RULE_SAME_CALL);
 		return NULL;
 	}
-	if (clones_are_alike(&task->call, &task->in, event)) {
+	if (clones_are_alike(&task->call, &task->in, &event->call, &event->in)) {
 		rules_note(task, event, RULE_SAME_CALL);
 		return NULL;
 	}
