@@ -52,7 +52,9 @@ int agent_break(struct task *task)
 		    &task->tracee, raddr(task->slot + SLOT_IN_CALL), &in_call, sizeof(in_call)) < 0)
 		return 0;
 	if (regs->rip >= AGENT_ALLOWED && regs->rip < header->gate_end) {
-		if (regs->rip == AGENT_ALLOWED && call_was_broken_off((int64_t)regs->rax)) {
+		/* Broken already, it is no call any more: a second signal comes before the next. */
+		if (regs->rip == AGENT_ALLOWED && (int64_t)regs->orig_rax >= 0 &&
+			call_was_broken_off((int64_t)regs->rax)) {
 			/* Its own naps are nothing that the program knows of. */
 			code = in_call == AGENT_MAKING ? (int)-(int64_t)regs->rax : 0;
 			regs->rax = (uint64_t)-EINTR;
