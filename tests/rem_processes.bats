@@ -105,6 +105,23 @@ family() {
 	[ "$(jq -s 'map(select(.event == "recovered").functions) | all(. == 1)' "$LOG")" = true ]
 }
 
+@test "a child that job control has stopped stays so while versions crash and take over, and goes on after it" {
+	local agent leader
+	commands=(1 "stop 0" 13 3 "go 0" 2 "stop 1" "13 x" 4 "go 1" "stop 0" "stop 1" "13 x" "go 1" 13 "go 0" 7)
+	lost=
+	for agent in "" --no-agent; do
+		for leader in old new; do
+			# shellcheck disable=SC2086 # no agent: no word
+			family "$good" "$bad" -- --leader $leader $agent
+			# shellcheck disable=SC2086
+			family "$bad" "$good" file -- --leader $leader $agent
+			[ "$(events recovered)" = 4 ]
+		done
+	done
+	family "$bad" "$good" -- --sync stream
+	family "$good" "$bad" -- --sync lockstep
+}
+
 @test "copies lead: they wait for children that are copies, too" {
 	local agent
 	commands=(1 2 switch "who 1" 4 "exit 0 7" switch cont 5 "kill 1 9" switch "kill 0 15" 6 switch cont "exit 1 3"

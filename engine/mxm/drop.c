@@ -14,6 +14,7 @@
 #include "mxm/follow.h"
 #include "mxm/group.h"
 #include "mxm/handover.h"
+#include "mxm/jobs.h"
 #include "mxm/late.h"
 #include "mxm/pieces.h"
 #include "mxm/positions.h"
@@ -303,7 +304,7 @@ static void flush_leader(struct group *group)
 
 /*
  * What ended @lost may lie before the next call of those that are in user mode now; of those that
- * have not made it yet.
+ * have not made it yet. What job control has stopped may not come to it for days.
  */
 static void note_behind(struct group *group, int leader, int lost)
 {
@@ -311,8 +312,8 @@ static void note_behind(struct group *group, int leader, int lost)
 		struct tuple *tuple = container_of(at, struct tuple, link);
 		struct task *task = &tuple->tasks[leader];
 
-		task->behind |= task->state == TASK_RUNNING && !event_waits(tuple, lost) &&
-				!agent_is_calling(task);
+		task->behind |= task->state == TASK_RUNNING && !task->stopped &&
+				!event_waits(tuple, lost) && !agent_is_calling(task);
 	}
 }
 
@@ -376,6 +377,7 @@ static void promote(struct task *task)
 		event_ready(task->event);
 		return;
 	case TASK_RUNNING:
+		jobs_stop_again(task);
 		if (task->preempted) {
 			task->preempted = 0;
 			if (carry_is_due(task))

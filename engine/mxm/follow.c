@@ -185,6 +185,8 @@ static bool arrived(struct task *task, struct event *event)
 		return task->state == TASK_NEWBORN;
 	case EVENT_KILLED:
 		return task->state != TASK_ABSENT;
+	case EVENT_CONTINUED:
+		return true; /* one that was stopped elsewhere has run on to its next call */
 	case EVENT_RESUME:
 		break;
 	}
@@ -397,6 +399,11 @@ static bool consume(struct task *task, struct event *event)
 		task->tuple->proc->exiting = true;
 		syscall(SYS_kill, task->tracee.tgid, SIGKILL);
 		event_consumed(event, task->version);
+		return true;
+	case EVENT_CONTINUED:
+		event_consumed(event, task->version);
+		if (task->state == TASK_NEWBORN)
+			follow_go_on(task);
 		return true;
 	case EVENT_RESUME:
 		break;

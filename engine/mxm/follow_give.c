@@ -8,6 +8,7 @@
 #include "mxm/follow.h"
 #include "mxm/group.h"
 #include "mxm/handover.h"
+#include "mxm/jobs.h"
 #include "mxm/ids.h"
 #include "mxm/install.h"
 #include "mxm/late.h"
@@ -48,7 +49,9 @@ static void finish(struct task *task, struct event *event)
 		handover_move(task, to);
 		return;
 	}
-	if (event->sig) {
+	if (event->stops) {
+		jobs_await(task);
+	} else if (event->sig) {
 		baton_take(task);
 		follow_go_on_with_signal(task, event);
 	} else {

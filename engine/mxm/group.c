@@ -13,6 +13,7 @@
 #include "mxm/agent.h"
 #include "mxm/events.h"
 #include "mxm/handover.h"
+#include "mxm/jobs.h"
 #include "mxm/rejoin.h"
 #include "mxm/remake.h"
 #include "mxm/ring.h"
@@ -37,7 +38,7 @@ static const unsigned edges[TASK_STATES] = {
 			 TO(TASK_RAISING) | TO(TASK_FAULTING) | TO(TASK_NEWBORN) | TO(TASK_ENDING) |
 			 TO(TASK_ABSENT),
 	[TASK_ASKING] = TO(TASK_ASKING) | TO(TASK_CALLING) | TO(TASK_READY) | TO(TASK_RUNNING) |
-			TO(TASK_RAISING) | TO(TASK_ENDING) | TO(TASK_ABSENT),
+			TO(TASK_RAISING) | TO(TASK_NEWBORN) | TO(TASK_ENDING) | TO(TASK_ABSENT),
 	[TASK_CALLING] = TO(TASK_CALLING) | TO(TASK_AGAIN) | TO(TASK_READY) | TO(TASK_RUNNING) |
 			 TO(TASK_NEWBORN) | TO(TASK_RAISING) | TO(TASK_ENDING) | TO(TASK_ABSENT),
 	[TASK_AGAIN] = TO(TASK_CALLING) | TO(TASK_READY) | TO(TASK_ENDING) | TO(TASK_ABSENT),
@@ -293,7 +294,7 @@ static void dispatch(struct group *group, const struct stop *stop)
 		if (task->state == TASK_UNBORN)
 			births_new_stop(group, stop->tid);
 		else
-			signals_group_stop(task, stop->sig);
+			jobs_stopped(task);
 		break;
 	case STOP_NEW:
 		on_new(group, task, stop->tid);

@@ -136,7 +136,6 @@ bool signals_is_crash(struct task *task, int sig);
 bool signals_was_raised(const struct task *task, const siginfo_t *info);
 /* STOP_NEW of a known task: PTRACE_INTERRUPT or SIGCONT. */
 void signals_interrupted(struct task *task);
-void signals_group_stop(struct task *task, int sig);
 /* Sends the signal that the stream has at this point; the task must be stopped. It will run. */
 void signals_raise(struct task *task, const siginfo_t *info);
 /* The leader's handler runs next: what the kernel changes by that is noted. */

@@ -19,6 +19,7 @@
 #include "mxm/handover.h"
 #include "mxm/ids.h"
 #include "mxm/install.h"
+#include "mxm/jobs.h"
 #include "mxm/late.h"
 #include "mxm/modes.h"
 #include "mxm/pieces.h"
@@ -210,6 +211,8 @@ void lead_asks(struct task *task)
 
 	task->behind = false;
 	lead_publish_held_back(group);
+	if (jobs_put_off_call(task))
+		return;
 	if (task->tuple->proc->has_to_carry && !task->starting) {
 		carry_take_up(task);
 		return;
@@ -452,6 +455,7 @@ static void go(struct task *task, struct event *event)
 	}
 	signals_handled(task, sig);
 	task_enter(task, TASK_RUNNING);
+	jobs_stop_again(task);
 	task_resume(task, RESUME_RUN, sig);
 }
 

@@ -158,6 +158,9 @@ static bool can_be_stopped(const struct task *task)
 	if (task->state == TASK_CALLING)
 		return row && row->special != SPECIAL_CLONE && row->special != SPECIAL_EXEC &&
 		       row->special != SPECIAL_EXIT;
+	/* A stop by job control broke into its call. */
+	if (task->state == TASK_AGAIN)
+		return task->tuple->proc->stopped;
 	return task->state == TASK_RUNNING;
 }
 
@@ -182,9 +185,12 @@ static int settle(struct task *task, const struct stop *stop)
 	in_call = (int64_t)nr >= 0 && call_was_broken_off((int64_t)regs->rax);
 	if (task->state == TASK_CALLING && (stop->kind != STOP_EXIT_CALL || !in_call))
 		return -EAGAIN;
-	if (task->state == TASK_RUNNING && !at_entry && stop->kind != STOP_NEW)
+	if (task->state == TASK_AGAIN && (stop->kind != STOP_GROUP || !in_call))
 		return -EAGAIN;
-	if (task->state == TASK_CALLING)
+	if (task->state == TASK_RUNNING && !at_entry && stop->kind != STOP_NEW &&
+		stop->kind != STOP_GROUP)
+		return -EAGAIN;
+	if (task->state != TASK_RUNNING)
 		special_restore_args(task);
 	rc = agent_take_counter(task, at_entry);
 	if (rc == 0 && (at_entry || in_call))
@@ -201,7 +207,7 @@ static int leave_agent(struct task *task, struct stop *stop)
 	int rc = 0;
 
 	task->tracee.regs_known = false;
-	if (stop->kind != STOP_NEW || !agent_is_inside(task))
+	if ((stop->kind != STOP_NEW && stop->kind != STOP_GROUP) || !agent_is_inside(task))
 		return 0;
 	agent_break(task);
 	rc = tracee_resume(&task->tracee, RESUME_RUN, 0);

@@ -96,6 +96,10 @@ static void enrol_thread(
 	task->slot = thread->slot;
 	task->tuple->parted &= ~(1u << version);
 	task->tuple->masks[version].apart = false;
+	if (thread->task->stopped) {
+		task_enter(task, TASK_NEWBORN);
+		return;
+	}
 	task_enter(task, TASK_RUNNING);
 	baton_lose(task);
 }

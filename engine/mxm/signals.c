@@ -18,6 +18,7 @@
 #include "mxm/events.h"
 #include "mxm/group.h"
 #include "mxm/ids.h"
+#include "mxm/jobs.h"
 #include "mxm/main_thread.h"
 #include "mxm/posix_timers.h"
 #include "mxm/restart.h"
@@ -375,6 +376,8 @@ static void leader_signal(struct task *task, int sig, siginfo_t *info)
 	if (handler == (uint64_t)SIG_DFL) {
 		/* It stops or ends the process, or continues it: nothing runs that could see where.
 		 */
+		if (sig == SIGSTOP)
+			jobs_stops_itself(task);
 		task_resume(task, RESUME_RUN, sig);
 		return;
 	}
@@ -494,6 +497,8 @@ void signals_interrupted(struct task *task)
 	struct held_signal held;
 
 	task->tracee.interrupted = task->slice_over = task->looked_at = false;
+	if (!task_follows(task) && jobs_continued(task))
+		return;
 	if (task->state != TASK_RUNNING) {
 		go_on_without(task);
 		return;
@@ -540,14 +545,6 @@ void signals_interrupted(struct task *task)
 	task->event = event_new(task->tuple, EVENT_RESUME);
 	task_enter(task, TASK_READY);
 	event_ready(task->event);
-}
-
-void signals_group_stop(struct task *task, int sig)
-{
-	if (task_follows(task))
-		go_on_without(task);
-	else
-		task_resume(task, RESUME_LISTEN, 0);
 }
 
 /* Or asleep: in a call of its version's own, which was let go without a stop. */

@@ -136,6 +136,7 @@ struct proc {
 	bool other_user;      /* its user id was changed: another monitor could not seize it */
 	bool exiting;	      /* exit_group, or a fatal signal, is under way */
 	bool is_root;	      /* the program's first process */
+	bool stopped;	      /* the leader's is, by job control: jobs.h */
 	struct list surplus;  /* read by the leader, not yet by a follower: pieces.h */
 	struct list parted;   /* files on which a follower is at another place: positions.h */
 	struct list apart;    /* descriptors that a follower has in another mode: modes.h */
@@ -221,6 +222,7 @@ struct task {
 	bool slice_over;    /* it was interrupted because another task's turn has come */
 	bool looked_at;	    /* it was interrupted to see whether it spins */
 	struct spin spin;
+	bool stopped;	    /* leader, RUNNING: by job control; it has given the baton up */
 	/* Stopped in user mode without an event, waits for the baton; who has waited longest has
 	 * the smallest number, 0: it does not. */
 	uint64_t preempted;
@@ -320,6 +322,7 @@ enum event_kind {
 	EVENT_SIGNAL, /* a signal before the next call */
 	EVENT_TSC,    /* rdtsc, rdtscp */
 	EVENT_KILLED, /* the process was ended by a signal */
+	EVENT_CONTINUED, /* a task goes on that job control had stopped: jobs.h */
 };
 
 /* What comes after a call that a signal ended. */
@@ -371,6 +374,7 @@ struct event {
 		excused; /* followers that cannot come before it is made: they are compared later */
 	bool patient; /* of a thread that was held: others overtake it while a version is remade */
 	bool settles; /* the leader goes on when every follower has had it */
+	bool stops;   /* by it the task stops itself, until EVENT_CONTINUED */
 	bool gathers; /* it maps what another group has mapped: the task goes there */
 	bool executed;
 	bool vain;	      /* at its entry, its call was to change nothing: vain.h */

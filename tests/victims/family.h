@@ -6,11 +6,14 @@
  *   13 x     the same, in the parent
  *   who K    child K says whether its parent and its group are what they were
  *   cont     a signal to all of the group that does nothing
+ *   stop K   child K stops itself, and is waited for; it changes the memory when it goes on
+ *   go K     it is continued, waited for, and answers
  *   exit K N, kill K N   ends it, waits for it, says how it ended, and makes another one
  */
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -36,9 +39,9 @@ __attribute__((noinline)) static void say(int fd, const char *text)
 		_exit(3);
 }
 
-static void on_child(int sig)
+static void on_child(int sig, siginfo_t *info, void *context)
 {
-	ended++;
+	ended += info->si_code != CLD_STOPPED && info->si_code != CLD_CONTINUED;
 }
 
 /* The child's: one command at a time. */
@@ -52,6 +55,12 @@ static void serve(int k, int fd, pid_t parent, pid_t group)
 		memory->calls[k]++;
 		if (line[0] == 'e')
 			_exit(atoi(line + 1));
+		if (line[0] == 's') {
+			raise(SIGSTOP);
+			memory->sum += 7;
+			say(fd, "on\n");
+			continue;
+		}
 		if (line[0] == 'w')
 			snprintf(text, sizeof(text), "parent %s, group %s\n",
 				getppid() == parent ? "same" : "other",
@@ -87,7 +96,29 @@ static void ask(int k, const char *what)
 	say(wire[k], what);
 	n = read(wire[k], text, sizeof(text) - 1);
 	text[n > 0 ? n : 0] = '\0';
+	if (n <= 0)
+		printf("read %ld: %s\n", (long)n, strerror(errno));
 	printf("%s", text);
+}
+
+/* It stops, or goes on after it has. */
+static void stop(int k, bool stops)
+{
+	int status = 0;
+	pid_t pid;
+
+	if (stops)
+		say(wire[k], "s");
+	else
+		kill(child[k], SIGCONT);
+	pid = waitpid(child[k], &status, stops ? WUNTRACED : WCONTINUED);
+	if (!stops)
+		ask(k, "");
+	printf("%s %s by %d, sum %ld\n", pid == child[k] ? "it" : "another",
+		WIFSTOPPED(status)     ? "stopped"
+		: WIFCONTINUED(status) ? "continued"
+				       : "other",
+		WIFSTOPPED(status) ? WSTOPSIG(status) : 0, memory->sum);
 }
 
 static void bury(int k)
@@ -117,6 +148,10 @@ static void obey(char *line)
 	} else if (sscanf(line, "kill %d %d", &k, &n) == 2) {
 		kill(child[k & 1], n);
 		bury(k & 1);
+	} else if (sscanf(line, "stop %d", &k) == 1) {
+		stop(k & 1, true);
+	} else if (sscanf(line, "go %d", &k) == 1) {
+		stop(k & 1, false);
 	} else if (strcmp(line, "cont") == 0) {
 		printf("cont: %d\n", kill(0, SIGCONT));
 	} else if (strchr(line, 'x')) {
@@ -129,7 +164,7 @@ static void obey(char *line)
 
 int main(int argc, char **argv)
 {
-	struct sigaction sa = { .sa_handler = on_child, .sa_flags = SA_RESTART };
+	struct sigaction sa = { .sa_sigaction = on_child, .sa_flags = SA_RESTART | SA_SIGINFO };
 	struct pollfd p = { 0, POLLIN, 0 };
 	char line[64];
 	size_t len = 0;
