@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which run a verb is about: a container's, found by its name or id in the state that mx-shim keeps
- * (oci/state.h), or the one behind a control socket that the caller names (a name with a slash is a path).
+ * (oci/state.h), or the one behind a control socket that the caller names (a name with a slash is a
+ * path).
  */
 #ifndef MX_TARGET_H
 #define MX_TARGET_H

@@ -222,7 +222,7 @@ struct task {
 	bool slice_over;    /* it was interrupted because another task's turn has come */
 	bool looked_at;	    /* it was interrupted to see whether it spins */
 	struct spin spin;
-	bool stopped;	    /* leader, RUNNING: by job control; it has given the baton up */
+	bool stopped; /* leader, RUNNING: by job control; it has given the baton up */
 	/* Stopped in user mode without an event, waits for the baton; who has waited longest has
 	 * the smallest number, 0: it does not. */
 	uint64_t preempted;
