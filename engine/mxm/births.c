@@ -440,6 +440,18 @@ void births_lost(struct task *task)
 	tuple_drop_if_over(tuple);
 }
 
+/* Has it come to its end in every version, as the last thread of its process? */
+static bool is_over(const struct tuple *tuple)
+{
+	for (int v = 0; v < tuple->group->mxm->config.nversions; v++) {
+		const struct task *task = &tuple->tasks[v];
+
+		if (task->state != TASK_ABSENT && !task->last_stop)
+			return false;
+	}
+	return !tuple->unconsumed && __atomic_load_n(&tuple->proc->refs, __ATOMIC_RELAXED) == 1;
+}
+
 void births_dying(struct task *task, int status)
 {
 	struct group *group = task->tuple->group;
@@ -466,10 +478,14 @@ void births_dying(struct task *task, int status)
 	task->settling = false; /* it does not go on, whoever has had its event */
 	task_enter(task, TASK_ENDING);
 	task->last_stop = true;
-	if (!group->mxm->versions[task->version].alive)
+	if (!group->mxm->versions[task->version].alive) {
 		kept_begin(task);
-	else
-		task_resume(task, RESUME_RUN, 0);
+		return;
+	}
+	/* Who waits for its end may execute a file that it had mapped, before we come to see it. */
+	if (is_over(task->tuple))
+		shadows_release(group->mxm, proc);
+	task_resume(task, RESUME_RUN, 0);
 }
 
 /* Has the program's first process ended in every version? */
