@@ -113,8 +113,11 @@ static void harmful(const char *what)
 	int set = set_of_both();
 
 	MUST(write(p[0], "harm\n", 5));
-	if (!strcmp(what, "x-forever"))
+	if (!strcmp(what, "x-forever")) {
+		/* In a stream the one that is let go can have read it, and said so. */
+		MUST(shutdown(p[0], SHUT_WR));
 		show_read(which(set, NEW ? 10000 : -1));
+	}
 	if (!strcmp(what, "x-unused")) {
 		if (NEW)
 			await(p[1], POLLIN, 1000);
