@@ -274,12 +274,28 @@ static bool set_the_same(const struct call *a, const struct call *b)
 	return b->nr == SYS_ioctl || (b->nr == SYS_fcntl && (int)b->args[1] == F_SETFL);
 }
 
-/* Has the leader, since the follower's @task, set something there? Then what was so is not known.
- */
+/* Does the event set what the follower's @task would, to the same value or another? */
+static bool sets_it(const struct task *task, const struct event *event)
+{
+	return event->kind == EVENT_CALL && event->tuple->proc == task->tuple->proc &&
+	       (int)event->call.args[0] == (int)task->call.args[0] &&
+	       set_the_same(&task->call, &event->call);
+}
+
+/* Has the leader, since the follower's @task, set something there, or is it about to, or at it?
+ * Then what was so is not known, or the two set it to different values. */
 static bool is_set_since(const struct task *task, const struct event *event)
 {
 	const struct group *group = task->tuple->group;
 	const int fd = (int)task->call.args[0];
+
+	list_for_each (at, &group->tuples) {
+		const struct event *now =
+			container_of(at, struct tuple, link)->tasks[group->leader].event;
+
+		if (now && !now->pending && sets_it(task, now))
+			return true;
+	}
 
 	for (const struct list *at = event->pending ? &event->link : &group->stream;
 		at != &group->stream; at = at->next) {
@@ -290,7 +306,7 @@ static bool is_set_since(const struct task *task, const struct event *event)
 			continue;
 		if (next->call.nr == SYS_close)
 			return false;
-		if (set_the_same(&task->call, &next->call))
+		if (sets_it(task, next))
 			return true;
 	}
 	return false;
