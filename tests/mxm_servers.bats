@@ -69,6 +69,20 @@ redis_serves() {
 	in_each_mode redis_serves "$site/o/redis-server" "$site/n/redis-server"
 }
 
+redis_threads_serve() {
+	start_pair "$port" "$1" "$1" --port "$port" --bind 127.0.0.1 --dir "$site" --save "" \
+		--io-threads 4 --io-threads-do-reads yes
+	wait_until 20 redis-cli -p "$port" ping
+	redis-benchmark -p "$port" -c 50 -n 400 -t incr --csv >"$site/bench" 2>&1
+	! grep -iE 'error|reset|closed' "$site/bench" || fail "$(cat "$site/bench")"
+	[ "$(redis-cli -p "$port" get counter:__rand_int__)" = 400 ]
+}
+
+@test "redis with threads that wait for each other without a call" {
+	need redis-server redis-cli redis-benchmark
+	in_each_mode redis_threads_serve "$(command -v redis-server)"
+}
+
 http_serves() {
 	local i
 	start_pair "$port" "$@"

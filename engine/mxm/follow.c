@@ -475,6 +475,27 @@ static bool let_others_run(struct group *group, int version)
 	return false;
 }
 
+/*
+ * The leader's thread has come to wait in a futex, or wakes one that has, where the follower's
+ * still looks at memory: it waits already. Nor is it sure to come there ever, where nobody holds
+ * the lock that it takes and gives back between its looks. See rules.h for why it need not.
+ */
+static bool pass_over_for_spinner(struct task *task, struct event *event)
+{
+	if (event->kind != EVENT_CALL || event->call.nr != SYS_futex ||
+		task->state != TASK_RUNNING || event->sig)
+		return false;
+	if (!task->spin.lost_turn) {
+		if (task->tuple->group->baton[task->version] == task)
+			baton_claim(task->tuple->group, task->version);
+		return false;
+	}
+	rules_note(task, event, rules_alone_name(&event->call));
+	rules_pass_over(task, event);
+	event_consumed(event, task->version);
+	return true;
+}
+
 bool follow_pump(struct group *group, int version)
 {
 	/*
@@ -493,6 +514,8 @@ bool follow_pump(struct group *group, int version)
 	task = &event->tuple->tasks[version];
 	due = late_is_due(event, version);
 	if (!due && pieces_settle(task, event))
+		return true;
+	if (!due && pass_over_for_spinner(task, event))
 		return true;
 	if (due ? task->state != TASK_ASKING : !arrived(task, event))
 		return let_others_run(group, version);

@@ -487,6 +487,7 @@ static bool is_to_pass(struct task *task)
 		task_resume(task, RESUME_RUN, 0);
 	if (verdict != SPINS)
 		return false;
+	task->spin.lost_turn = true;
 	__atomic_add_fetch(&task->tuple->group->mxm->stats.spins, 1, __ATOMIC_RELAXED);
 	return true;
 }

@@ -282,6 +282,7 @@ uint64_t spins_look_after(const struct task *task)
 void spins_begin_turn(struct task *task)
 {
 	task->spin.looks = 0;
+	task->spin.lost_turn = false;
 	task->spin.seen_rsp = 0;
 }
 

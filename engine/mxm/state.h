@@ -206,6 +206,7 @@ struct spin {
 		uint64_t rsp;
 	} loops[SPIN_LOOPS];
 	unsigned next;		     /* how many were found so far */
+	bool lost_turn;		     /* its last turn ended since it spun; until the next one */
 	unsigned looks;		     /* in this turn */
 	unsigned hurried;	     /* turns in a row that ended at the first look */
 	uint64_t seen_rip, seen_rsp; /* at the look before */
