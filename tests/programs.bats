@@ -278,8 +278,11 @@ with tempfile.TemporaryFile() as f: f.write(b"x")
 
 @test "a terminal multiplexer: tmux, its server and a shell in it" {
 	need tmux
-	local outer=$BATS_TEST_TMPDIR/outer inner=$BATS_TEST_TMPDIR/inner sync
+	local outer inner sync
 	for sync in stream barrier lockstep; do
+		# Sockets of its own for each: a server that was told to end may still be there.
+		outer=$BATS_TEST_TMPDIR/outer.$sync
+		inner=$BATS_TEST_TMPDIR/inner.$sync
 		LOG=$BATS_TEST_TMPDIR/events.log
 		rm -f "$LOG"
 		TMUX='' tmux -S "$outer" -f /dev/null new-session -d -x 80 -y 24 \
