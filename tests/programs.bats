@@ -289,12 +289,12 @@ with tempfile.TemporaryFile() as f: f.write(b"x")
 			"env -u TMUX '$MX' run --log '$LOG' --sync $sync '$(command -v tmux)' '$(command -v tmux)' -- -S '$inner' -f /dev/null new-session sh; echo ended \$?; read x"
 		wait_until 20 shown '\[0\] 0:sh'
 		tmux -S "$outer" send-keys 'echo $((6 * 7))mx' Enter
-		wait_until 20 shown '^42mx'
+		wait_until 20 shown 42mx
 		# From a client that is none of the program's: it hands its own descriptors over.
 		tmux -S "$inner" new-window -n second cat
 		wait_until 20 shown '1:second'
 		tmux -S "$inner" kill-window
-		wait_until 20 shown '^42mx'
+		wait_until 20 shown 42mx
 		tmux -S "$outer" send-keys C-u 'exit' Enter
 		wait_until 20 shown 'ended 0'
 		tmux -S "$outer" kill-server
