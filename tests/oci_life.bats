@@ -54,14 +54,24 @@ both() {
 	printf '%s\n' "$got"
 }
 
+# within COMMAND...: succeeds some time.
+within() {
+	for _ in {1..100}; do
+		"$@" >/dev/null 2>&1 && return
+		sleep 0.1
+	done
+	echo "not within ten seconds: $*"
+	return 1
+}
+
+# told N WORD: the container has said it so often.
+told() {
+	[ "$(podman logs c1 2>&1 | grep -c "$2")" -ge "$1" ]
+}
+
 start() {
 	podman --runtime "$runtime" run -d --name c1 "${options[@]}" "$@" >/dev/null || return
-	for _ in {1..100}; do
-		podman logs c1 2>&1 | grep -q ready && return
-		sleep 0.05
-	done
-	echo "not ready"
-	return 1
+	within told 1 ready
 }
 
 state() {
@@ -86,17 +96,16 @@ exec_steps() {
 	podman exec c1 no-such-program
 	echo "status $?"
 	podman exec -d c1 sh -c 'echo detached >/tmp/detached' >/dev/null
-	sleep 0.5
-	podman exec c1 cat /tmp/detached
+	within podman exec c1 grep detached /tmp/detached
 }
 @test "exec" { each exec_steps; }
 
 signal_steps() {
 	start test:daemon daemon || return
 	podman kill -s USR1 c1 >/dev/null
-	sleep 0.5
+	within told 1 USR1
 	podman kill -s HUP c1 >/dev/null
-	sleep 0.5
+	within told 1 HUP
 	podman stop -t 5 c1 >/dev/null
 	podman logs c1
 	state
@@ -185,10 +194,11 @@ restart_steps() {
 	start test:daemon daemon || return
 	podman exec c1 sh -c 'echo kept >/tmp/kept'
 	podman restart -t 5 c1 >/dev/null
+	within told 2 ready
 	podman exec c1 cat /tmp/kept
 	podman stop -t 5 c1 >/dev/null
 	podman start c1 >/dev/null
-	sleep 0.5
+	within told 3 ready
 	podman exec c1 cat /tmp/kept
 	podman logs c1
 	state
