@@ -255,6 +255,26 @@ print("heard", sorted(heard) == sorted(both), len(heard))' "$BATS_TEST_TMPDIR/go
 	done
 }
 
+@test "children that a version has not asked about are gone in the other one, too" {
+	local leader options
+	for leader in old new; do
+		for options in --sync=stream --sync=lockstep; do
+			LOG=$(mktemp "$BATS_TEST_TMPDIR/events.XXXXXX")
+			rm -f "$BATS_TEST_TMPDIR/go"
+			start "$MX" run --leader "$leader" $options --max-recoveries 0 --log "$LOG" \
+				"$(victim unasked)" "$(victim unasked)" -- "$BATS_TEST_TMPDIR/go"
+			wait_until 20 grep -q ready "$SERVER_LOG"
+			kill -KILL "$(version_pid leader "$(sed -n 's/ready //p' "$SERVER_LOG")")"
+			wait_until 20 grep -q takeover "$LOG"
+			touch "$BATS_TEST_TMPDIR/go"
+			wait "$SERVER"
+			grep -qx 'none is left' "$SERVER_LOG" || fail "$(cat "$SERVER_LOG")"
+			! grep ': no$' "$SERVER_LOG" || fail "$(cat "$SERVER_LOG")"
+			only_events crash discarded takeover
+		done
+	done
+}
+
 @test "members of a set that the versions know by each other's numbers" {
 	local leader
 	for leader in old new; do

@@ -120,10 +120,40 @@ static bool is_waitid(const struct task *task)
 	return task->call.nr == SYS_waitid;
 }
 
+/* Its argument that says where to tell how the child has ended. */
+static int answer_arg(const struct task *task)
+{
+	return is_waitid(task) ? 2 : 1;
+}
+
+/*
+ * Where the answer comes to. One that the program does not want comes below its stack, beyond what
+ * a function may use there (System V ABI, AMD64: 128 bytes). 0: nowhere.
+ */
+static uint64_t answer_place(struct task *task)
+{
+	const uint64_t at = task->call.args[answer_arg(task)];
+	const struct user_regs_struct *regs = at ? NULL : tracee_regs(&task->tracee);
+
+	return regs ? (regs->rsp - 128 - sizeof(siginfo_t)) & ~15ul : at;
+}
+
+/* Which child it was, and whether that is gone, not every call says by its result. */
+static int wait_lead(struct task *task, struct event *event)
+{
+	const siginfo_t none = { 0 };
+	const uint64_t at = answer_place(task);
+
+	if (task->call.args[answer_arg(task)] ||
+		tracee_write(&task->tracee, raddr(at), &none, sizeof(none)) < 0)
+		return 0;
+	return special_set_arg(task, answer_arg(task), at);
+}
+
 /* Which child the leader's wait has taken away; 0: none. */
 static pid_t reaped(struct task *task, const struct event *event, int64_t result)
 {
-	uint64_t at = task->call.args[is_waitid(task) ? 2 : 1];
+	uint64_t at = answer_place(task);
 	siginfo_t info;
 	int status;
 
@@ -157,7 +187,7 @@ static int wait_led(struct task *task, struct event *event, int64_t *result)
 		*result = *result > 0 ? ids_to_known(mxm, task->version, (pid_t)*result) : *result;
 	else if (real && known != real)
 		rc = tracee_write(&task->tracee,
-			raddr(task->call.args[2] + offsetof(siginfo_t, si_pid)), &known,
+			raddr(answer_place(task) + offsetof(siginfo_t, si_pid)), &known,
 			sizeof(known));
 	return rc;
 }
@@ -191,7 +221,7 @@ static int wait_follow(struct task *task, struct event *event, enum follow_how *
 /* Does it want to know how the child has ended, where the leader did not? */
 static bool asks_more(const struct task *task, const struct event *event)
 {
-	const int at = is_waitid(task) ? 2 : 1;
+	const int at = answer_arg(task);
 
 	return task->call.args[at] && !event->call.args[at];
 }
@@ -210,6 +240,7 @@ static int wait_followed(struct task *task, struct event *event, int64_t *result
 }
 
 const struct special special_wait = {
+	.lead = wait_lead,
 	.led = wait_led,
 	.follow = wait_follow,
 	.followed = wait_followed,
