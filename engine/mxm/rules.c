@@ -26,45 +26,90 @@
 #include "mxm/settings.h"
 #include "mxm/vain.h"
 
-/* The most X's of a template: mkstemp(3) has 6, mktemp(1) 10. */
-#define RANDOM_CHARS 16
+/* A random name has this many letters and digits in a row: mkstemp(3) makes 6, mktemp(1) 10. */
+#define RANDOM_MIN 6
+#define RANDOM_MAX 16
+/* Of two random names so many differ at least, but for one pair in ten thousand. */
+#define RANDOM_DIFFER 4
 
-static bool makes_new_file(const struct call *call)
+/*
+ * Which argument is the name of what the call makes, where there must be nothing of that name, and
+ * where it begins in the normal form @in. -1: it is no such call.
+ */
+static int name_made(const struct call *call, const struct str *in, size_t *ret_begin)
 {
+	const size_t folder = sizeof(uint32_t) + 1; /* its descriptor, and a mark */
+	const char *text = str_text(in);
+	size_t first = call->nr == SYS_symlinkat ? 1 : folder;
+	int arg = 1;
+
 	switch (call->nr) {
-	case SYS_open:
-		return (call->args[1] & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
 	case SYS_openat:
-		return (call->args[2] & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
-	case SYS_mkdir:
+		if ((call->args[2] & (O_CREAT | O_EXCL)) != (O_CREAT | O_EXCL))
+			return -1;
+		break;
 	case SYS_mkdirat:
-	case SYS_mknod:
 	case SYS_mknodat:
-		return true;
+		break;
+	case SYS_symlinkat:
+	case SYS_linkat:
+		/* Behind what it leads to. */
+		arg = call->nr == SYS_symlinkat ? 2 : 3;
+		if (first < in->len)
+			first += strnlen(text + first, in->len - first) + 1 + folder;
+		break;
+	default:
+		return -1;
+	}
+	*ret_begin = first;
+	return first < in->len ? arg : -1;
+}
+
+/* Letters and digits mixed as in no word, number or date. */
+static bool is_mixed(const char *text, size_t len)
+{
+	for (size_t i = 1; i < len; i++) {
+		const unsigned char before = text[i - 1], c = text[i];
+
+		if (!isdigit(before) != !isdigit(c) || (islower(before) && isupper(c)))
+			return true;
 	}
 	return false;
+}
+
+/* @a and @b, of which @len bytes from @first to the last one differ, are random there. */
+static bool are_random(const char *a, const char *b, size_t begin, size_t first, size_t len)
+{
+	size_t differ = 0, from = first, to = first + len;
+
+	for (size_t i = first; i < to; i++) {
+		if (!isalnum((unsigned char)a[i]) || !isalnum((unsigned char)b[i]))
+			return false;
+		differ += a[i] != b[i];
+	}
+	while (from > begin && isalnum((unsigned char)a[from - 1]))
+		from--;
+	while (isalnum((unsigned char)a[to]))
+		to++;
+	return len <= RANDOM_MAX && to - from >= RANDOM_MIN && differ >= RANDOM_DIFFER &&
+	       (is_mixed(a + first, len) || is_mixed(b + first, len));
 }
 
 bool rules_differ_in_temporary(const struct call *call, const struct str *ours,
 	const struct str *theirs, size_t *ret_first, size_t *ret_len)
 {
 	const char *a = str_text(ours), *b = str_text(theirs);
-	bool at = call->nr == SYS_openat || call->nr == SYS_mkdirat || call->nr == SYS_mknodat;
-	size_t begin = at ? sizeof(uint32_t) + 1 : 1, len, first, last;
+	size_t begin, end, first, last;
 
-	if (!makes_new_file(call) || ours->len != theirs->len || ours->len <= begin)
+	if (ours->len != theirs->len || name_made(call, theirs, &begin) < 0)
 		return false;
-	len = strnlen(b + begin, theirs->len - begin);
+	end = begin + strnlen(b + begin, theirs->len - begin);
 	for (first = 0; first < ours->len && a[first] == b[first]; first++) {
 	}
 	for (last = ours->len - 1; last > first && a[last] == b[last]; last--) {
 	}
-	if (first < begin || last >= begin + len || last - first >= RANDOM_CHARS)
+	if (first < begin || last >= end || !are_random(a, b, begin, first, last - first + 1))
 		return false;
-	for (size_t i = first; i <= last; i++) {
-		if (!isalnum((unsigned char)a[i]) || !isalnum((unsigned char)b[i]))
-			return false;
-	}
 	*ret_first = first - begin;
 	*ret_len = last - first + 1;
 	return true;
@@ -72,15 +117,14 @@ bool rules_differ_in_temporary(const struct call *call, const struct str *ours,
 
 bool rules_temporary_name(struct task *task, const struct event *event)
 {
-	bool at = task->call.nr == SYS_openat || task->call.nr == SYS_mkdirat ||
-		  task->call.nr == SYS_mknodat;
-	size_t begin = at ? sizeof(uint32_t) + 1 : 1, first, len;
 	const char *theirs = str_text(&event->in);
+	size_t begin, first, len;
+	int arg = name_made(&task->call, &event->in, &begin);
 
-	if (!rules_differ_in_temporary(&task->call, &task->in, &event->in, &first, &len))
+	if (arg < 0 || !rules_differ_in_temporary(&task->call, &task->in, &event->in, &first, &len))
 		return false;
-	if (tracee_write(&task->tracee, raddr(task->call.args[at ? 1 : 0] + first),
-		    theirs + begin + first, len) < 0)
+	if (tracee_write(&task->tracee, raddr(task->call.args[arg] + first), theirs + begin + first,
+		    len) < 0)
 		return false;
 	str_reset(&task->in);
 	str_append(&task->in, theirs, event->in.len);

@@ -6,9 +6,10 @@
 #include "mxm/state.h"
 
 /*
- * A file or directory that is made under a random name (mkstemp(3), mkdtemp(3)): glibc draws the
- * name from the address of a variable, which differs between versions. Where the two names differ
- * in at most six letters and digits in one place, and the call makes what must not have been there,
+ * A file, folder, node or link that is made under a random name (mkstemp(3), mkdtemp(3), ln(1)): C
+ * libraries draw the name from the address of a variable, which differs between versions. Where the
+ * names differ in at most sixteen letters and digits in one place, in four of them or more, and
+ * these are mixed as in no word, number or date, and the call makes what must not have been there,
  * the follower's name, in its own memory, becomes the leader's. Safe: the name meant nothing before
  * the call, and both go on with the one that the leader made.
  */
