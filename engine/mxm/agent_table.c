@@ -140,7 +140,7 @@ static bool make_row(const struct sys_row *row, const struct mxm *mxm, struct ag
 	/* Of a late descriptor: late.h. */
 	if (((row->flags & SYS_BARRIER) || closes) && mxm->config.sync == MXM_BARRIER)
 		out->flags |= AGENT_BARRIER;
-	if (mxm->has_roots && has_name(row))
+	if ((mxm->has_roots || mxm->scripts) && has_name(row))
 		out->flags |= AGENT_NAMES;
 	if (row->flags & SYS_PID_RESULT)
 		out->flags |= AGENT_IDS;

@@ -19,6 +19,7 @@
 #include "base/xalloc.h"
 #include "mxm/clones.h"
 #include "mxm/canon_shape.h"
+#include "mxm/scripts.h"
 #include "mxm/vectors.h"
 
 #define STRING_MAX  (1u << 20)
@@ -87,6 +88,8 @@ static int put_string(struct task *task, struct str *s, uint64_t at)
 	if (rc < 0) {
 		s->len = start;
 		str_putc(s, MARK_BAD);
+	} else if (task->call.row->special == SPECIAL_EXEC) {
+		scripts_put_common(task, s, start + 1);
 	}
 	str_putc(s, '\0');
 	return 0;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 
 #include "base/io.h"
@@ -49,6 +50,14 @@ bool files_is_plain(const struct task *task, const struct call *call)
 	if (stat(path, &st) < 0)
 		return errno == ENOENT;
 	return statfs(path, &fs) == 0 && is_plain(&st, &fs);
+}
+
+bool files_opened_to_read(const struct call *call)
+{
+	const uint64_t flags = call->nr == SYS_openat ? call->args[2] : call->args[1];
+
+	return (call->nr == SYS_open || call->nr == SYS_openat) &&
+	       (flags & (O_ACCMODE | O_CREAT | O_TRUNC)) == O_RDONLY;
 }
 
 bool files_fd_is_plain(int fd)

@@ -11,7 +11,10 @@
  * /sys), or nothing at all. @task is stopped at the call's entry. */
 bool files_is_plain(const struct task *task, const struct call *call);
 
-/* The same of the engine's own descriptor. */
+/* Does the call open for reading only, and make nothing? By whatever name: open(2), openat(2). */
+bool files_opened_to_read(const struct call *call);
+
+/* The same as files_is_plain() of the engine's own descriptor. */
 bool files_fd_is_plain(int fd);
 
 /*

@@ -13,6 +13,7 @@
 #include "mxm/agent.h"
 #include "mxm/carry.h"
 #include "mxm/fds.h"
+#include "mxm/files.h"
 #include "mxm/group.h"
 #include "mxm/ids.h"
 #include "mxm/own.h"
@@ -32,14 +33,6 @@ static int first_fd(const struct call *call)
 			return (int)call->args[i];
 	}
 	return -1;
-}
-
-static bool opens_for_reading(const struct call *call)
-{
-	uint64_t flags = call->nr == SYS_openat ? call->args[2] : call->args[1];
-
-	return (call->nr == SYS_open || call->nr == SYS_openat) &&
-	       (flags & (O_ACCMODE | O_CREAT | O_TRUNC)) == O_RDONLY;
 }
 
 /* libc's own signals (pthread_cancel(3), setuid(2) in threads), which no program can use. */
@@ -87,7 +80,7 @@ static bool is_loaders(const struct call *call)
 	case SYS_prctl:
 		return rules_is_look(call);
 	}
-	return opens_for_reading(call);
+	return files_opened_to_read(call);
 }
 
 /* Deterministic random bytes: the n-th draw before the entry gives the same to every version. */

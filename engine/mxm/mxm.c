@@ -20,6 +20,7 @@
 #include "mxm/launch.h"
 #include "mxm/ring.h"
 #include "mxm/rejoin.h"
+#include "mxm/scripts.h"
 #include "mxm/shadows.h"
 #include "mxm/tsc.h"
 
@@ -151,6 +152,8 @@ int mxm_start(const struct mxm_config *config, const struct mxm_ops *ops, void *
 		pthread_mutex_init(&version->install_lock, NULL);
 		mxm->has_roots |= config->versions[v].root != NULL;
 	}
+	mxm->scripts = scripts_find(config);
+	mxm->scripts_differ = scripts_differ(config);
 	group = group_new(
 		mxm, config->leader, ((1u << config->nversions) - 1) & ~(1u << config->leader));
 	rc = start_ticker(mxm, err);
@@ -273,6 +276,7 @@ void mxm_free(struct mxm *mxm)
 		if (mxm->versions[v].listener >= 0)
 			close(mxm->versions[v].listener);
 	}
+	scripts_free(mxm->scripts);
 	list_for_each_safe (at, &mxm->dead_tuples)
 		free(container_of(at, struct tuple, link));
 	ids_free_all(mxm);

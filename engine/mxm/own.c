@@ -80,15 +80,9 @@ static enum own source_of(const char *path)
 	return OWN_NOT;
 }
 
-static bool opens_to_read(const struct call *call)
-{
-	return call->nr == SYS_openat &&
-	       (call->args[2] & (O_ACCMODE | O_CREAT | O_TRUNC)) == O_RDONLY;
-}
-
 enum own own_source(const struct call *call, const char *path)
 {
-	return opens_to_read(call) ? source_of(path) : OWN_NOT;
+	return files_opened_to_read(call) ? source_of(path) : OWN_NOT;
 }
 
 /* what makes them */
@@ -145,7 +139,7 @@ enum own own_makes(struct task *task)
 		return OWN_NAME;
 	if (opens_null(&task->call, str_text(&path)))
 		return OWN_NULL;
-	if (!opens_to_read(&task->call))
+	if (!files_opened_to_read(&task->call))
 		return OWN_NOT;
 	own = source_of(str_text(&path));
 	return own == OWN_NOT && files_is_plain(task, &task->call) ? OWN_FILE : own;
@@ -175,7 +169,7 @@ enum own own_made(const struct event *event)
 		return OWN_NAME;
 	if (opens_null(&event->call, path))
 		return OWN_NULL;
-	if (!opens_to_read(&event->call))
+	if (!files_opened_to_read(&event->call))
 		return OWN_NOT;
 	own = source_of(path);
 	return own == OWN_NOT && is_plain(event) ? OWN_FILE : own;

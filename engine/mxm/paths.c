@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "mxm/scripts.h"
 
 /* What every container has in common with its versions, whatever the command line says. */
 static const char *const always_shared[] = { "/proc", "/dev", "/sys", "/.mx", NULL };
@@ -103,7 +104,7 @@ bool paths_are_private(struct task *task)
 	const struct sys_row *row = task->call.row;
 	int dirfd = AT_FDCWD;
 
-	if (!mxm->has_roots || row->special == SPECIAL_EXEC)
+	if ((!mxm->has_roots && !mxm->scripts) || row->special == SPECIAL_EXEC)
 		return false;
 	for (int i = 0; i < row->nargs; i++) {
 		cleanup_str struct str raw = STR_INIT, path = STR_INIT;
@@ -117,6 +118,8 @@ bool paths_are_private(struct task *task)
 			return false;
 		if (!raw.len)
 			return false;
+		if (!mxm->has_roots)
+			return scripts_are_own(task, raw.data);
 		if (raw.data[0] != '/') {
 			if (!base_directory(task, dirfd, base))
 				return false;

@@ -74,6 +74,14 @@ bool program_is_foreign(const char *root, const char *path)
 	return false;
 }
 
+bool program_is_script(const char *path)
+{
+	char head[HEAD_SIZE];
+	const char *name;
+
+	return read_head(path, head) && interpreter_of(head, &name);
+}
+
 bool program_of_task_is_foreign(struct task *task)
 {
 	const bool at = task->call.nr == SYS_execveat;

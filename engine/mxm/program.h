@@ -12,7 +12,11 @@
  */
 bool program_is_foreign(const char *root, const char *path);
 
-/* The same of the program that @task's execve(2) or execveat(2) names. Stopped at its entry. */
+/* Does @path name a script, for an interpreter that it names? */
+bool program_is_script(const char *path);
+
+/* The same as program_is_foreign() of the program that @task's execve(2) or execveat(2) names.
+ * Stopped at its entry. */
 bool program_of_task_is_foreign(struct task *task);
 
 #endif

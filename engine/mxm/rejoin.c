@@ -411,6 +411,9 @@ static int prepare(struct group *group, int version, int from, struct err *err)
 	cleanup_free struct tracee **ts = NULL;
 	int n = 0;
 
+	if (mxm->scripts_differ)
+		return err_set(err, ENOTSUP,
+			"the versions are scripts, which an interpreter has in its memory");
 	list_for_each (at, &group->tuples) {
 		struct task *task = &container_of(at, struct tuple, link)->tasks[from];
 

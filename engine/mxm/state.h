@@ -500,11 +500,13 @@ struct mxm {
 	unsigned entered;    /* versions whose first process has come to its entry */
 	bool no_cpuid_fault; /* arch_prctl(ARCH_SET_CPUID) was refused */
 	bool ticking;
-	cpu_set_t affinity; /* of the engine when it started */
-	bool has_roots;	    /* versions have roots of their own: paths can be private */
-	bool no_getfd;	    /* pidfd_getfd(2) was refused */
-	bool passes_files;  /* descriptors go from process to process: preludes.h */
-	bool for_good;	    /* one version runs, and no other comes back; never unset */
+	cpu_set_t affinity;	 /* of the engine when it started */
+	bool has_roots;		 /* versions have roots of their own: paths can be private */
+	bool scripts_differ;	 /* versions cannot be made of each other: scripts.h */
+	struct scripts *scripts; /* so they can be where they are scripts; NULL: they are not */
+	bool no_getfd;		 /* pidfd_getfd(2) was refused */
+	bool passes_files;	 /* descriptors go from process to process: preludes.h */
+	bool for_good;		 /* one version runs, and no other comes back; never unset */
 };
 
 #endif
