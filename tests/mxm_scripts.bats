@@ -114,6 +114,27 @@ scripts() {
 	[ "$(cat out)" = $'ready\nend' ]
 }
 
+@test "a script that executes a program is one no more: that comes back" {
+	local v
+	for v in old new; do
+		script $v starts <<<$'#!/bin/sh\n# VERSION\nexec cat'
+	done
+	cd "$BATS_TEST_TMPDIR"
+	mkfifo in
+	"$MX" run --log log old/starts new/starts <in >out &
+	SERVER=$!
+	started+=("$SERVER")
+	exec 7>in
+	echo one >&7
+	wait_until 20 grep -q one out
+	kill -SEGV "$(version_pids | tail -n 1)"
+	wait_until 20 grep -q '"event":"recovered"' log
+	echo two >&7
+	exec 7>&-
+	wait "$SERVER"
+	[ "$(cat out)" = $'one\ntwo' ]
+}
+
 @test "two versions of a script that do not do the same are found out" {
 	for v in old new; do
 		script $v says <<<$'#!/bin/sh\necho VERSION'

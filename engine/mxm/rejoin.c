@@ -16,6 +16,7 @@
 #include "mxm/positions.h"
 #include "mxm/remake.h"
 #include "mxm/restart.h"
+#include "mxm/scripts.h"
 #include "mxm/special.h"
 
 #define PAUSE_FIRST_NS 200000ul
@@ -411,14 +412,14 @@ static int prepare(struct group *group, int version, int from, struct err *err)
 	cleanup_free struct tracee **ts = NULL;
 	int n = 0;
 
-	if (mxm->scripts_differ)
-		return err_set(err, ENOTSUP,
-			"the versions are scripts, which an interpreter has in its memory");
 	list_for_each (at, &group->tuples) {
 		struct task *task = &container_of(at, struct tuple, link)->tasks[from];
 
 		if (task->state == TASK_ABSENT || task->tracee.tid != task->tracee.tgid)
 			continue;
+		if (scripts_bind(task))
+			return err_set(err, ENOTSUP,
+				"the versions are scripts, which an interpreter has in its memory");
 		ts = xreallocarray(ts, n + 1, sizeof(*ts));
 		ts[n++] = &task->tracee;
 	}

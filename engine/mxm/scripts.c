@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,6 +15,8 @@
 #include "mxm/rules.h"
 
 #define SCRIPT_MAX (64u << 20)
+/* Of a command line: so far in front stands the script that an interpreter runs. */
+#define WORDS 4
 
 /* Interpreters name a script as it was given, from the root, or without symbolic links. */
 enum form { FORM_GIVEN, FORM_FROM_ROOT, FORM_REAL, FORMS };
@@ -107,6 +110,28 @@ bool scripts_differ(const struct mxm_config *config)
 			  memcmp(other.data, first.data, first.len) != 0;
 	}
 	return differ;
+}
+
+bool scripts_bind(const struct task *task)
+{
+	const struct mxm *mxm = task->tuple->group->mxm;
+	const char *program = mxm->config.versions[task->version].program;
+	cleanup_str struct str words = STR_INIT;
+	char path[64];
+	size_t at = 0;
+
+	if (!mxm->scripts_differ)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", task->tracee.tgid);
+	if (io_read_file(path, SCRIPT_MAX, &words, NULL) < 0)
+		return true;
+	/* Behind the interpreter and its word; or another one, which that has started with it. */
+	for (int i = 0; i < WORDS && at < words.len; i++) {
+		if (strcmp(words.data + at, program) == 0)
+			return true;
+		at += strlen(words.data + at) + 1;
+	}
+	return false;
 }
 
 void scripts_free(struct scripts *s)

@@ -13,11 +13,13 @@
 
 /* Looks at the programs, before they start. NULL: it is no matter of scripts. */
 struct scripts *scripts_find(const struct mxm_config *config);
-/*
- * Are the programs scripts, of which not all say the same? What an interpreter has read of one is
- * in its memory, so a copy of the one version's process cannot become the other's.
- */
+/* Are the programs scripts, of which not all say the same? */
 bool scripts_differ(const struct mxm_config *config);
+/*
+ * Does the process of @task, its main thread, still run such a script? What an interpreter has read
+ * of it is in its memory, so a copy of the one version's process cannot become the other's.
+ */
+bool scripts_bind(const struct task *task);
 /* NULL will do. */
 void scripts_free(struct scripts *scripts);
 
