@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mxm/alike.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "mxm/canon.h"
 #include "mxm/canon_shape.h"
+#include "mxm/files.h"
+#include "mxm/settings.h"
 
 /* bytes at a place */
 
@@ -136,6 +140,60 @@ bool alike_by_path(const struct task *task, const struct event *event)
 	}
 	return differ && task->in.len - p == event->in.len - q &&
 	       memcmp(str_text(&task->in) + p, str_text(&event->in) + q, event->in.len - q) == 0;
+}
+
+/* Which argument is the mode of what the call makes, -1: it makes nothing. */
+static int mode_arg(const struct call *call)
+{
+	switch (call->nr) {
+	case SYS_openat:
+		return call->args[2] & O_CREAT ? 3 : -1;
+	case SYS_mkdirat:
+	case SYS_mknodat:
+		return 2;
+	}
+	return -1;
+}
+
+/* Of the folder that the name is in: what is made there is given that, and the umask is not asked.
+ */
+static bool has_default_acl(const struct task *task, const char *name)
+{
+	char path[FILES_PLACE_SIZE], *slash;
+
+	files_place(task, (int)task->call.args[0], name, path);
+	slash = strrchr(path, '/');
+	if (slash)
+		slash[1] = '\0';
+	return getxattr(path, "system.posix_acl_default", NULL, 0) >= 0 ||
+	       (errno != ENODATA && errno != EOPNOTSUPP);
+}
+
+bool alike_under_umask(const struct task *task, const struct event *event)
+{
+	const struct call *a = &task->call, *b = &event->call;
+	const int mode = mode_arg(a);
+	size_t at = 0, name = 0, begin, len, next = 0;
+	cleanup_str struct str ours = STR_INIT;
+	uint64_t mask;
+
+	if (mode < 0 || a->row != b->row || task->in.len != event->in.len ||
+		(a->nr == SYS_openat && (a->args[2] ^ b->args[2])) ||
+		!settings_umask(task, &mask) || ((a->args[mode] ^ b->args[mode]) & 07777 & ~mask))
+		return false;
+	for (int i = 0; i <= mode; i++) {
+		at = next;
+		if (!canon_span(a, &task->in, i, at, &begin, &len, &next))
+			return false;
+		name = i == 1 ? begin : name;
+	}
+	if (next > task->in.len)
+		return false;
+	/* But for the mode they are the same. */
+	str_append(&ours, task->in.data, task->in.len);
+	memcpy(ours.data + at, event->in.data + at, next - at);
+	return memcmp(ours.data, event->in.data, ours.len) == 0 &&
+	       !has_default_acl(task, ours.data + name);
 }
 
 bool alike_is_same(const struct task *task, const struct event *event)

@@ -23,6 +23,13 @@ bool alike_at_place(const struct call *a, const struct str *our_in, const struct
  */
 bool alike_by_path(const struct task *task, const struct event *event);
 
+/*
+ * A file or folder that is made with a mode that differs in bits which the umask takes away. Safe:
+ * it comes to the same mode; in a folder with a default ACL (acl(5)), where there is no umask, it
+ * is not alike.
+ */
+bool alike_under_umask(const struct task *task, const struct event *event);
+
 /* What a version does to its own memory, and to the precision of its own sleeps: mlock and its kin,
  * some of prctl. Each makes it for itself. */
 bool alike_is_own_memory(const struct call *call);

@@ -52,6 +52,19 @@ bool files_is_plain(const struct task *task, const struct call *call)
 	return statfs(path, &fs) == 0 && is_plain(&st, &fs);
 }
 
+bool files_find(const struct task *task, int dirfd, int arg, bool follow, struct stat *ret)
+{
+	cleanup_str struct str name = STR_INIT;
+	char path[FILES_PLACE_SIZE];
+
+	if (tracee_read_str((struct tracee *)&task->tracee, raddr(task->call.args[arg]), PATH_MAX,
+		    &name) < 0 ||
+		!name.len)
+		return false;
+	files_place(task, dirfd, str_text(&name), path);
+	return (follow ? stat(path, ret) : lstat(path, ret)) == 0;
+}
+
 bool files_opened_to_read(const struct call *call)
 {
 	const uint64_t flags = call->nr == SYS_openat ? call->args[2] : call->args[1];

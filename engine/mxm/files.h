@@ -4,12 +4,16 @@
 #define MX_MXM_FILES_H
 
 #include <limits.h>
+#include <sys/stat.h>
 
 #include "mxm/state.h"
 
 /* What openat(2) names: a regular file or a folder, on no file system of the kernel's own (/proc,
  * /sys), or nothing at all. @task is stopped at the call's entry. */
 bool files_is_plain(const struct task *task, const struct call *call);
+
+/* What @task's call names by its argument @arg, at descriptor @dirfd; false: there is nothing. */
+bool files_find(const struct task *task, int dirfd, int arg, bool follow, struct stat *ret);
 
 /* Does the call open for reading only, and make nothing? By whatever name: open(2), openat(2). */
 bool files_opened_to_read(const struct call *call);

@@ -28,6 +28,7 @@
 #include "mxm/ring.h"
 #include "mxm/rules.h"
 #include "mxm/settings.h"
+#include "mxm/special.h"
 #include "mxm/vain.h"
 #include "mxm/wanted.h"
 
@@ -106,6 +107,10 @@ void follow_make_alone(struct task *task, const struct event *event)
 		task->local_call = true;
 		task_enter(task, TASK_CALLING);
 		task_resume(task, RESUME_TO_EXIT, 0);
+		return;
+	}
+	if (task->call.nr == SYS_sched_getaffinity && special_tell_cpus(task, &own) == 0) {
+		follow_answer(task, own);
 		return;
 	}
 	if (awaited_tell(task, event, &own) || modes_tell(task, &own) ||

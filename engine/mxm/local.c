@@ -105,6 +105,25 @@ static void draw(struct task *task)
 		tracee_skip_call(&task->tracee, len);
 }
 
+/* What a loader is not told by the kernel. */
+static bool answer_loader(struct task *task)
+{
+	const struct sys_row *row = task->call.row;
+	int64_t result;
+
+	if (row->class == SYS_REFUSED)
+		tracee_skip_call(&task->tracee, -row->refusal);
+	else if (task->call.nr == SYS_getrandom)
+		draw(task);
+	else if (task->call.nr == SYS_sched_getaffinity && special_tell_cpus(task, &result) == 0)
+		tracee_skip_call(&task->tracee, result);
+	else
+		return false;
+	task->at_entry_stop = false;
+	task_resume(task, RESUME_RUN, 0);
+	return true;
+}
+
 static bool makes_fd(const struct call *call)
 {
 	return (call->row->flags & SYS_NEWFD) || call->row->special == SPECIAL_DUP ||
@@ -172,16 +191,8 @@ bool local_call(struct task *task)
 		return true;
 	}
 	if (task->starting && is_loaders(call)) {
-		if (row->class == SYS_REFUSED || call->nr == SYS_getrandom) {
-			if (row->class == SYS_REFUSED)
-				tracee_skip_call(&task->tracee, -row->refusal);
-			else
-				draw(task);
-			task->at_entry_stop = false;
-			task_resume(task, RESUME_RUN, 0);
-			return true;
-		}
-		local_run(task);
+		if (!answer_loader(task))
+			local_run(task);
 		return true;
 	}
 	if (paths_are_private(task)) {

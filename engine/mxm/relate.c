@@ -74,6 +74,10 @@ static const char *mismatch(struct task *task, const struct event *event)
 		rules_note(task, event, RULE_PATH);
 		return NULL;
 	}
+	if (alike_under_umask(task, event)) {
+		rules_note(task, event, RULE_SAME_CALL);
+		return NULL;
+	}
 	if (!rules_temporary_name(task, event))
 		return "arguments";
 	rules_note(task, event, RULE_TEMPORARY);

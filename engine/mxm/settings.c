@@ -135,7 +135,7 @@ static struct sigaction_known known_of(const struct setting_value *value)
 		value->words[1], value->words[2] };
 }
 
-static bool umask_now(const struct task *task, uint64_t *ret)
+bool settings_umask(const struct task *task, uint64_t *ret)
 {
 	char path[64], line[256];
 	unsigned mask;
@@ -164,7 +164,7 @@ static bool value_now(const struct task *task, struct key key, struct setting_va
 		*ret = task->tuple->proc->actions[key.of - 1];
 		return true;
 	case KIND_UMASK:
-		return umask_now(task, &ret->words[0]);
+		return settings_umask(task, &ret->words[0]);
 	case KIND_LIMIT:
 		if (prlimit(task->tracee.tgid, key.of, NULL, &limit) < 0)
 			return false;

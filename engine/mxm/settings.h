@@ -26,6 +26,9 @@ bool settings_forbid(const struct task *task, const struct event *event);
 /* A signal of the stream, which the two would not take in the same way. */
 bool settings_hold_off(const struct task *task, const struct event *event);
 
+/* Of @task's process; false: it cannot be told. */
+bool settings_umask(const struct task *task, uint64_t *ret_mask);
+
 /* Is it a call of this rule's? */
 bool settings_has(const struct call *call);
 

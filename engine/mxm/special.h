@@ -43,6 +43,12 @@ extern const struct special special_mmap, special_clone, special_exec, special_w
 	special_sigaction, special_epoll, special_close, special_dup, special_cloexec, special_pids,
 	special_affinity, special_cred, special_kill, special_futex, special_shm, special_pgid;
 
+/*
+ * sched_getaffinity(2) of its own: the engine places tasks on CPUs, and the program is told those
+ * that it would have without it. -ESRCH: it vanished.
+ */
+MUST_CHECK int special_tell_cpus(struct task *task, int64_t *ret_result);
+
 /* Changes argument @i in the task's registers until the call's exit. */
 MUST_CHECK int special_set_arg(struct task *task, int i, uint64_t value);
 /* Puts changed arguments back. Stopped. */

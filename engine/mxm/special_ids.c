@@ -129,13 +129,27 @@ const struct special special_cred = {
 	.followed = cred_followed,
 };
 
-/* The engine places tasks on CPUs; the program sees what it would have without it. */
+int special_tell_cpus(struct task *task, int64_t *ret_result)
+{
+	const uint64_t len = task->call.args[1], at = task->call.args[2];
+	const long online = sysconf(_SC_NPROCESSORS_CONF);
+	const size_t need = ((online > 0 ? online : 1) + 63) / 64 * 8;
+	int rc = 0;
+
+	*ret_result = -EINVAL;
+	if (len >= need && len % 8 == 0) {
+		*ret_result = need;
+		rc = tracee_write(&task->tracee, raddr(at), &task->tuple->proc->affinity, need);
+		if (rc < 0)
+			*ret_result = -EFAULT;
+	}
+	return rc == -ESRCH ? rc : 0;
+}
+
 static int affinity_lead(struct task *task, struct event *event)
 {
 	struct proc *proc = task->tuple->proc;
 	uint64_t len = task->call.args[1], at = task->call.args[2];
-	long online = sysconf(_SC_NPROCESSORS_CONF);
-	size_t need = ((online > 0 ? online : 1) + 63) / 64 * 8;
 	int rc;
 
 	if (task->call.nr == SYS_sched_setaffinity) {
@@ -155,16 +169,8 @@ static int affinity_lead(struct task *task, struct event *event)
 		}
 		return SPECIAL_MADE;
 	}
-	task->made_result = -EINVAL;
-	if (len >= need && len % 8 == 0) {
-		task->made_result = need;
-		rc = tracee_write(&task->tracee, raddr(at), &proc->affinity, need);
-		if (rc == -ESRCH)
-			return rc;
-		if (rc < 0)
-			task->made_result = -EFAULT;
-	}
-	return SPECIAL_MADE;
+	rc = special_tell_cpus(task, &task->made_result);
+	return rc < 0 ? rc : SPECIAL_MADE;
 }
 
 const struct special special_affinity = { .lead = affinity_lead };

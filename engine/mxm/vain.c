@@ -3,21 +3,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 
-#include "mxm/by_fd.h"
+#include "mxm/already.h"
 #include "mxm/canon.h"
 #include "mxm/files.h"
-#include "mxm/install.h"
 
 static bool is_one(const struct call *call)
 {
@@ -152,192 +148,6 @@ bool vain_is_unsure(const struct task *task)
 	return false;
 }
 
-/* values */
-
-static bool same_file(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
-
-/* What a name that the task's call has in argument @arg leads to. */
-static bool find(const struct task *task, int dirfd, int arg, struct stat *ret)
-{
-	cleanup_str struct str name = STR_INIT;
-	char path[FILES_PLACE_SIZE];
-
-	if (tracee_read_str((struct tracee *)&task->tracee, raddr(task->call.args[arg]), PATH_MAX,
-		    &name) < 0 ||
-		!name.len)
-		return false;
-	files_place(task, dirfd, str_text(&name), path);
-	return stat(path, ret) == 0;
-}
-
-static bool is_there(const struct task *task, int fd)
-{
-	cleanup_close int copy = -1;
-	struct stat here, there;
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/cwd", task->tracee.tid);
-	if (stat(path, &here) < 0)
-		return false;
-	if (fd < 0)
-		return find(task, AT_FDCWD, 0, &there) && same_file(&here, &there);
-	copy = install_copy(task, fd);
-	return copy >= 0 && fstat(copy, &there) == 0 && same_file(&here, &there);
-}
-
-static bool has_priority(const struct task *task)
-{
-	int now;
-
-	errno = 0;
-	now = getpriority(PRIO_PROCESS, (id_t)task->tracee.tid);
-	return errno == 0 && now == (int)task->call.args[2];
-}
-
-/* Of a socket, which tell what they were set to; and whether they are on or off, and no more. */
-static bool is_plain_option(uint32_t level, uint32_t option, bool *ret_switch)
-{
-	*ret_switch = true;
-	switch (level) {
-	case SOL_SOCKET:
-		return option == SO_REUSEADDR || option == SO_REUSEPORT || option == SO_KEEPALIVE ||
-		       option == SO_BROADCAST || option == SO_OOBINLINE || option == SO_DONTROUTE;
-	case IPPROTO_IPV6:
-		return option == IPV6_V6ONLY;
-	case IPPROTO_TCP:
-		*ret_switch = option == TCP_NODELAY;
-		return option == TCP_NODELAY || option == TCP_KEEPIDLE || option == TCP_KEEPINTVL ||
-		       option == TCP_KEEPCNT;
-	}
-	return false;
-}
-
-static bool option_of(int fd, uint32_t level, uint32_t option, int *ret)
-{
-	socklen_t len = sizeof(*ret);
-
-	return getsockopt(fd, (int)level, (int)option, ret, &len) == 0 && len == sizeof(*ret);
-}
-
-static bool has_option(const struct task *task, int fd)
-{
-	const uint64_t *a = task->call.args;
-	const uint32_t level = (uint32_t)a[1], option = (uint32_t)a[2];
-	int asked, now, corked;
-	bool on;
-
-	if (!is_plain_option(level, option, &on) || a[4] != sizeof(asked) ||
-		tracee_read((struct tracee *)&task->tracee, raddr(a[3]), &asked, sizeof(asked)) <
-			0 ||
-		!option_of(fd, level, option, &now))
-		return false;
-	/* TCP_NODELAY sends what TCP_CORK holds back. */
-	if (level == IPPROTO_TCP && option == TCP_NODELAY &&
-		(!option_of(fd, level, TCP_CORK, &corked) || corked))
-		return false;
-	return on ? !asked == !now : asked == now;
-}
-
-/* What F_SETFL can set. */
-#define FLAGS_SET (O_APPEND | O_ASYNC | O_DIRECT | O_NOATIME | O_NONBLOCK)
-
-/* Does the descriptor's file have what the task's call would set? */
-static bool has_on_file(const struct task *task)
-{
-	const int fd = (int)task->call.args[0];
-	cleanup_close int copy = install_copy(task, fd);
-
-	if (copy < 0)
-		return false;
-	if (task->call.nr == SYS_setsockopt)
-		return has_option(task, copy);
-	return !by_fd_find(&task->tuple->proc->apart, task->version, fd) &&
-	       ((fcntl(copy, F_GETFL) ^ (int)task->call.args[2]) & FLAGS_SET) == 0;
-}
-
-/* On an open file, which both versions have together. */
-static bool sets_on_file(const struct call *call)
-{
-	return call->nr == SYS_setsockopt ||
-	       (call->nr == SYS_fcntl && (int)call->args[1] == F_SETFL);
-}
-
-/* Do they set the same thing of one file? */
-static bool set_the_same(const struct call *a, const struct call *b)
-{
-	if (a->nr == SYS_setsockopt)
-		return b->nr == SYS_setsockopt && (uint32_t)a->args[1] == (uint32_t)b->args[1] &&
-		       (uint32_t)a->args[2] == (uint32_t)b->args[2];
-	return b->nr == SYS_ioctl || (b->nr == SYS_fcntl && (int)b->args[1] == F_SETFL);
-}
-
-/* Does the event set what the follower's @task would, to the same value or another? */
-static bool sets_it(const struct task *task, const struct event *event)
-{
-	return event->kind == EVENT_CALL && event->tuple->proc == task->tuple->proc &&
-	       (int)event->call.args[0] == (int)task->call.args[0] &&
-	       set_the_same(&task->call, &event->call);
-}
-
-/* Has the leader, since the follower's @task, set something there, or is it about to, or at it?
- * Then what was so is not known, or the two set it to different values. */
-static bool is_set_since(const struct task *task, const struct event *event)
-{
-	const struct group *group = task->tuple->group;
-	const int fd = (int)task->call.args[0];
-
-	list_for_each (at, &group->tuples) {
-		const struct event *now =
-			container_of(at, struct tuple, link)->tasks[group->leader].event;
-
-		if (now && !now->pending && sets_it(task, now))
-			return true;
-	}
-
-	for (const struct list *at = event->pending ? &event->link : &group->stream;
-		at != &group->stream; at = at->next) {
-		const struct event *next = container_of(at, struct event, link);
-
-		if (next->kind != EVENT_CALL || !(next->pending & (1u << task->version)) ||
-			next->tuple->proc != task->tuple->proc || (int)next->call.args[0] != fd)
-			continue;
-		if (next->call.nr == SYS_close)
-			return false;
-		if (sets_it(task, next))
-			return true;
-	}
-	return false;
-}
-
-static bool sets(const struct call *call)
-{
-	switch (call->nr) {
-	case SYS_chdir:
-	case SYS_fchdir:
-		return true;
-	case SYS_setpriority:
-		return call->args[0] == PRIO_PROCESS && !(uint32_t)call->args[1];
-	}
-	return sets_on_file(call);
-}
-
-/* At its entry: does the task's process have what the call would set? */
-static bool has(const struct task *task)
-{
-	switch (task->call.nr) {
-	case SYS_chdir:
-		return is_there(task, -1);
-	case SYS_fchdir:
-		return (int)task->call.args[0] >= 0 && is_there(task, (int)task->call.args[0]);
-	case SYS_setpriority:
-		return has_priority(task);
-	}
-	return sets_on_file(&task->call) && has_on_file(task);
-}
-
 /* creations */
 
 static bool creates(const struct call *call)
@@ -374,7 +184,8 @@ bool vain_creation(const struct task *task, const struct event *event)
 		!opens_the_same(&task->call, &task->in, &event->call, &event->in))
 		return false;
 	return made ? event->result >= 0
-		    : leader->event == event && find(leader, (int)leader->call.args[0], 1, &st);
+		    : leader->event == event &&
+			       files_find(leader, (int)leader->call.args[0], 1, true, &st);
 }
 
 /* what is done */
@@ -383,20 +194,18 @@ void vain_note(struct task *task, struct event *event)
 {
 	struct stat st;
 
-	event->vain = creates(&task->call) ? find(task, (int)task->call.args[0], 1, &st)
-					   : sets(&task->call) && has(task);
+	event->vain = creates(&task->call) ? files_find(task, (int)task->call.args[0], 1, true, &st)
+					   : already_covers(&task->call) && already_is(task);
 }
 
 bool vain_has(const struct call *call)
 {
-	return is_one(call) || sets(call);
+	return is_one(call) || already_covers(call);
 }
 
 bool vain_asks(const struct task *task, const struct event *event)
 {
-	if (sets_on_file(&task->call))
-		return event->kind == EVENT_CALL && has(task) && !is_set_since(task, event);
-	return sets(&task->call) ? has(task) : asked(task, event) != 0;
+	return already_covers(&task->call) ? already_was(task, event) : asked(task, event) != 0;
 }
 
 bool vain_told(const struct call *call, int64_t result)
@@ -411,7 +220,7 @@ bool vain_was(const struct task *task, const struct event *event)
 	const struct task *leader = &task->tuple->tasks[task->tuple->group->leader];
 	char name[PATH_MAX];
 
-	if (sets(&event->call))
+	if (already_covers(&event->call))
 		return event->vain && (!event->pending || event->result >= 0);
 	if (!is_one(&event->call))
 		return false;
@@ -422,7 +231,7 @@ bool vain_was(const struct task *task, const struct event *event)
 
 bool vain_tell(struct task *task, const struct event *event, int64_t *ret_result)
 {
-	if (sets_on_file(&task->call)) {
+	if (already_covers(&task->call)) {
 		*ret_result = 0;
 		return true;
 	}
