@@ -13,7 +13,7 @@ setup() {
 }
 
 @test "a file, a folder, a FIFO, a link under a random name, which then takes its place" {
-	harmless temporary-name file folder fifo symlink link
+	harmless temporary-name file letters folder fifo symlink link
 }
 
 @test "harmful: names that differ in a number, a word, a date, a release, and what a link leads to" {

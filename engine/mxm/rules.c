@@ -29,8 +29,8 @@
 /* A random name has this many letters and digits in a row: mkstemp(3) makes 6, mktemp(1) 10. */
 #define RANDOM_MIN 6
 #define RANDOM_MAX 16
-/* Of two random names so many differ at least, but for one pair in ten thousand. */
-#define RANDOM_DIFFER 4
+/* Of two random names so many differ at least, but for one pair in a million. */
+#define RANDOM_DIFFER 3
 
 /*
  * Which argument is the name of what the call makes, where there must be nothing of that name, and
@@ -65,16 +65,14 @@ static int name_made(const struct call *call, const struct str *in, size_t *ret_
 	return first < in->len ? arg : -1;
 }
 
-/* Letters and digits mixed as in no word, number or date. */
-static bool is_mixed(const char *text, size_t len)
+/* As of a number or a date. */
+static bool is_number(const char *text, size_t len)
 {
-	for (size_t i = 1; i < len; i++) {
-		const unsigned char before = text[i - 1], c = text[i];
-
-		if (!isdigit(before) != !isdigit(c) || (islower(before) && isupper(c)))
-			return true;
+	for (size_t i = 0; i < len; i++) {
+		if (!isdigit((unsigned char)text[i]))
+			return false;
 	}
-	return false;
+	return true;
 }
 
 /* @a and @b, of which @len bytes from @first to the last one differ, are random there. */
@@ -92,7 +90,7 @@ static bool are_random(const char *a, const char *b, size_t begin, size_t first,
 	while (isalnum((unsigned char)a[to]))
 		to++;
 	return len <= RANDOM_MAX && to - from >= RANDOM_MIN && differ >= RANDOM_DIFFER &&
-	       (is_mixed(a + first, len) || is_mixed(b + first, len));
+	       !(is_number(a + first, len) && is_number(b + first, len));
 }
 
 bool rules_differ_in_temporary(const struct call *call, const struct str *ours,

@@ -8,10 +8,10 @@
 /*
  * A file, folder, node or link that is made under a random name (mkstemp(3), mkdtemp(3), ln(1)): C
  * libraries draw the name from the address of a variable, which differs between versions. Where the
- * names differ in at most sixteen letters and digits in one place, in four of them or more, and
- * these are mixed as in no word, number or date, and the call makes what must not have been there,
- * the follower's name, in its own memory, becomes the leader's. Safe: the name meant nothing before
- * the call, and both go on with the one that the leader made.
+ * names differ in at most sixteen letters and digits in one place, in three of them or more, not
+ * all digits, and the call makes what must not have been there, the follower's name, in its own
+ * memory, becomes the leader's. Safe: the name meant nothing before the call, and both go on with
+ * the one that the leader made.
  */
 bool rules_temporary_name(struct task *task, const struct event *event);
 /* The same of two normal forms, changing nothing: where in the name, and how many bytes. */

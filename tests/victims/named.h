@@ -4,6 +4,7 @@
  * (cases that begin with x) one that means something.
  */
 #include <fcntl.h>
+#include <stdbool.h>
 #include <sys/stat.h>
 
 #include "victim.h"
@@ -26,8 +27,10 @@ static void make_file(const char *name)
 static void make_random(const char *what)
 {
 	char name[] = "tmp.XXXXXX";
+	/* As likely as any other pair. */
+	const bool plain = !strcmp(what, "letters");
 
-	memcpy(name + 4, either("aB3xZ9", "Qr7LmW"), 6);
+	memcpy(name + 4, plain ? either("HFWBOD", "bsjefg") : either("aB3xZ9", "Qr7LmW"), 6);
 	if (!strcmp(what, "symlink"))
 		MUST(symlink("first", name));
 	if (!strcmp(what, "link"))
@@ -36,7 +39,7 @@ static void make_random(const char *what)
 		MUST(mkdir(name, 0700));
 	if (!strcmp(what, "fifo"))
 		MUST(mkfifo(name, 0600));
-	if (!strcmp(what, "file"))
+	if (!strcmp(what, "file") || plain)
 		make_file(name);
 	MUST(rename(name, "place"));
 }
@@ -55,7 +58,7 @@ static void make_meant(const char *what)
 	if (!strcmp(what, "x-number"))
 		MUST(mkdir(meant("cache1", "cache2"), 0700));
 	if (!strcmp(what, "x-word"))
-		MUST(mkdir(meant("Stable", "Edgily"), 0700));
+		MUST(mkdir(meant("stable", "test"), 0700));
 	if (!strcmp(what, "x-date"))
 		make_file(meant("log.20251130", "log.20261201"));
 	if (!strcmp(what, "x-release"))
