@@ -46,13 +46,17 @@ bool early_may(const struct task *task)
 		/* At another one, its own look was before it; but a lock is taken anywhere. */
 		if (!leader->event || !rules_is_look(&leader->event->call))
 			return true;
-		if (leader->state == TASK_CALLING && rules_is_sleep(&leader->event->call))
-			return false;
+		if (rules_is_sleep(&leader->event->call))
+			return leader->state != TASK_CALLING && group->lag > PATIENCE;
 		break;
 	case TASK_RUNNING:
 		if (!leader->preempted && !is_asleep(leader))
 			return false;
 		break;
+	case TASK_UNBORN:
+	case TASK_NEWBORN:
+	case TASK_READY:
+		return group->lag > PATIENCE; /* it has its turn next */
 	default:
 		break;
 	}
@@ -84,6 +88,11 @@ static bool had(const struct task *task, const struct event *event)
 			return true;
 	}
 	return false;
+}
+
+bool early_had(const struct task *task, const struct event *event)
+{
+	return event->kind == EVENT_CALL && !is_of_locks(&event->call) && had(task, event);
 }
 
 /* Where do the looks lead that stand behind the event? */

@@ -22,6 +22,10 @@ enum early_turn {
 };
 enum early_turn early_turn(const struct task *task, const struct event *event);
 
+/* Is the event a look that @task has had, and no lock? It is not its next one, even if they are
+ * the same. */
+bool early_had(const struct task *task, const struct event *event);
+
 /* @task is about to have the look that it asks for alone. At its entry. */
 void early_note(struct task *task);
 /* The event's look is passed over. */

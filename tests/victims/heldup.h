@@ -56,7 +56,7 @@ int main(void)
 
 	MUST(pipe(ends));
 	look(100);
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 8; i++) {
 		begun = 0;
 		pthread_create(&thread, NULL, other, NULL);
 		while (WAITS && !begun)
