@@ -33,6 +33,29 @@ by_ptrace() {
 	done
 }
 
+@test "hot calls in every circumstance are as they are alone, when one version goes on" {
+	local verb kept=new run
+	cd "$BATS_TEST_TMPDIR"
+	for verb in promote abort; do
+		rm -f control begin
+		: >begin
+		"$(victim hot)" begin >native || [ $? = 5 ]
+		rm begin
+		mx_run --stats --control control "$(victim hot)" "$(victim hot)" -- begin >shown 2>stats &
+		run=$!
+		started+=("$run")
+		wait_until 10 test -S control
+		"$MX" status --control control --until mirroring --timeout 20
+		"$MX" "$verb" --control control
+		: >begin
+		wait "$run" || [ $? = 5 ]
+		cat stats
+		diff native shown
+		[ "$(calls_by_agent "$kept")" -gt 20000 ]
+		kept=old
+	done
+}
+
 @test "both versions' hot calls go by their agents, and none with --no-agent" {
 	cd "$BATS_TEST_TMPDIR"
 	mx_run --stats --sync stream "$(victim hot)" "$(victim hot)" -- >/dev/null 2>stats || [ $? = 5 ]

@@ -18,15 +18,23 @@ agent_start:
 	.globl gate
 gate:
 	syscall
+	cmpl $IN_CALL_QUICK, %gs:SLOT_IN_CALL
+	je quick_gate
 	mov %rax, %gs:SLOT_RESULT
 	movl $2, %gs:SLOT_IN_CALL /* AGENT_MADE */
-gate_end:
 	ret
+quick_gate:
+	movl $0, %gs:SLOT_IN_CALL
+gate_end:
+	jmp quick_made
 
 	.globl agent_entry
 agent_entry:
 	cmpl $0, %gs:SLOT_MODE
 	je hand_on
+	cmpl $MODE_FREE, %gs:SLOT_MODE
+	je quick
+whole:
 	mov %rsp, %gs:SLOT_RSP
 	mov %gs:SLOT_TOP, %rsp
 	push %rbx /* for agent_bail */
@@ -64,8 +72,54 @@ hand_on:
 	lea -2(%rcx), %rcx
 	jmp *%rcx
 
+	/*
+	 * A call that is only to be made, where no version will ever follow: what agent_call()
+	 * comes to by alone(), without a frame, and without a return, which the kernel's own have made
+	 * the processor forget. The kernel keeps all registers but rax, rcx and r11.
+	 */
+quick:
+	cmp $AGENT_CALLS, %rax
+	jae whole
+	cmpb $FREE_QUICK, AGENT_TABLE + TABLE_FREE(%rax)
+	jne whole
+	mov %rcx, %gs:SLOT_BACK
+	mov %rax, %gs:SLOT_NR
+	movl $IN_CALL_QUICK, %gs:SLOT_IN_CALL
+	mov %gs:SLOT_VERSION, %ecx
+	and $AGENT_VERSIONS - 1, %ecx
+	shl $CONTROL_SHIFT, %ecx
+	cmpl $0, AGENT_CONTROL + CONTROL_ATTENTION(%rcx)
+	jne quick_bail
+	incq AGENT_CONTROL + CONTROL_CALLS(%rcx)
+	jmp gate
+quick_made:
+	cmp $-4095, %rax
+	jae quick_failed
+quick_leave:
+	mov %gs:SLOT_BACK, %rcx
+	jmp *%rcx
+
+	/* is_for_ptrace(): the kernel's own codes, EINTR, EFBIG, EPIPE. */
+quick_failed:
+	lea 530(%rax), %rcx
+	cmp $530 - 512, %rcx
+	jbe quick_bail
+	cmp $-4, %rax
+	je quick_bail
+	cmp $-27, %rax
+	je quick_bail
+	cmp $-32, %rax
+	jne quick_leave
+quick_bail:
+	movl $0, %gs:SLOT_IN_CALL
+	mov %gs:SLOT_NR, %rax
+	mov %gs:SLOT_BACK, %rcx
+	jmp hand_on
+
 	.globl agent_bail
 agent_bail:
+	cmpl $IN_CALL_QUICK, %gs:SLOT_IN_CALL
+	je quick_bail
 	mov %gs:SLOT_TOP, %rsp
 	sub $AGENT_SAVED_SIZE, %rsp
 	/* The C code that is left had these for itself. */

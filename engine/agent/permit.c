@@ -27,7 +27,7 @@ int permit_free(const struct asked *asked)
 
 	if (how == AGENT_NOT_FREE)
 		return 0;
-	if (how == AGENT_FREE_ALWAYS || process->identity)
+	if (how >= AGENT_FREE_ALWAYS || process->identity)
 		return 1;
 	return how <= AGENT_FREE_PATH_LAST && is_plain_path((const char *)asked->a[how - 1]);
 }

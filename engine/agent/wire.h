@@ -41,6 +41,20 @@
 #define SLOT_TOP     16
 #define SLOT_RESULT  24
 #define SLOT_SELF    32
+#define SLOT_VERSION 40
+#define SLOT_BACK    72
+#define SLOT_NR	     80
+
+/* What the shortest way looks at and counts: entry.S. */
+#define CONTROL_SHIFT	  12 /* of a version's number: to its page */
+#define CONTROL_ATTENTION 128
+#define CONTROL_CALLS	  256
+#define TABLE_FREE	  512
+
+/* Of enum agent_mode, enum agent_in_call and enum agent_free, for entry.S. */
+#define MODE_FREE     4
+#define IN_CALL_QUICK 3
+#define FREE_QUICK    9
 
 /* What entry.S pushes: a struct agent_frame, and above it the registers that C code keeps. */
 #define AGENT_FRAME_SIZE 64
@@ -48,10 +62,12 @@
 
 #define AGENT_BATCHED_SIZE 56
 
-#ifndef __ASSEMBLER__
-#include <stdint.h>
-
 #define AGENT_VERSIONS 4
+#define AGENT_CALLS    512
+
+#ifndef __ASSEMBLER__
+#include <stddef.h>
+#include <stdint.h>
 
 /* The beginning of the code. */
 struct agent_header {
@@ -71,13 +87,16 @@ enum agent_mode {
 	AGENT_LEAD,   /* calls are made and recorded */
 	AGENT_FOLLOW, /* calls are compared with the ring */
 	AGENT_ALONE,  /* calls are made: no version follows */
-	AGENT_FREE,   /* and none ever will: also those that the engine keeps account of */
+	/* And none ever will: also those that the engine keeps account of. */
+	AGENT_FREE = MODE_FREE,
 };
 
 enum agent_in_call {
 	AGENT_IDLE,
 	AGENT_MAKING, /* a record is begun, the call is not known to have returned */
 	AGENT_MADE,   /* the call has returned, `result` is valid, the record is not complete */
+	/* By the shortest way: `back` and `nr` are valid, the other registers are the program's. */
+	AGENT_QUICK = IN_CALL_QUICK,
 };
 
 /* A thread's own, at its gs base. */
@@ -93,7 +112,9 @@ struct agent_slot {
 	uint64_t tuple;
 	uint64_t at;   /* where in the ring its record began */
 	uint64_t free; /* engine: it may read the time stamp counter */
-	uint8_t stack[AGENT_SLOT_SIZE - 72];
+	uint64_t back; /* AGENT_QUICK: rcx and rax at the entry */
+	uint64_t nr;
+	uint8_t stack[AGENT_SLOT_SIZE - 88];
 };
 
 /* The registers of a call, as agent_entry has pushed them. */
@@ -252,9 +273,9 @@ enum agent_free {
 	AGENT_FREE_PATH_LAST = 6,
 	AGENT_FREE_IF_SAME_IDS, /* several paths */
 	AGENT_FREE_ALWAYS,
+	AGENT_FREE_QUICK = FREE_QUICK, /* always, and the kernel alone has the answer */
 };
 
-#define AGENT_CALLS	512
 #define AGENT_ROWS	160
 #define AGENT_NAMES_MAX 32
 
@@ -317,6 +338,12 @@ static inline void agent_digest(const uint8_t *p, uint64_t len, uint64_t ret[2])
 }
 
 _Static_assert(sizeof(struct agent_slot) == AGENT_SLOT_SIZE, "a slot is a page");
+_Static_assert(offsetof(struct agent_slot, version) == SLOT_VERSION, "as entry.S has it");
+_Static_assert(offsetof(struct agent_slot, back) == SLOT_BACK, "as entry.S has it");
+_Static_assert(offsetof(struct agent_slot, nr) == SLOT_NR, "as entry.S has it");
+_Static_assert(offsetof(struct agent_control, attention) == CONTROL_ATTENTION, "likewise");
+_Static_assert(offsetof(struct agent_control, calls) == CONTROL_CALLS, "likewise");
+_Static_assert(offsetof(struct agent_table, free) == TABLE_FREE, "likewise");
 _Static_assert(sizeof(struct agent_frame) == AGENT_FRAME_SIZE, "entry.S pushes as much");
 _Static_assert(sizeof(struct agent_batched) == AGENT_BATCHED_SIZE, "entry.S goes on by as much");
 _Static_assert(AGENT_PROCESS + sizeof(struct agent_process) <= AGENT_SLOTS, "it has its pages");

@@ -36,6 +36,11 @@ static void bail(struct task *task)
 		regs->rip = header->bail;
 }
 
+static bool is_making(uint32_t in_call)
+{
+	return in_call == AGENT_MAKING || in_call == AGENT_QUICK;
+}
+
 int agent_break(struct task *task)
 {
 	struct user_regs_struct *regs = tracee_touch(&task->tracee);
@@ -56,13 +61,13 @@ int agent_break(struct task *task)
 		if (regs->rip == AGENT_ALLOWED && (int64_t)regs->orig_rax >= 0 &&
 			call_was_broken_off((int64_t)regs->rax)) {
 			/* Its own naps are nothing that the program knows of. */
-			code = in_call == AGENT_MAKING ? (int)-(int64_t)regs->rax : 0;
+			code = is_making(in_call) ? (int)-(int64_t)regs->rax : 0;
 			regs->rax = (uint64_t)-EINTR;
 			regs->orig_rax = (uint64_t)-1;
 		}
 		return code;
 	}
-	if (in_call == AGENT_MAKING)
+	if (is_making(in_call))
 		bail(task);
 	return 0;
 }

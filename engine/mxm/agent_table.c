@@ -105,6 +105,14 @@ static void put_clock(uint32_t nr, struct agent_row *out)
 	out->clock = rules_clock(&second, &arg, &len) == clock ? (uint8_t)clock : AGENT_CLOCK_BY_ID;
 }
 
+static bool is_clock(uint32_t nr)
+{
+	struct agent_row row = { 0 };
+
+	put_clock(nr, &row);
+	return row.clock_arg != 0;
+}
+
 /* With roots of their own, a file's name says which versions have the file: paths.h. */
 static bool has_name(const struct sys_row *row)
 {
@@ -178,7 +186,7 @@ static uint8_t how_free(const struct sys_row *row)
 		if (row->args[i].kind == ARG_PATH)
 			how = how == AGENT_FREE_ALWAYS ? i + 1 : AGENT_FREE_IF_SAME_IDS;
 	}
-	return how;
+	return how == AGENT_FREE_ALWAYS && !is_clock(row->nr) ? AGENT_FREE_QUICK : how;
 }
 
 /* Of a call that opens, the row is that without a mode: the agent makes no files. */

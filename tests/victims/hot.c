@@ -2,12 +2,13 @@
 /*
  * Calls so many that an in-process agent takes them, and what can befall it there: bad pointers, a
  * signal that breaks into a call that waits, a closed pipe, children, threads, descriptors that
- * come and go. Prints what it saw.
+ * come and go. Prints what it saw. With a file's name, waits first until there is such a file.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -148,6 +149,36 @@ static void broken_off(void)
 	printf("broken off: %d, alarms: %s\n", broken, alarms >= 30 ? "enough" : "too few");
 }
 
+static void on_beat(int sig)
+{
+	alarms++;
+}
+
+/* A timer breaks in anywhere: before a call, in its midst and after it; each is made once. */
+static void anywhere(void)
+{
+	struct sigaction sa = { .sa_handler = on_beat, .sa_flags = SA_RESTART };
+	struct itimerval often = { { 0, 1000 }, { 0, 1000 } }, never = { 0 };
+	bool in_order = true;
+	int fds[2];
+
+	if (pipe(fds) < 0)
+		exit(1);
+	sigaction(SIGALRM, &sa, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
+	for (int i = 0; alarms < 100; i++) {
+		int got = -1;
+
+		in_order &= write(fds[1], &i, sizeof(i)) == sizeof(i) &&
+			    read(fds[0], &got, sizeof(got)) == sizeof(got) && got == i;
+	}
+	setitimer(ITIMER_REAL, &never, NULL);
+	close(fds[0]);
+	close(fds[1]);
+	alarms = 0;
+	printf("anywhere: %s\n", in_order ? "in order" : "out of order");
+}
+
 static void closed_pipe(void)
 {
 	struct sigaction sa = { .sa_handler = on_pipe };
@@ -270,12 +301,15 @@ static void clocks(void)
 	printf("clocks: %d\n", forward);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	while (argc > 1 && access(argv[1], F_OK) < 0)
+		usleep(1000);
 	clocks();
 	transfer("transfer");
 	ids();
 	bad_pointers();
+	anywhere();
 	broken_off();
 	closed_pipe();
 	sets();
