@@ -16,9 +16,14 @@ setup() {
 	harmless position place-read place-back place-write place-asked
 }
 
+@test "seeks in a file that is only appended to" {
+	harmless position place-append
+}
+
 @test "harmful: other places, and positions that one has and the other has not" {
 	harmful x-place-read x-place-then-read x-place-then-write x-place-pieces x-place-write-bytes \
-		x-place-write-at x-place-descriptor x-place-copied x-place-seek
+		x-place-write-at x-place-descriptor x-place-copied x-place-seek \
+		x-place-append-asked x-place-append-moved x-place-append-read
 }
 
 @test "a leader that is lost at another place of a file: the other one goes on at its own" {

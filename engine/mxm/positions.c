@@ -10,18 +10,18 @@
 #include "mxm/by_fd.h"
 #include "mxm/canon.h"
 #include "mxm/group.h"
-#include "mxm/install.h"
+#include "mxm/places.h"
 #include "mxm/reads.h"
 #include "mxm/rules.h"
 #include "mxm/surplus.h"
 
-#define UNKNOWN (-1)
-
 /* A file on which a follower's position is not the leader's, or has not been. */
 struct parted {
 	struct by_fd of; /* proc->parted */
+	bool appends;	 /* each write is at the end, and brings both there */
 	int64_t own;	 /* the follower's */
-	int64_t lead;	 /* the leader's, as of the last event that the follower had; or UNKNOWN */
+	int64_t lead; /* the leader's, as of the last event that the follower had; or PLACE_UNKNOWN
+		       */
 };
 
 static struct parted *parted_of(const struct proc *proc, int version, int fd)
@@ -37,52 +37,6 @@ static void rejoined(struct parted *p)
 void positions_forget(struct proc *proc, int version, int fd)
 {
 	by_fd_forget(&proc->parted, version, fd, by_fd_free);
-}
-
-/* calls */
-
-/* Reads or writes at the file's position (true), or at one of its own. */
-static bool is_sequential(const struct call *c)
-{
-	return c->nr == SYS_read || c->nr == SYS_write;
-}
-
-static bool is_at_place(const struct call *c)
-{
-	return c->nr == SYS_pread64 || c->nr == SYS_pwrite64;
-}
-
-static bool is_look(const struct call *c)
-{
-	return c->nr == SYS_lseek && !c->args[1] && (uint32_t)c->args[2] == SEEK_CUR;
-}
-
-/* Goes to a place that the arguments say, or (made) the result. */
-static bool goes(const struct call *c)
-{
-	return c->nr == SYS_lseek && !is_look(c);
-}
-
-/* Depends on the position, or makes another descriptor that does. */
-static bool depends(const struct call *c)
-{
-	switch (c->nr) {
-	case SYS_read:
-	case SYS_write:
-	case SYS_readv:
-	case SYS_writev:
-	case SYS_preadv2:
-	case SYS_pwritev2:
-	case SYS_getdents64:
-	case SYS_sendfile:
-	case SYS_splice:
-	case SYS_copy_file_range:
-		return true;
-	case SYS_lseek:
-		return (uint32_t)c->args[2] == SEEK_CUR;
-	}
-	return c->row && (c->row->special == SPECIAL_DUP || c->row->special == SPECIAL_CLONE ||
-				 c->row->special == SPECIAL_EXEC);
 }
 
 /* The same bytes to or from the same file, but for where the place comes from. */
@@ -103,99 +57,26 @@ static bool same_bytes(
 	return x && y && n == m && memcmp(x, y, n) == 0;
 }
 
-/* where the leader is */
-
-static int64_t position_now(const struct task *task, int fd)
-{
-	cleanup_close int copy = install_copy(task, fd);
-
-	return copy < 0 ? UNKNOWN : lseek(copy, 0, SEEK_CUR);
-}
-
 void positions_note(struct task *task, struct event *event)
 {
 	int64_t now;
 
-	if (!goes(&task->call))
+	if (!places_goes(&task->call))
 		return;
-	now = position_now(task, (int)task->call.args[0]);
+	now = places_now(task, (int)task->call.args[0]);
 	event->value = now < 0 ? 0 : (uint64_t)now + 1;
-}
-
-/*
- * Is a task of the leader's at something that may move the position just now? It may be in its
- * agent; at its next stop it is known where it is (agent_attend()).
- */
-static bool is_moving(const struct group *group, const struct event *event, int fd)
-{
-	list_for_each (at, &group->tuples) {
-		const struct tuple *tuple = container_of(at, struct tuple, link);
-		const struct task *t = &tuple->tasks[group->leader];
-
-		if (t->state == TASK_RUNNING && tuple->proc == event->tuple->proc &&
-			tuple->proc->agents[group->leader])
-			return true;
-		if (t->event && t->event != event && t->state != TASK_ASKING &&
-			t->event->kind == EVENT_CALL && (int)t->event->call.args[0] == fd &&
-			!is_at_place(&t->event->call))
-			return true;
-	}
-	return false;
-}
-
-/*
- * The leader's position before @event, which the follower has come to: what the file has now, less
- * what the leader has moved it since.
- */
-static int64_t position_before(const struct task *task, const struct event *event, int fd)
-{
-	const struct group *group = task->tuple->group;
-	int64_t now = position_now(task, fd);
-
-	if (now < 0 || is_moving(group, event, fd))
-		return UNKNOWN;
-	list_for_each (at, &group->stream) {
-		const struct event *e = container_of(at, struct event, link);
-
-		if (e->kind != EVENT_CALL || !(e->pending & (1u << task->version)) ||
-			(int)e->call.args[0] != fd || e->tuple->proc != task->tuple->proc)
-			continue;
-		if (e->call.nr == SYS_close)
-			break; /* from there on the number stands for another file */
-		if (goes(&e->call) ||
-			(depends(&e->call) && !is_sequential(&e->call) && !is_look(&e->call)))
-			return UNKNOWN;
-		if (is_sequential(&e->call) && e->result > 0)
-			now -= e->result;
-	}
-	return now;
-}
-
-static int64_t size_of(const struct task *task, int fd)
-{
-	cleanup_close int copy = install_copy(task, fd);
-	struct stat st;
-
-	return copy >= 0 && fstat(copy, &st) == 0 ? st.st_size : INT64_MIN / 2;
-}
-
-static bool may_part(const struct task *task, int fd)
-{
-	cleanup_close int copy = install_copy(task, fd);
-	struct stat st;
-
-	return copy >= 0 && list_is_empty(&task->tuple->proc->surplus) && fstat(copy, &st) == 0 &&
-	       S_ISREG(st.st_mode) && !(fcntl(copy, F_GETFL) & O_APPEND);
 }
 
 /* verdicts */
 
-/* Where the leader's seek leads, made or not; UNKNOWN: it cannot be told before it is made. */
+/* Where the leader's seek leads, made or not; PLACE_UNKNOWN: it cannot be told before it is made.
+ */
 static int64_t target_of(const struct event *event, bool made)
 {
 	if (made)
 		return event->result;
-	return (uint32_t)event->call.args[2] == SEEK_SET ? (int64_t)event->call.args[1] : UNKNOWN;
+	return (uint32_t)event->call.args[2] == SEEK_SET ? (int64_t)event->call.args[1]
+							 : PLACE_UNKNOWN;
 }
 
 /* To where the file was already. */
@@ -212,11 +93,12 @@ static enum wanted leader_goes(const struct task *task, const struct event *even
 	int64_t to = target_of(event, made);
 
 	if (parted_of(task->tuple->proc, task->version, fd) || goes_nowhere(event, made) ||
-		(reads_only(task, fd) && (!made || event->value)))
+		((reads_only(task, fd) || places_only_appends(task, fd)) &&
+			(!made || event->value)))
 		return WANTED_PASS_OVER;
 	/* The first: it has to be a part of what the follower does at a place. */
-	if (!is_at_place(ours) || (int)ours->args[0] != fd || to != (int64_t)ours->args[3] ||
-		to < 0 || (made && !event->value) || !may_part(task, fd))
+	if (!places_is_at(ours) || (int)ours->args[0] != fd || to != (int64_t)ours->args[3] ||
+		to < 0 || (made && !event->value) || !places_may_part(task, fd))
 		return WANTED_NOT;
 	return WANTED_PASS_OVER;
 }
@@ -229,19 +111,24 @@ static enum wanted follower_goes(
 	const struct parted *p = parted_of(task->tuple->proc, task->version, (int)a[0]);
 	int64_t to = (int64_t)a[1];
 
-	bool only = reads_only(task, (int)a[0]);
+	bool reads = reads_only(task, (int)a[0]), appends = places_only_appends(task, (int)a[0]);
+	bool only = reads || appends;
 
 	if (p && (uint32_t)a[2] == SEEK_CUR)
 		to += p->own;
-	else if (only && (uint32_t)a[2] == SEEK_END)
-		to += size_of(task, (int)a[0]);
-	else if ((uint32_t)a[2] != SEEK_SET)
+	else if (reads && (uint32_t)a[2] == SEEK_END)
+		to += places_size(task, (int)a[0]);
+	else if (appends && (uint32_t)a[2] == SEEK_END) {
+		if (places_is_moving(task->tuple->group, event, (int)a[0]))
+			return WANTED_HOLD;
+		to += places_end_before(task, event, (int)a[0]);
+	} else if ((uint32_t)a[2] != SEEK_SET)
 		return WANTED_NOT;
 	if (to < 0)
 		return WANTED_NOT;
 	if (!p && !only &&
-		(!is_at_place(&event->call) || event->call.args[0] != a[0] ||
-			(int64_t)event->call.args[3] != to || !may_part(task, (int)a[0])))
+		(!places_is_at(&event->call) || event->call.args[0] != a[0] ||
+			(int64_t)event->call.args[3] != to || !places_may_part(task, (int)a[0])))
 		return WANTED_NOT;
 	ret->result = to;
 	return WANTED_ANSWER;
@@ -274,13 +161,13 @@ static int64_t our_target(const struct task *task, const struct event *event)
 	case SEEK_SET:
 		return (int64_t)a[1];
 	case SEEK_CUR:
-		return own < 0 ? UNKNOWN : own + (int64_t)a[1];
+		return own < 0 ? PLACE_UNKNOWN : own + (int64_t)a[1];
 	case SEEK_END:
 		return reads_only(task, (int)a[0]) || is_newest(task, event)
-			       ? size_of(task, (int)a[0]) + (int64_t)a[1]
-			       : UNKNOWN;
+			       ? places_size(task, (int)a[0]) + (int64_t)a[1]
+			       : PLACE_UNKNOWN;
 	}
-	return UNKNOWN;
+	return PLACE_UNKNOWN;
 }
 
 /* Both seek on the same file, in other words: WANTED_NOT, if not to the same place. */
@@ -288,7 +175,8 @@ static enum wanted both_go(const struct task *task, const struct event *event, b
 {
 	const int fd = (int)task->call.args[0];
 
-	if (!goes(&task->call) || !goes(&event->call) || (int)event->call.args[0] != fd)
+	if (!places_goes(&task->call) || !places_goes(&event->call) ||
+		(int)event->call.args[0] != fd)
 		return WANTED_NOT;
 	if (!made)
 		return parted_of(task->tuple->proc, task->version, fd) ? WANTED_NOT : WANTED_HOLD;
@@ -311,16 +199,16 @@ enum wanted positions_judge(
 		ret->rule = RULE_POSITION;
 		return wanted;
 	}
-	if (goes(theirs) && !goes(ours)) {
+	if (places_goes(theirs) && !places_goes(ours)) {
 		wanted = leader_goes(task, event, made);
-	} else if (goes(ours)) {
+	} else if (places_goes(ours)) {
 		wanted = follower_goes(task, event, ret);
-		if (wanted == WANTED_NOT && goes(theirs))
+		if (wanted == WANTED_NOT && places_goes(theirs))
 			wanted = leader_goes(task, event, made);
 	} else if (p && same_bytes(ours, &task->in, theirs, &event->in)) {
-		if (is_at_place(ours) && is_sequential(theirs))
+		if (places_is_at(ours) && places_in_turn(theirs))
 			wanted = p->lead == (int64_t)ours->args[3] ? WANTED_SAME : WANTED_NOT;
-		else if (is_sequential(ours) && is_at_place(theirs))
+		else if (places_in_turn(ours) && places_is_at(theirs))
 			wanted = p->own == (int64_t)theirs->args[3] ? WANTED_SAME : WANTED_NOT;
 	}
 	ret->rule = wanted == WANTED_NOT ? NULL : RULE_POSITION;
@@ -331,6 +219,7 @@ static struct parted *part(struct task *task, int fd, int64_t own, int64_t lead)
 {
 	struct parted *p = by_fd_add(&task->tuple->proc->parted, sizeof(*p), task->version, fd);
 
+	p->appends = places_only_appends(task, fd);
 	p->own = own;
 	p->lead = lead;
 	return p;
@@ -345,7 +234,7 @@ static void leader_went(struct task *task, const struct event *event)
 	if (event->result < 0 || (!p && goes_nowhere(event, true)))
 		return;
 	if (!p)
-		p = part(task, fd, (int64_t)event->value - 1, UNKNOWN);
+		p = part(task, fd, (int64_t)event->value - 1, PLACE_UNKNOWN);
 	p->lead = event->result;
 }
 
@@ -356,7 +245,7 @@ static void follower_went(struct task *task, const struct event *event, int64_t 
 	struct parted *p = parted_of(task->tuple->proc, task->version, fd);
 
 	if (!p)
-		p = part(task, fd, UNKNOWN, position_before(task, event, fd));
+		p = part(task, fd, PLACE_UNKNOWN, places_before(task, event, fd));
 	p->own = to;
 }
 
@@ -368,17 +257,21 @@ static void both_went(struct task *task, const struct event *event)
 
 	if (!p || event->result < 0 || (int)task->call.args[0] != fd)
 		return;
-	if (goes(&event->call)) {
+	if (places_goes(&event->call)) {
 		p->own = p->lead = event->result; /* to the same place */
 		return;
 	}
-	if (depends(&event->call) && !is_sequential(&event->call)) {
+	if (p->appends && places_is_write(&event->call)) {
+		rejoined(p); /* both are at the end */
+		return;
+	}
+	if (places_depends(&event->call) && !places_in_turn(&event->call)) {
 		rejoined(p); /* they were at the same place, and still are */
 		return;
 	}
-	if (is_sequential(&event->call) && p->lead != UNKNOWN)
+	if (places_in_turn(&event->call) && p->lead != PLACE_UNKNOWN)
 		p->lead += event->result;
-	if (is_sequential(&task->call))
+	if (places_in_turn(&task->call))
 		p->own += event->result;
 }
 
@@ -386,7 +279,7 @@ void positions_in_pieces(struct task *task)
 {
 	struct parted *p = parted_of(task->tuple->proc, task->version, (int)task->call.args[0]);
 
-	if (p && p->own == p->lead)
+	if (p && (p->appends || p->own == p->lead))
 		rejoined(p);
 }
 
@@ -396,6 +289,21 @@ bool positions_differ(const struct proc *proc)
 		const struct parted *p = container_of(at, struct parted, of.link);
 
 		if (p->own != p->lead)
+			return true;
+	}
+	return false;
+}
+
+/* May both not make that call? Of what is only appended to, no copy says where it stands. */
+static bool forbids(const struct parted *p, const struct call *c)
+{
+	return p->own != p->lead && (!p->appends || c->nr == SYS_lseek);
+}
+
+static bool any_forbids(const struct proc *proc, const struct call *c)
+{
+	list_for_each (at, &proc->parted) {
+		if (forbids(container_of(at, struct parted, of.link), c))
 			return true;
 	}
 	return false;
@@ -423,23 +331,22 @@ bool positions_forbid(const struct task *task, const struct event *event)
 {
 	const struct proc *proc = task->tuple->proc;
 	const struct call *c = &event->call;
-	bool for_all;
 
 	/* It is behind the leader by what it has not asked for. */
 	if (event->kind == EVENT_CALL && c->nr == SYS_lseek && (uint32_t)c->args[2] == SEEK_CUR &&
 		by_fd_find(&proc->surplus, task->version, (int)c->args[0]))
 		return true;
-	if (!positions_differ(proc) || event->kind != EVENT_CALL || !depends(c) || is_look(c))
+	if (!positions_differ(proc) || event->kind != EVENT_CALL || !places_depends(c) ||
+		places_is_look(c))
 		return false;
-	for_all = c->row->special == SPECIAL_CLONE || c->row->special == SPECIAL_EXEC;
-	if (for_all)
-		return true;
+	if (c->row->special == SPECIAL_CLONE || c->row->special == SPECIAL_EXEC)
+		return any_forbids(proc, c);
 	for (int i = 0; i < c->row->nargs; i++) {
 		const struct parted *p = c->row->args[i].kind == ARG_FD
 						 ? parted_of(proc, task->version, (int)c->args[i])
 						 : NULL;
 
-		if (p && p->own != p->lead)
+		if (p && forbids(p, c))
 			return true;
 	}
 	return false;
@@ -448,7 +355,7 @@ bool positions_forbid(const struct task *task, const struct event *event)
 bool positions_are_moving(const struct task *task, const struct event *event, int fd)
 {
 	return !parted_of(task->tuple->proc, task->version, fd) &&
-	       is_moving(task->tuple->group, event, fd);
+	       places_is_moving(task->tuple->group, event, fd);
 }
 
 int64_t positions_of(const struct task *task, const struct event *event, int fd)
@@ -456,12 +363,12 @@ int64_t positions_of(const struct task *task, const struct event *event, int fd)
 	const struct parted *p = parted_of(task->tuple->proc, task->version, fd);
 
 	if (!list_is_empty(&task->tuple->proc->surplus))
-		return UNKNOWN;
+		return PLACE_UNKNOWN;
 	/* A move that the leader is at may or may not have been made. */
 	if (!event->pending && (int)event->call.args[0] == fd &&
-		(goes(&event->call) || depends(&event->call)))
-		return UNKNOWN;
-	return p ? p->own : position_before(task, event, fd);
+		(places_goes(&event->call) || places_depends(&event->call)))
+		return PLACE_UNKNOWN;
+	return p ? p->own : places_before(task, event, fd);
 }
 
 void positions_lead_read(struct task *task, const struct event *event)
@@ -470,11 +377,11 @@ void positions_lead_read(struct task *task, const struct event *event)
 	struct parted *p = parted_of(task->tuple->proc, task->version, fd);
 
 	if (!p) {
-		int64_t before = position_before(task, event, fd);
+		int64_t before = places_before(task, event, fd);
 
 		p = part(task, fd, before, before);
 	}
-	if (p->lead != UNKNOWN)
+	if (p->lead != PLACE_UNKNOWN)
 		p->lead += event->result;
 	if (p->lead == p->own)
 		rejoined(p);
@@ -487,7 +394,7 @@ void positions_follower_read(struct task *task, const struct event *event, int f
 	if (n <= 0)
 		return;
 	if (!p) {
-		int64_t before = position_before(task, event, fd);
+		int64_t before = places_before(task, event, fd);
 
 		p = part(task, fd, before, before);
 	}
@@ -506,8 +413,15 @@ bool positions_are_asked(const struct task *task)
 {
 	const int fd = (int)task->call.args[0];
 
-	return is_look(&task->call) &&
+	return places_is_look(&task->call) &&
 	       (parted_of(task->tuple->proc, task->version, fd) || behind_of(task, fd));
+}
+
+bool positions_are_unsettled(const struct task *task, const struct event *event)
+{
+	return places_is_look(&task->call) && event->kind == EVENT_CALL && !event->pending &&
+	       event->call.args[0] == task->call.args[0] && !places_goes(&event->call) &&
+	       !places_is_look(&event->call) && places_depends(&event->call);
 }
 
 bool positions_tell(const struct task *task, const struct event *event, int64_t *ret_result)
@@ -517,21 +431,19 @@ bool positions_tell(const struct task *task, const struct event *event, int64_t 
 	const struct surplus *s = behind_of(task, fd);
 	int64_t lead;
 
-	if (!is_look(&task->call) || (!p && (!s || !event)))
+	if (!places_is_look(&task->call) || (!p && !event))
 		return false;
 	if (p) {
 		*ret_result = p->own;
 		return true;
 	}
-	if ((int)event->call.args[0] != fd || !event->pending)
-		lead = position_before(task, event, fd);
-	else if (is_look(&event->call))
-		lead = event->result;
-	else if (goes(&event->call))
+	if ((int)event->call.args[0] == fd && places_goes(&event->call))
 		lead = (int64_t)event->value - 1;
+	else if ((int)event->call.args[0] == fd && event->pending && places_is_look(&event->call))
+		lead = event->result;
 	else
-		lead = position_before(task, event, fd);
-	*ret_result = lead - (int64_t)s->bytes.len;
+		lead = places_before(task, event, fd);
+	*ret_result = lead - (s ? (int64_t)s->bytes.len : 0);
 	return lead >= 0;
 }
 
@@ -539,10 +451,10 @@ void positions_part_ways(struct task *task, const struct event *event)
 {
 	int fd = event ? (int)event->call.args[0] : -1;
 
-	if (!event || event->kind != EVENT_CALL || !goes(&event->call) || !event->executed ||
+	if (!event || event->kind != EVENT_CALL || !places_goes(&event->call) || !event->executed ||
 		!event->value || parted_of(task->tuple->proc, task->version, fd))
 		return;
-	part(task, fd, (int64_t)event->value - 1, UNKNOWN);
+	part(task, fd, (int64_t)event->value - 1, PLACE_UNKNOWN);
 }
 
 bool positions_take_over(struct task *task)

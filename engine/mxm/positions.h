@@ -9,8 +9,11 @@
  * While they are parted, no call that both make may depend on the position: that would be a
  * divergence. A seek that both make, or one that brings a version to where the other one is, ends
  * that; the file is still followed call by call, without agents, until it is closed. A follower
- * that comes to lead sets the position to its own first. Regular files only, and none that is
- * opened for appending.
+ * that comes to lead sets the position to its own first. Regular files only.
+ *
+ * In a file that is only appended to, any version may seek: a write does not depend on it, and
+ * brings both to the end. What both would be told of the position is still not the same. One that
+ * is appended to and read has no such rule.
  */
 #ifndef MX_MXM_POSITIONS_H
 #define MX_MXM_POSITIONS_H
@@ -39,6 +42,8 @@ bool positions_differ(const struct proc *proc);
 /* A follower asks for its position (lseek by 0) while it is parted, or has asked for less of what
  * the leader has read: its own. */
 bool positions_are_asked(const struct task *task);
+/* ... or asks while the leader is in the midst of a call that moves it. */
+bool positions_are_unsettled(const struct task *task, const struct event *event);
 /* False: it cannot be known. */
 bool positions_tell(const struct task *task, const struct event *event, int64_t *ret_result);
 

@@ -291,6 +291,8 @@ enum relation follow_relate(struct task *task, const struct event *event, const 
 		*ret_why = "position";
 		return positions_tell(task, event, &place) ? REL_ALONE : REL_NEVER;
 	}
+	if (positions_are_unsettled(task, event))
+		return REL_UNKNOWN;
 	if (early_had(task, event))
 		return REL_PASS_OVER;
 	if (rules_is_look(&task->call) && rules_is_extra_look(task, event))

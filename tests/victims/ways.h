@@ -357,6 +357,24 @@ static void read_on(int fd)
 	show_read(read(fd, buf, 5), buf);
 }
 
+/* One version asks for its end whether there is a header, the other knows. */
+static void append(int fd)
+{
+	for (int i = 0; i < 3; i++) {
+		if (NEW ? !MUST(lseek(fd, 0, SEEK_END)) : !i)
+			MUST(write(fd, "header\n", 7));
+		MUST(write(fd, "line\n", 5));
+		if (!NEW)
+			MUST(lseek(fd, 3, SEEK_SET));
+		MUST(write(fd, "more\n", 5));
+		printf("%ld\n", MUST(lseek(fd, 0, SEEK_CUR)));
+	}
+	if (NEW)
+		MUST(lseek(fd, 0, SEEK_SET));
+	MUST(dup2(fd, 9));
+	MUST(write(9, "end\n", 4));
+}
+
 static void places(const char *what)
 {
 	int fd = text_file(), other = text_file();
@@ -388,6 +406,8 @@ static void places(const char *what)
 		MUST(lseek(fd, 0, SEEK_SET));
 		read_on(fd);
 	}
+	if (!strcmp(what, "place-append"))
+		append(MUST(open("log", O_WRONLY | O_CREAT | O_APPEND, 0600)));
 	/* It asks where it is, goes on from there, and is told what it has made of it. */
 	if (!strcmp(what, "place-asked")) {
 		read_on(fd);

@@ -35,6 +35,19 @@ static void harmful_places(const char *what)
 		read_at(fd, 5, !NEW, false);
 		show_read(read(MUST(dup(fd)), (char[8]){ 0 }, 5), "12345");
 	}
+	if (!strcmp(what, "x-place-append-asked") || !strcmp(what, "x-place-append-moved") ||
+		!strcmp(what, "x-place-append-read")) {
+		int flags = !strcmp(what, "x-place-append-read") ? O_RDWR : O_WRONLY;
+
+		fd = MUST(open("text", flags | O_APPEND));
+		if (NEW)
+			MUST(lseek(fd, 0, SEEK_END));
+		if (!strcmp(what, "x-place-append-asked"))
+			printf("%ld\n", MUST(lseek(fd, 0, SEEK_CUR)));
+		if (!strcmp(what, "x-place-append-moved"))
+			printf("%ld\n", MUST(lseek(fd, 2, SEEK_CUR)));
+		MUST(write(fd, "x", 1));
+	}
 	if (!strcmp(what, "x-place-seek") && !NEW)
 		MUST(lseek(fd, 5, SEEK_SET));
 	read_on(fd);
