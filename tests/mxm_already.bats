@@ -16,8 +16,8 @@ setup() {
 	harmless nothing-to-do chmod fchmod chown nothing
 }
 
-@test "ids, a process group, CPUs, a socket's option that are so" {
-	harmless nothing-to-do ids group cpus linger
+@test "ids, a process group, CPUs, a socket's option and backlog that are so" {
+	harmless nothing-to-do ids group cpus linger listen
 }
 
 @test "a version that alone asks for its CPUs is told those that the program has" {
@@ -28,6 +28,6 @@ setup() {
 	harmless same-call mode mode-folder
 }
 
-@test "harmful: another mode, another option, a group of its own, a byte" {
-	harmful x-chmod x-fchmod x-chmod-both x-linger x-group x-something x-mode x-mode-folder
+@test "harmful: another mode, another option, another backlog, a group of its own, a byte" {
+	harmful x-chmod x-fchmod x-chmod-both x-linger x-listen x-group x-something x-mode x-mode-folder
 }

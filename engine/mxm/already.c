@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -235,6 +236,17 @@ static bool has_option(const struct task *task, int fd)
 	return on ? !asked == !now : asked == now;
 }
 
+/* tcp(7): of one that listens, TCP_INFO has its backlog where others have a count. */
+static bool has_backlog(const struct task *task, int fd)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+	       len >= offsetof(struct tcp_info, tcpi_lost) && info.tcpi_state == TCP_LISTEN &&
+	       info.tcpi_sacked == (uint32_t)task->call.args[1];
+}
+
 /* What F_SETFL can set. */
 #define FLAGS_SET (O_APPEND | O_ASYNC | O_DIRECT | O_NOATIME | O_NONBLOCK)
 
@@ -265,6 +277,8 @@ static bool has_on_file(const struct task *task)
 		return has_option(task, copy);
 	if (task->call.nr == SYS_write)
 		return writes_nothing(copy);
+	if (task->call.nr == SYS_listen)
+		return has_backlog(task, copy);
 	return !by_fd_find(&task->tuple->proc->apart, task->version, fd) &&
 	       ((fcntl(copy, F_GETFL) ^ (int)task->call.args[2]) & FLAGS_SET) == 0;
 }
@@ -272,7 +286,7 @@ static bool has_on_file(const struct task *task)
 /* On an open file, which both versions have together. */
 static bool sets_on_file(const struct call *call)
 {
-	return call->nr == SYS_setsockopt || call->nr == SYS_write ||
+	return call->nr == SYS_setsockopt || call->nr == SYS_write || call->nr == SYS_listen ||
 	       (call->nr == SYS_fcntl && (int)call->args[1] == F_SETFL);
 }
 
@@ -286,6 +300,8 @@ static bool set_the_same(const struct call *a, const struct call *b)
 		       (uint32_t)a->args[2] == (uint32_t)b->args[2];
 	if (a->nr == SYS_write)
 		return false;
+	if (a->nr == SYS_listen)
+		return b->nr == SYS_listen;
 	return b->nr == SYS_ioctl || (b->nr == SYS_fcntl && (int)b->args[1] == F_SETFL);
 }
 

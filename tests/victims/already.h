@@ -73,6 +73,8 @@ static void set_socket(const char *what)
 	if (NEW)
 		MUST(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
 	MUST(listen(fd, 1));
+	if (strstr(what, "listen") && NEW)
+		MUST(listen(fd, !strcmp(what, "listen") ? 1 : 2));
 	MUST(close(fd));
 }
 
@@ -95,7 +97,7 @@ int main(int argc, char **argv)
 
 	if (strstr(what, "mode") && !strstr(what, "chmod"))
 		make(what);
-	else if (strstr(what, "linger"))
+	else if (strstr(what, "linger") || strstr(what, "listen"))
 		set_socket(what);
 	else
 		set_process(what);
