@@ -45,10 +45,10 @@ setup() {
 }
 
 @test "descriptors that one version alone has: objects, sockets that reach nobody, files of the C library" {
-	harmless own-descriptor own-eventfd own-pipe own-socket own-nscd own-before-another
+	harmless own-descriptor own-eventfd own-pipe own-socket own-nscd own-routes own-before-another
 	harmless system-file own-localtime
 	harmless file-read own-file
-	harmful x-bound x-member x-read-other
+	harmful x-bound x-member x-read-other x-routes-set x-routes-heard
 }
 
 @test "a file that is only read, in other ways: mapped, by place, by seeks, beyond its end, in another order" {

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -12,7 +11,6 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
-#include <sys/un.h>
 
 #include "mxm/alike.h"
 #include "mxm/canon.h"
@@ -22,6 +20,7 @@
 #include "mxm/group.h"
 #include "mxm/install.h"
 #include "mxm/masks.h"
+#include "mxm/own_sockets.h"
 #include "mxm/rules.h"
 #include "mxm/settings.h"
 #include "mxm/special.h"
@@ -42,6 +41,7 @@ const char *own_rule(enum own own)
 		[OWN_NAME] = RULE_NAME,
 		[OWN_OBJECT] = RULE_OWN,
 		[OWN_SOCKET] = RULE_OWN,
+		[OWN_ROUTES] = RULE_OWN,
 		[OWN_NULL] = RULE_OWN,
 		[OWN_COPY] = RULE_OWN,
 		[OWN_LEFT] = RULE_REORDER,
@@ -61,11 +61,15 @@ static enum own source_of(const char *path)
 		"/proc/self/mountinfo", "/proc/self/oom_score", "/proc/self/oom_score_adj",
 		"/proc/self/cmdline", "/proc/self/environ", "/proc/self/auxv", "/proc/self/comm",
 		"/proc/self/io", "/proc/self/mounts", "/proc/self/fd", "/proc/self/task",
-		"/proc/mounts", "/proc/vmstat", "/proc/cmdline", "/etc/localtime",
+		"/proc/self/sched", "/proc/self/schedstat", "/proc/mounts", "/proc/vmstat",
+		"/proc/cmdline", "/proc/swaps", "/proc/partitions", "/proc/diskstats",
+		"/proc/interrupts", "/proc/softirqs", "/proc/modules", "/proc/devices",
+		"/proc/zoneinfo", "/proc/buddyinfo", "/proc/schedstat", "/etc/localtime",
 		"/etc/nsswitch.conf", "/etc/resolv.conf", "/etc/host.conf", "/etc/gai.conf",
 		"/etc/ld.so.cache" };
-	static const char *const folders[] = { "/proc/sys/", "/sys/devices/system/",
-		"/sys/kernel/mm/", "/sys/fs/cgroup/", "/usr/share/zoneinfo/", "/usr/lib/locale/" };
+	static const char *const folders[] = { "/proc/sys/", "/proc/net/", "/proc/self/net/",
+		"/proc/pressure/", "/sys/devices/system/", "/sys/kernel/mm/", "/sys/fs/cgroup/",
+		"/usr/share/zoneinfo/", "/usr/lib/locale/" };
 
 	if (strcmp(path, "/dev/urandom") == 0 || strcmp(path, "/dev/random") == 0)
 		return OWN_RANDOM;
@@ -102,10 +106,7 @@ static enum own object_of(const struct call *call)
 		return call->args[1] == F_DUPFD || call->args[1] == F_DUPFD_CLOEXEC ? OWN_COPY
 										    : OWN_NOT;
 	case SYS_socket:
-		return (uint32_t)call->args[0] == AF_UNIX || (uint32_t)call->args[0] == AF_INET ||
-				       (uint32_t)call->args[0] == AF_INET6
-			       ? OWN_SOCKET
-			       : OWN_NOT;
+		return own_socket_made(call);
 	}
 	return OWN_NOT;
 }
@@ -176,22 +177,6 @@ enum own own_made(const struct event *event)
 }
 
 /* what is done with them */
-
-/* Options that concern the socket alone, as long as it has no peer and no address. */
-static bool is_plain_option(uint32_t level, uint32_t option)
-{
-	switch (level) {
-	case SOL_SOCKET:
-		return option == SO_REUSEADDR || option == SO_REUSEPORT || option == SO_KEEPALIVE ||
-		       option == SO_SNDBUF || option == SO_RCVBUF || option == SO_LINGER ||
-		       option == SO_SNDTIMEO || option == SO_RCVTIMEO;
-	case IPPROTO_IPV6:
-		return option == IPV6_V6ONLY;
-	case IPPROTO_TCP:
-		return true;
-	}
-	return false;
-}
 
 static bool may_use_source(const struct call *call)
 {
@@ -266,43 +251,13 @@ bool own_may(enum own own, const struct call *call)
 	case OWN_NULL:
 		return may_use_null(call);
 	case OWN_SOCKET:
-		return call->nr == SYS_setsockopt &&
-		       is_plain_option((uint32_t)call->args[1], (uint32_t)call->args[2]);
+	case OWN_ROUTES:
+		return own_socket_may(own, call);
 	case OWN_COPY:
 	case OWN_NOT:
 		break;
 	}
 	return false;
-}
-
-/* glibc asks nscd, where there is one, for users, groups and hosts. */
-static bool is_nscd(const void *addr, size_t len)
-{
-	struct sockaddr_un un = { .sun_family = AF_UNSPEC };
-
-	memcpy(&un, addr, len < sizeof(un) - 1 ? len : sizeof(un) - 1);
-	return un.sun_family == AF_UNIX && (strcmp(un.sun_path, "/var/run/nscd/socket") == 0 ||
-						   strcmp(un.sun_path, "/run/nscd/socket") == 0);
-}
-
-static bool event_tries_nscd(const struct event *event)
-{
-	char addr[sizeof(struct sockaddr_un)];
-	size_t len =
-		event->call.nr == SYS_connect ? canon_address(&event->in, addr, sizeof(addr)) : 0;
-
-	return len && is_nscd(addr, len);
-}
-
-static bool task_tries_nscd(const struct task *task)
-{
-	char addr[sizeof(struct sockaddr_un)] = "";
-	uint64_t len = task->call.args[2];
-
-	return task->call.nr == SYS_connect && len <= sizeof(addr) &&
-	       tracee_read((struct tracee *)&task->tracee, raddr(task->call.args[1]), addr, len) ==
-		       0 &&
-	       is_nscd(addr, len);
 }
 
 static int fd_of(const struct call *call)
@@ -318,9 +273,7 @@ enum own own_unshared(const struct proc *proc, int version, const struct event *
 	if (fd < 0 || fd >= FDS_OWN_MAX)
 		return OWN_NOT;
 	own = proc->unshared_fds[version][fd];
-	return own_may(own, &event->call) || (own == OWN_SOCKET && event_tries_nscd(event))
-		       ? own
-		       : OWN_NOT;
+	return own_may(own, &event->call) || own_socket_event_may(own, event) ? own : OWN_NOT;
 }
 
 /* A timer that is set fires now: to wait for it is a sleep, which a follower need not take. */
@@ -353,7 +306,7 @@ bool own_may_now(const struct task *task, int fd)
 	/* A file of its own, which nothing can be done to that others see. */
 	if (own <= OWN_NAME)
 		return true;
-	if (own == OWN_SOCKET && task_tries_nscd(task))
+	if (own_socket_task_may(own, task))
 		return true;
 	if (!own_may(own, call))
 		return false;
@@ -361,6 +314,7 @@ bool own_may_now(const struct task *task, int fd)
 	case SYS_read:
 	case SYS_readv:
 	case SYS_recvfrom:
+	case SYS_recvmsg:
 		return !waits(task, fd, POLLIN);
 	case SYS_write:
 	case SYS_writev:

@@ -36,6 +36,7 @@ enum own {
 	OWN_NULL,
 	OWN_OBJECT,
 	OWN_SOCKET,
+	OWN_ROUTES, /* asks the kernel for addresses, interfaces and routes */
 	OWN_COPY,
 	OWN_LEFT,
 };

@@ -80,6 +80,7 @@ int parting_fds(const struct copy *copy, int leader, int version, struct err *er
 		case OWN_NULL:
 		case OWN_OBJECT:
 		case OWN_SOCKET:
+		case OWN_ROUTES:
 		case OWN_COPY:
 			share_fd(&tuple->tasks[leader], fd);
 			break;

@@ -4,6 +4,8 @@
  * that begin with x). Each prints what it found, so that a wrong answer shows in the output.
  */
 #include <fcntl.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -249,6 +251,28 @@ static void harmless(const char *what)
 	}
 }
 
+/* Asks the kernel, by a message of that type, and hears of changes to those groups. */
+static void routes(int type, uint32_t groups)
+{
+	struct sockaddr_nl nl = { .nl_family = AF_NETLINK, .nl_groups = groups };
+	struct {
+		struct nlmsghdr head;
+		struct rtgenmsg of;
+	} ask = { { sizeof(ask), type, NLM_F_REQUEST | NLM_F_DUMP, 1, 0 }, { AF_UNSPEC } };
+	const struct nlmsghdr *head = (void *)buf;
+	int fd = MUST(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+	struct iovec iov = { buf, sizeof(buf) };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	MUST(bind(fd, (struct sockaddr *)&nl, sizeof(nl)));
+	nl.nl_groups = 0;
+	MUST(sendto(fd, &ask, sizeof(ask), 0, (struct sockaddr *)&nl, sizeof(nl)));
+	do
+		MUST(recvmsg(fd, &m, 0));
+	while (head->nlmsg_type != NLMSG_DONE && head->nlmsg_type != NLMSG_ERROR);
+	MUST(close(fd));
+}
+
 /* What one version makes, uses and closes where the other does not. */
 static void own_descriptors(const char *what)
 {
@@ -278,6 +302,8 @@ static void own_descriptors(const char *what)
 		(void)connect(fd, (struct sockaddr *)&nscd, sizeof(nscd));
 		MUST(close(fd));
 	}
+	if (NEW && !strcmp(what, "own-routes"))
+		routes(RTM_GETADDR, 0);
 	/* Both make a set, one of them something else before it. */
 	if (!strcmp(what, "own-before-another")) {
 		if (NEW)

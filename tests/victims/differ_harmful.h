@@ -34,6 +34,10 @@ static void harmful(const char *what)
 		MUST(bind(fd, (struct sockaddr *)&any, sizeof(any)));
 		MUST(close(fd));
 	}
+	if (!strcmp(what, "x-routes-set") && NEW)
+		routes(RTM_DELADDR, 0); /* of none: it is refused */
+	if (!strcmp(what, "x-routes-heard") && NEW)
+		routes(RTM_GETADDR, RTMGRP_LINK);
 	if (!strcmp(what, "x-read-other")) {
 		close(text_file());
 		close(MUST(open("second", O_WRONLY | O_CREAT, 0600)));
