@@ -31,6 +31,7 @@ bool early_may(const struct task *task)
 {
 	const struct group *group = task->tuple->group;
 	const struct task *leader = &task->tuple->tasks[group->leader];
+	const struct task *holder = group->baton[group->leader];
 
 	if (group->bereft || is_of_locks(&task->call))
 		return true;
@@ -56,7 +57,10 @@ bool early_may(const struct task *task)
 	case TASK_UNBORN:
 	case TASK_NEWBORN:
 	case TASK_READY:
-		return group->lag > PATIENCE; /* it has its turn next */
+		/* It has its turn next, unless who has the baton waits with it. */
+		if (!holder || holder->state != TASK_ASKING)
+			return group->lag > PATIENCE;
+		break;
 	default:
 		break;
 	}
